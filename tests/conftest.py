@@ -1,0 +1,41 @@
+"""Fixtures shared by all tests: where the optional material lies, and a quiet, offline process."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _material(variable: str, default: str) -> Path:
+    return Path(os.environ.get(variable, ROOT.parent / "shared" / default))
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real shapes; tests that use it skip where it is absent."""
+    folder = _material("OPENDLIGN_DATA", "data")
+    if not folder.is_dir():
+        pytest.skip(f"no real shapes at {folder} (set OPENDLIGN_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def golden_files() -> Callable[[str], list[Path]]:
+    """A finder of golden files by pattern; it skips the test when none matches."""
+    folder = _material("OPENDLIGN_GOLDEN", "golden")
+
+    def find(pattern: str) -> list[Path]:
+        files = sorted(folder.glob(pattern))
+        if not files:
+            pytest.skip(f"no golden files {pattern} in {folder} (set OPENDLIGN_GOLDEN)")
+        return files
+
+    return find
