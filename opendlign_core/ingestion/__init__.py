@@ -1,0 +1,48 @@
+"""Shapes of many formats into clouds of one kind: y up, N points, bad input rejected with a reason."""
+
+from typing import TYPE_CHECKING
+
+from opendlign_core.ingestion.entry import ObjectEntry, UpAxis
+from opendlign_core.ingestion.errors import TooManyRejected, UnreadableShape
+from opendlign_core.ingestion.files import DirectoryFiles, Files
+from opendlign_core.ingestion.recipe import STAGE_VERSION, IngestExecution, IngestRecipe, SourceSpec
+from opendlign_core.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from opendlign_core.ingestion.cloud import IngestedObject, Mesh, PointCloud, RejectedObject
+    from opendlign_core.ingestion.dictionaries import load_array_dictionary
+    from opendlign_core.ingestion.ingest import ingest_entries
+    from opendlign_core.ingestion.readers import read_shape
+
+__all__ = [
+    "STAGE_VERSION",
+    "DirectoryFiles",
+    "Files",
+    "IngestExecution",
+    "IngestRecipe",
+    "IngestedObject",
+    "Mesh",
+    "ObjectEntry",
+    "PointCloud",
+    "RejectedObject",
+    "SourceSpec",
+    "TooManyRejected",
+    "UnreadableShape",
+    "UpAxis",
+    "ingest_entries",
+    "load_array_dictionary",
+    "read_shape",
+]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "IngestedObject": "cloud",
+        "Mesh": "cloud",
+        "PointCloud": "cloud",
+        "RejectedObject": "cloud",
+        "ingest_entries": "ingest",
+        "load_array_dictionary": "dictionaries",
+        "read_shape": "readers",
+    },
+)

@@ -1,0 +1,62 @@
+"""The two shapes that readers return: clouds and meshes, both validated and ready to be reduced."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from opendlign_core.ingestion.entry import ObjectEntry, UpAxis
+
+Points = npt.NDArray[np.float32]
+Colors = npt.NDArray[np.uint8]
+Faces = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class PointCloud:
+    """Points in the frame and unit of their file; colours and normals, where present, are one per point."""
+
+    points: Points  # [N, 3]
+    colors: Colors | None = None  # [N, 3]
+    normals: Points | None = None  # [N, 3]
+    up_axis: UpAxis | None = None
+    """The axis the file itself declares as up, if it does."""
+    unit: str = ""
+    """The unit the file itself declares, if it does."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """Triangles over shared vertices, in the frame and unit of their file; colours are one per vertex."""
+
+    vertices: Points  # [V, 3]
+    faces: Faces  # [F, 3], indices into vertices
+    colors: Colors | None = None  # [V, 3]
+    up_axis: UpAxis | None = None
+    unit: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class IngestedObject:
+    """One object as the ingest stage stores it: exactly the recipe's number of points, y up."""
+
+    entry: ObjectEntry
+    points: Points  # [N, 3]
+    colors: Colors | None  # [N, 3]
+    padded: bool
+    """Whether points are repeated because the file held fewer than the recipe asks for."""
+    digest: str
+    """sha256 of the object's source bytes: its file, or its own rows of a pack."""
+    source_points: int
+    """Points in the file before reduction or padding; for a mesh, the points sampled from it."""
+    up_axis: UpAxis
+    """The axis that was up in the file."""
+    unit: str
+
+
+@dataclass(frozen=True)
+class RejectedObject:
+    """One object that could not be read, and why."""
+
+    entry: ObjectEntry
+    reason: str

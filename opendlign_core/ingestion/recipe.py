@@ -1,0 +1,80 @@
+"""Settings of the ingest stage; importing this module imports no numerics."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+from opendlign_core.ingestion.entry import UpAxis
+from opendlign_core.recipe import Execution, Recipe
+
+STAGE_VERSION = 1
+"""Raised whenever the same recipe would give other bytes than before."""
+
+
+def _sorted_pairs(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return tuple(sorted((str(key), str(item)) for key, item in value.items()))
+    return value
+
+
+FrozenOptions = Annotated[
+    tuple[tuple[str, str], ...],
+    BeforeValidator(_sorted_pairs),
+    PlainSerializer(dict, return_type=dict[str, str]),
+]
+"""A mapping of str to str that is given and dumped as a mapping, and held as sorted pairs."""
+
+
+class SourceSpec(Recipe):
+    """Which dataset to ingest, and how its layout is understood."""
+
+    adapter: str
+    """Name of the dataset adapter."""
+    url: str = ""
+    """Folder (a local path or `s3://bucket/prefix`) that entry keys are relative to; empty for generated data."""
+    name: str = ""
+    """First part of every object id; the adapter's name when empty."""
+    splits: tuple[str, ...] = ()
+    """Splits to take; all when empty."""
+    limit: int | None = Field(default=None, ge=1)
+    """Take only the first objects of the listing."""
+    up_axis: UpAxis | None = None
+    """Replaces the adapter's up axis."""
+    unit: str | None = None
+    """Replaces the adapter's unit."""
+    licence: str | None = None
+    """Replaces the adapter's licence."""
+    options: FrozenOptions = ()
+    """Adapter-specific settings, documented by each adapter."""
+
+    def option(self, key: str, default: str) -> str:
+        """The adapter-specific setting `key`, or `default`."""
+        return dict(self.options).get(key, default)
+
+
+class IngestRecipe(Recipe):
+    """Everything that changes the clouds of the ingest stage."""
+
+    source: SourceSpec
+    points: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Points per cloud: meshes are sampled to it, larger clouds reduced, smaller ones padded by repetition."""
+    reduction: Literal["fps", "random"] = "fps"
+    """How a larger cloud is reduced: exact farthest-point sampling, or a seeded random subset."""
+    seed: int = Field(default=0, ge=0)
+    """Seeds mesh sampling and random reduction together with the object id."""
+    shard_size: int = Field(default=500, ge=1)
+    """Objects per shard."""
+
+
+class IngestExecution(Execution):
+    """How ingestion is run; none of it changes a byte of the accepted clouds."""
+
+    workers: int = Field(default=2, ge=1)
+    """Parser processes."""
+    timeout_seconds: float = Field(default=60.0, gt=0)
+    """Time one object may take to parse before its process is killed and the object rejected."""
+    memory_mib: int = Field(default=768, ge=64)
+    """Memory one parser process may allocate on top of its own start-up size."""
+    max_rejected_share: float = Field(default=0.05, ge=0, le=1)
+    """Share of rejected objects above which the stage fails."""
