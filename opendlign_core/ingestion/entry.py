@@ -32,5 +32,5 @@ class ObjectEntry(BaseModel):
 
     @property
     def procedural(self) -> bool:
-        """Whether the object is generated rather than read."""
+        """Whether the object is generated (by `procedural.procedural_cloud(entry, recipe)`) rather than read."""
         return self.uri.startswith(PROCEDURAL)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Files(Protocol):
-    """The files below a source's url. Keys are relative, with forward slashes. Methods may be called from threads."""
+    """The files below a source's url; keys are relative, with forward slashes. Called from several threads."""
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield every key that starts with `prefix`, in sorted order."""
@@ -17,7 +17,7 @@ class Files(Protocol):
         ...
 
     def local(self, key: str) -> Path:
-        """Return a local path of the file with its companions (materials, buffers) beside it, where they exist."""
+        """Return a local path of the file, with its companions (glTF buffers) beside it where they exist."""
         ...
 
 
@@ -31,11 +31,7 @@ class DirectoryFiles:
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys of all regular files below the folder whose key starts with `prefix`, sorted."""
-        start = (
-            self.root / PurePosixPath(prefix).parent
-            if prefix and not prefix.endswith("/")
-            else self.root / prefix
-        )
+        start = self.root / prefix.rpartition("/")[0]
         if not start.is_dir():
             return
         found = (path.relative_to(self.root).as_posix() for path in start.rglob("*") if path.is_file())

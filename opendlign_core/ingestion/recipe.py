@@ -32,7 +32,7 @@ class SourceSpec(Recipe):
     adapter: str
     """Name of the dataset adapter."""
     url: str = ""
-    """Folder (a local path or `s3://bucket/prefix`) that entry keys are relative to; empty for generated data."""
+    """Folder (local path or `s3://bucket/prefix`) that keys are relative to; empty for generated data."""
     name: str = ""
     """First part of every object id; the adapter's name when empty."""
     splits: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class IngestRecipe(Recipe):
 
     source: SourceSpec
     points: int = Field(default=10_000, ge=1, le=1_000_000)
-    """Points per cloud: meshes are sampled to it, larger clouds reduced, smaller ones padded by repetition."""
+    """Points per cloud: meshes are sampled, larger clouds reduced, smaller ones padded by repetition."""
     reduction: Literal["fps", "random"] = "fps"
     """How a larger cloud is reduced: exact farthest-point sampling, or a seeded random subset."""
     seed: int = Field(default=0, ge=0)
