@@ -1,0 +1,92 @@
+"""The small JSON documents that make bytes at rest trustworthy: shard records and manifests."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_bytes(self) -> bytes:
+        return (self.model_dump_json(indent=1) + "\n").encode()
+
+
+class StoredFile(_Document):
+    """One committed file of an output: its role (`shard`, `catalog`, `adapter`, ...) and its content-named object."""
+
+    name: str
+    file: str
+    bytes: int
+    sha256: str
+
+
+class RejectedSample(_Document):
+    """An input that did not make it, and why."""
+
+    id: str
+    reason: str
+
+
+class ShardRecord(_Document):
+    """The proof that one shard is finished. The first record put for an index wins."""
+
+    index: int
+    shard: StoredFile
+    attachments: tuple[StoredFile, ...] = ()
+    samples: int
+    rejected: tuple[RejectedSample, ...] = ()
+    summary: dict[str, Any] = {}
+
+    @property
+    def files(self) -> tuple[StoredFile, ...]:
+        return (self.shard, *self.attachments)
+
+
+class Manifest(_Document):
+    """The proof that an output is finished, and all that a reader needs to know of it."""
+
+    stage: str
+    version: int
+    fingerprint: str
+    recipe: dict[str, Any]
+    upstream: dict[str, str]
+    shards: tuple[ShardRecord, ...] = ()
+    files: tuple[StoredFile, ...] = ()
+    samples: int = 0
+    rejected: int = 0
+    summary: dict[str, Any] = {}
+
+    @property
+    def folder(self) -> str:
+        return f"{self.stage}/{self.fingerprint}"
+
+    def file(self, name: str) -> StoredFile:
+        """The committed file of that name; raises `KeyError` naming what there is."""
+        for stored in self.files:
+            if stored.name == name:
+                return stored
+        raise KeyError(f"{self.folder} holds no {name!r}, only {[stored.name for stored in self.files]}")
+
+    def every_file(self) -> tuple[StoredFile, ...]:
+        return (*(stored for record in self.shards for stored in record.files), *self.files)
+
+
+def merge_summaries(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Add up numbers leaf by leaf; what is not a number must be the same everywhere and is kept."""
+    merged: dict[str, Any] = {}
+    for summary in summaries:
+        for key, value in summary.items():
+            merged[key] = value if key not in merged else _merge_leaf(key, merged[key], value)
+    return {key: merged[key] for key in sorted(merged)}
+
+
+def _merge_leaf(key: str, left: Any, right: Any) -> Any:
+    if isinstance(left, dict) and isinstance(right, dict):
+        return merge_summaries([left, right])
+    if isinstance(left, int | float) and isinstance(right, int | float) and not isinstance(left, bool):
+        return left + right
+    if left != right:
+        raise ValueError(f"summaries disagree on {key!r}: {left!r} and {right!r}")
+    return left
