@@ -1,4 +1,4 @@
-"""The commit protocol: build locally, verify, publish under a name that holds the digest, record if absent, manifest last.
+"""The commit protocol: build locally, publish under a name that holds the digest, record if absent, manifest last.
 
 No locks: two workers may build the same shard, the first record wins, and the other's file is an orphan for `gc`.
 """

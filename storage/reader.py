@@ -1,4 +1,4 @@
-"""Reading an output's samples: in order, by range, or shuffled, split over consumers and resumable to the next sample."""
+"""Reading an output's samples: in order, by range, or shuffled, split over consumers and resumable."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -50,7 +50,7 @@ def encode_json(value: Any) -> bytes:
 
 
 class ShardWriter:
-    """Write samples to a local tar with fixed times and order. The file is complete once the block is left without error."""
+    """Write samples to a local tar with fixed times and order; an error inside the block leaves no file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

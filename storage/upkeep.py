@@ -47,7 +47,7 @@ class _Output:
 
 
 def verify_store(store: Store, *, repair: bool = False, on_file: Callable[[str], None] | None = None) -> Health:
-    """Re-hash every committed file. With `repair`, delete damaged shards with their records, and the manifest above them."""
+    """Re-hash every committed file. `repair` deletes damaged shards, their records and the manifest above them."""
     health = Health()
     for output in outputs(store):
         health.outputs += 1
