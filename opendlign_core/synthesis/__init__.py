@@ -1,0 +1,75 @@
+"""Depth maps in, depth-aligned images out, each image painted from one depth map, one prompt and one seed."""
+
+from typing import TYPE_CHECKING
+
+from opendlign_core.lazy import lazy_exports
+from opendlign_core.synthesis.recipe import (
+    STAGE_VERSION,
+    ControlNetRecipe,
+    GateRecipe,
+    ImageRecipe,
+    ModelRef,
+    PromptRecipe,
+    ShadedRecipe,
+    SynthesisExecution,
+    SynthesisRecipe,
+)
+
+if TYPE_CHECKING:
+    from opendlign_core.synthesis.cost import CostEstimate, estimate_cost
+    from opendlign_core.synthesis.images import decode_image, encode_image
+    from opendlign_core.synthesis.official import OfficialObject, export_official, read_official
+    from opendlign_core.synthesis.seeds import image_seed
+    from opendlign_core.synthesis.stream import synthesize_objects
+    from opendlign_core.synthesis.synthesizer import Painting, Synthesizer, load_synthesizer
+    from opendlign_core.synthesis.types import AlignedObject, DepthObject, Progress, RejectedSynthesis
+
+__all__ = [
+    "STAGE_VERSION",
+    "AlignedObject",
+    "ControlNetRecipe",
+    "CostEstimate",
+    "DepthObject",
+    "GateRecipe",
+    "ImageRecipe",
+    "ModelRef",
+    "OfficialObject",
+    "Painting",
+    "Progress",
+    "PromptRecipe",
+    "RejectedSynthesis",
+    "ShadedRecipe",
+    "SynthesisExecution",
+    "SynthesisRecipe",
+    "Synthesizer",
+    "decode_image",
+    "encode_image",
+    "estimate_cost",
+    "export_official",
+    "image_seed",
+    "load_synthesizer",
+    "read_official",
+    "synthesize_objects",
+]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "AlignedObject": "types",
+        "CostEstimate": "cost",
+        "DepthObject": "types",
+        "OfficialObject": "official",
+        "Painting": "synthesizer",
+        "Progress": "types",
+        "RejectedSynthesis": "types",
+        "Synthesizer": "synthesizer",
+        "decode_image": "images",
+        "encode_image": "images",
+        "estimate_cost": "cost",
+        "export_official": "official",
+        "image_seed": "seeds",
+        "load_synthesizer": "synthesizer",
+        "read_official": "official",
+        "synthesize_objects": "stream",
+    },
+)
