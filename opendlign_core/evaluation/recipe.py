@@ -1,0 +1,175 @@
+"""What an evaluation is: data sets x tasks x methods, and every choice that changes a number.
+
+Torch-free. Label lists and template lists written into a recipe are part of its identity; files a user names on the command line are
+read into the recipe (`read_labels`, `read_templates`) so that two recipes with the same words are the same recipe.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from opendlign_core.recipe import Execution, Recipe
+
+STAGE_VERSION = 1
+
+Task = Literal["zero-shot", "few-shot", "retrieval", "views"]
+Branch = Literal["base", "depth"]
+Branches = Literal["split", "base", "depth", "both"]
+Aggregation = Literal["reference", "paper", "pointclip-v2"]
+TextName = Literal["imagenet", "depth", "depth-scanobjectnn", "name", "sentence"]
+PixelNorm = Literal["imagenet", "clip", "none"]
+
+VIEWS = 10
+
+
+class DatasetSpec(Recipe):
+    """One labelled data set: which samples of the store belong to it and the classes they are judged against."""
+
+    name: str = Field(min_length=1)
+    sources: tuple[str, ...] = ()
+    """Keep samples whose `source` is one of these; empty keeps all."""
+    split: str | None = "test"
+    """Keep samples of this split for testing; None keeps all."""
+    train_split: str | None = "train"
+    """Where few-shot examples and the honest prompt search come from; None when the data set has no such split."""
+    labels: str | tuple[str, ...] = "from-data"
+    """A packaged list (`modelnet40`, `scanobjectnn`, `omniobject3d`, `objaverse-lvis`), the names themselves,
+    or `from-data`: the sorted labels that occur."""
+    aliases: dict[str, str] = Field(default_factory=dict)
+    """Label as written in the data -> class it counts as. Labels that lead to no class are left out and counted."""
+
+
+class MethodSpec(Recipe):
+    """One row of the results table: a projection, a text ensemble, the branches that see the views, a rule to add them up."""
+
+    name: str = Field(min_length=1)
+    projection: str = "opendlign"
+    text: TextName | tuple[str, ...] = "depth"
+    """A named text ensemble or templates with one or more `{}`."""
+    branches: Branches = "split"
+    """`split`: the first half of the views through the frozen branch, the rest through the tuned one.
+    `both`: every view through both branches, features averaged after normalisation."""
+    aggregation: Aggregation = "reference"
+    pixels: PixelNorm = "imagenet"
+    view_weights: tuple[float, ...] | None = None
+    """Only for `pointclip-v2`: one weight per view; None weighs all alike."""
+    search: Literal["off", "train-split", "test-labels"] = "off"
+    """Only for `pointclip-v2`: where sentences and view weights are searched. `test-labels` repeats the reference, whose search sees
+    the answers; every result it touches is marked."""
+
+    @model_validator(mode="after")
+    def _search_needs_head(self) -> "MethodSpec":
+        if self.aggregation != "pointclip-v2" and (self.view_weights is not None or self.search != "off"):
+            raise ValueError(f"method {self.name!r}: view_weights and search belong to aggregation 'pointclip-v2'")
+        if self.view_weights is not None and len(self.view_weights) != VIEWS:
+            raise ValueError(f"method {self.name!r}: {len(self.view_weights)} view weights, expected {VIEWS}")
+        return self
+
+
+METHODS: dict[str, MethodSpec] = {
+    spec.name: spec
+    for spec in (
+        MethodSpec(name="opendlign"),
+        MethodSpec(name="training-free", branches="base"),
+        MethodSpec(name="contour-only", branches="base", text="imagenet"),
+        MethodSpec(name="aligned-only", branches="depth", text="imagenet"),
+        MethodSpec(name="aligned-texts", branches="depth"),
+        MethodSpec(name="aligned-split", text="imagenet"),
+        MethodSpec(name="clip-pointclip", projection="pointclip", branches="base", text="imagenet", pixels="clip"),
+        MethodSpec(
+            name="pointclip-v2",
+            projection="pointclip-v2",
+            branches="base",
+            text="sentence",
+            aggregation="pointclip-v2",
+            pixels="none",
+        ),
+    )
+}
+"""Ready rows. `training-free` to `aligned-split` are the ablation of the paper: contour projection (C), alignment (A), depth texts (D),
+logits of both branches (L)."""
+
+
+def _named_method(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value not in METHODS:
+        raise ValueError(f"unknown method {value!r}; known: {', '.join(METHODS)}")
+    return METHODS[value]
+
+
+Method = Annotated[MethodSpec, BeforeValidator(_named_method)]
+
+
+class FewShotSpec(Recipe):
+    """Logistic regression on the features of `shots` examples per class, all their views sharing one classifier."""
+
+    shots: tuple[int, ...] = (1, 2, 4, 8, 16)
+    seeds: tuple[int, ...] = tuple(range(10))
+    inverse_regularisation: float = Field(default=1.0, gt=0)
+    feature_scale: float = Field(default=10.0, gt=0)
+    """Unit features are multiplied by this before fitting: at length 1 the penalty of the default regulariser outweighs the fit."""
+    iterations: int = Field(default=300, ge=1)
+
+
+class SearchSpec(Recipe):
+    """Prompt and view-weight search of PointCLIP V2."""
+
+    library_sha256: str | None = None
+    """Digest of the sentence library (JSON, class -> sentences); its path is run-time knowledge. None searches weights only."""
+    sweeps: int = Field(default=2, ge=1)
+    levels: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
+    fixed_views: int = Field(default=3, ge=0, le=VIEWS)
+    fixed_weight: float = 0.75
+    validation_share: float = Field(default=0.2, gt=0, lt=1)
+    """Share of the train split, by object, on which candidates are judged; the test split is never seen."""
+    seed: int = 0
+
+
+class RetrievalSpec(Recipe):
+    """Queries against a labelled gallery; an object is relevant when it has the query's class."""
+
+    ranks: tuple[int, ...] = (1, 5, 10)
+    queries: tuple[Literal["text", "image", "shape", "text+image"], ...] = ("text", "image", "shape", "text+image")
+
+
+class BootstrapSpec(Recipe):
+    """Percentile intervals over resampled objects."""
+
+    samples: int = Field(default=1000, ge=0)
+    level: float = Field(default=0.95, gt=0, lt=1)
+    seed: int = 0
+
+
+class EvalRecipe(Recipe):
+    """The whole benchmark. Methods may be given by name (`METHODS`) or spelled out."""
+
+    datasets: tuple[DatasetSpec, ...] = Field(min_length=1)
+    tasks: tuple[Task, ...] = ("zero-shot",)
+    methods: tuple[Method, ...] = Field(default=(METHODS["opendlign"],), min_length=1)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    few_shot: FewShotSpec = FewShotSpec()
+    search: SearchSpec = SearchSpec()
+    retrieval: RetrievalSpec = RetrievalSpec()
+    bootstrap: BootstrapSpec = BootstrapSpec()
+    view_counts: tuple[int, ...] = tuple(range(1, VIEWS + 1))
+    examples: int = Field(default=6, ge=0)
+    """Best and worst examples kept per data set for the report."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "EvalRecipe":
+        for what, names in (("dataset", [d.name for d in self.datasets]), ("method", [m.name for m in self.methods])):
+            if len(set(names)) != len(names):
+                raise ValueError(f"two {what}s share a name: {', '.join(sorted(names))}")
+        return self
+
+
+class EvalExecution(Execution):
+    """How an evaluation runs."""
+
+    device: str = "cpu"
+    image_batch: int = Field(default=160, ge=1)
+    """Images (objects x views) in one forward pass."""
+    text_batch: int = Field(default=256, ge=1)
+    libraries: tuple[str, ...] = ()
+    """Sentence-library files, found by the digest in the recipe."""
