@@ -1,0 +1,182 @@
+"""What a training run is made of: the CLIP it starts from, its token cache, its schedule. Torch-free.
+
+The defaults of `TrainRecipe` are the constants of the published training script; where script and paper differ the
+script's value is the default and the paper's is an option. Each field's comment says where its value comes from.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from opendlign_core.recipe import Execution, Recipe
+
+STAGE_VERSION = 1
+CACHE_STAGE_VERSION = 1
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+CONFIG_FILE = "open_clip_config.json"
+WEIGHTS_FILE = "open_clip_model.safetensors"
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+Precision = Literal["float32", "tf32", "bfloat16", "float16"]
+
+
+class ClipSpec(Recipe):
+    """A CLIP with a ViT image tower in open_clip's format: architecture, weights and the pixels it expects.
+
+    `weights` is an open_clip tag, `"random"` (drawn from `seed`), a local .safetensors file or a folder in open_clip's
+    local-dir layout, or `"package:<name>"`, a checkpoint shipped with this package. `weights_sha256`, where given,
+    is verified at loading, so that a recipe that names a file pins its content too.
+    """
+
+    model: str = "ViT-H-14-quickgelu"
+    weights: str = "dfn5b"
+    revision: str | None = None
+    weights_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    architecture: dict[str, Any] | None = None
+    image_size: int = Field(default=224, ge=8)
+    # The reference normalises with ImageNet's constants, not with CLIP's own.
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    seed: int = 0
+
+    @classmethod
+    def from_folder(cls, folder: Path, name: str | None = None) -> Self:
+        """Describe a folder in open_clip's local-dir layout, its architecture inlined and its weights pinned."""
+        config = json.loads((folder / CONFIG_FILE).read_text())
+        pixels = config.get("preprocess_cfg", {})
+        return cls(
+            model=name or folder.name,
+            weights=str(folder),
+            weights_sha256=sha256_of(folder / WEIGHTS_FILE),
+            architecture=config["model_cfg"],
+            image_size=config["model_cfg"]["vision_cfg"]["image_size"],
+            mean=tuple(pixels.get("mean", IMAGENET_MEAN)),
+            std=tuple(pixels.get("std", IMAGENET_STD)),
+        )
+
+    @classmethod
+    def packaged(cls, name: str) -> Self:
+        """Describe the checkpoint `name` that ships with this package, by a name that is the same everywhere."""
+        spec = cls.from_folder(packaged_folder(name), name)
+        return spec.model_copy(update={"weights": f"package:{name}"})
+
+
+class OfficialModel(NamedTuple):
+    """Weights and batch size of one of the four published variants."""
+
+    tag: str
+    batch_size: int
+
+
+OFFICIAL_MODELS = {
+    "ViT-B-32": OfficialModel("datacomp_xl_s13b_b90k", 128),
+    "ViT-B-16": OfficialModel("dfn2b", 128),
+    "ViT-L-14-quickgelu": OfficialModel("dfn2b", 100),
+    "ViT-H-14-quickgelu": OfficialModel("dfn5b", 60),
+}
+
+
+class CacheRecipe(Recipe):
+    """Everything the bytes of the token cache depend on, besides the aligned shards it is computed from."""
+
+    clip: ClipSpec = ClipSpec()
+    blocks: int = Field(default=1, ge=1)
+    dtype: Dtype = "float32"
+    precision: Precision = "float32"
+
+
+class TrainRecipe(Recipe):
+    """How the depth block is trained. The defaults reproduce the reference's ViT-H-14 run."""
+
+    clip: ClipSpec = ClipSpec()
+    # "cached" trains on frozen tokens computed once; "plain" runs the frozen tower at every step. Same mathematics.
+    trainer: Literal["cached", "plain"] = "cached"
+
+    blocks: int = Field(
+        default=1, ge=1, description="copied last blocks in the depth branch (paper: 1; ablation: 2, 3)"
+    )
+    blend: float = Field(default=0.5, gt=0, le=1, description="share of the depth branch in the average (reference)")
+
+    epochs: int = Field(default=10, ge=1)  # reference, hard-coded
+    batch_size: int = Field(default=60, ge=1)  # reference: objects per step, by model (OFFICIAL_MODELS)
+    seed: int = 42  # reference
+    # Shards mixed at a time; None is the reference's uniform shuffle, a number suits caches larger than memory.
+    shuffle_shards: int | None = Field(default=None, ge=1)
+    augment: Literal["none", "flip"] = "none"  # reference: none; "flip" mirrors an object's views (plain trainer)
+
+    peak_lr: float = Field(default=3e-4, gt=0)  # reference and paper; the script's own lr of 3e-5 never takes effect
+    warmup: float = Field(default=0.3, gt=0, lt=1)  # OneCycle default, kept by the reference
+    start_divisor: float = Field(default=25.0, gt=0)  # OneCycle default: first lr = peak / 25
+    end_divisor: float = Field(default=1e4, gt=0)  # OneCycle default: last lr = first / 1e4
+    beta1_low: float = Field(default=0.85, ge=0, lt=1)  # OneCycle default; the script's 0.9 never takes effect
+    beta1_high: float = Field(default=0.95, ge=0, lt=1)  # OneCycle default
+    beta2: float = Field(default=0.98, ge=0, lt=1)  # reference
+    eps: float = Field(default=1e-8, gt=0)  # reference
+    weight_decay: float = Field(default=0.1, ge=0)  # reference; applies to the biases too
+
+    contrastive_weight: float = Field(default=1.0, ge=0)  # reference
+    distance: Literal["mse", "l2"] = "mse"  # reference: mean over all entries; paper: L2 norm of the difference
+    distance_weight: float = Field(default=1.0, ge=0)  # reference
+    temperature: Literal["frozen", "learned"] = "frozen"  # reference: never unfrozen; paper: learnable
+
+    precision: Precision = "float32"  # of the frozen tower; reference: float32 (TF32 on the authors' card)
+    cache_dtype: Dtype = "float32"  # float32 where weights must match the reference's
+
+    validate_every: int = Field(default=1, ge=0, description="epochs between validations, 0 for never (reference: 1)")
+    patience: int | None = Field(default=None, ge=1, description="validations without progress before stopping early")
+
+    @classmethod
+    def official(cls, model: str = "ViT-H-14-quickgelu", **changes: Any) -> Self:
+        """Return the reference's recipe for one of its four models, with any field changed."""
+        if model not in OFFICIAL_MODELS:
+            raise ValueError(f"no published recipe for {model!r}; choose one of {', '.join(OFFICIAL_MODELS)}")
+        tag, batch_size = OFFICIAL_MODELS[model]
+        return cls(**{"clip": ClipSpec(model=model, weights=tag), "batch_size": batch_size, **changes})
+
+    def cache_recipe(self) -> CacheRecipe:
+        """Return the part of this recipe that the token cache depends on."""
+        return CacheRecipe(clip=self.clip, blocks=self.blocks, dtype=self.cache_dtype, precision=self.precision)
+
+    @model_validator(mode="after")
+    def _augmentation_needs_pixels(self) -> Self:
+        if self.augment != "none" and self.trainer == "cached":
+            raise ValueError("augment needs pixels at every step: set trainer='plain', or augment='none'")
+        return self
+
+
+class DlignRecipe(Recipe):
+    """Which CLIP embeds the depth-aligned images for point-encoder projects to train on."""
+
+    clip: ClipSpec = ClipSpec()
+    precision: Precision = "float32"
+
+
+class TrainExecution(Execution):
+    """How a training run uses its machine; none of it changes the result beyond rounding."""
+
+    device: str = "auto"
+    objects_per_forward: int = Field(default=8, ge=1, description="objects that pass the frozen tower together")
+    cache_placement: Literal["auto", "device", "host"] = "auto"
+    checkpoint_every_steps: int | None = Field(default=None, ge=1, description="beside the one after each epoch")
+    keep_checkpoints: int = Field(default=3, ge=1)
+    log_every: int = Field(default=3, ge=1, description="steps averaged into one line of metrics (reference: 3)")
+    tensorboard: bool = False
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def packaged_folder(name: str) -> Path:
+    """Return the folder of a checkpoint that ships with this package."""
+    folder = Path(__file__).parent / "models" / name
+    if not (folder / CONFIG_FILE).is_file():
+        raise FileNotFoundError(f"this package ships no checkpoint named {name!r} ({folder} has no {CONFIG_FILE})")
+    return folder
