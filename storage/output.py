@@ -93,7 +93,7 @@ class StageOutput:
         summary: Mapping[str, Any] | None = None,
     ) -> Manifest:
         """Declare the output finished; raises `MissingOutput` while a planned shard has no record."""
-        records = self._records(plan)
+        records = self.records(plan)
         manifest = Manifest(
             stage=self.identity.stage,
             version=self.identity.version,
@@ -110,7 +110,8 @@ class StageOutput:
             return manifest
         return load_manifest(self.store, self.identity.stage, self.identity.fingerprint)
 
-    def _records(self, plan: Sequence[ShardRange]) -> tuple[ShardRecord, ...]:
+    def records(self, plan: Sequence[ShardRange]) -> tuple[ShardRecord, ...]:
+        """The records of all planned shards, in order; raises `MissingOutput` naming those that lack one."""
         lacking = [shard.index for shard in self.missing(plan)] if plan else []
         if lacking:
             raise MissingOutput(
