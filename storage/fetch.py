@@ -5,12 +5,26 @@ import shutil
 import tempfile
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from storage.errors import DamagedOutput
 from storage.local import LocalStore
 from storage.output import file_sha256
 from storage.records import Manifest, StoredFile
 from storage.stores import Store
+
+
+class Located(Protocol):
+    """Whatever knows its stage folder: an identity before the manifest exists, the manifest afterwards."""
+
+    @property
+    def stage(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def folder(self) -> str: ...
 
 
 class Fetcher:
@@ -39,15 +53,15 @@ class Fetcher:
     def close(self) -> None:
         self._scratch.cleanup()
 
-    def path(self, manifest: Manifest, stored: StoredFile) -> Path:
+    def path(self, place: Located, stored: StoredFile) -> Path:
         """A local path to the file; raises `DamagedOutput` when it is absent or not what its record says."""
-        key = f"{manifest.folder}/{stored.file}"
+        key = f"{place.folder}/{stored.file}"
         if key not in self._local:
-            self._local[key] = self._bring(manifest, stored, key)
+            self._local[key] = self._bring(place, stored, key)
             self._forget_oldest()
         return self._local[key]
 
-    def _bring(self, manifest: Manifest, stored: StoredFile, key: str) -> Path:
+    def _bring(self, place: Located, stored: StoredFile, key: str) -> Path:
         try:
             if isinstance(self.store, LocalStore):
                 path, found = self.store.path(key), ""
@@ -56,13 +70,11 @@ class Fetcher:
             else:
                 path, found = self._download(key, stored)
         except FileNotFoundError as error:
-            raise DamagedOutput(
-                manifest.stage, manifest.fingerprint, stored.file, stored.sha256, "no object"
-            ) from error
+            raise DamagedOutput(place.stage, place.fingerprint, stored.file, stored.sha256, "no object") from error
         if self.verify and key not in self._verified:
             found = found or file_sha256(path)
             if found != stored.sha256:
-                raise DamagedOutput(manifest.stage, manifest.fingerprint, stored.file, stored.sha256, found)
+                raise DamagedOutput(place.stage, place.fingerprint, stored.file, stored.sha256, found)
             self._verified.add(key)
         return path
 

@@ -1,0 +1,154 @@
+"""What the shard stages share: plan from one listing, build what is missing, commit, note the time it took."""
+
+import json
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from storage.fingerprint import StageIdentity
+from storage.output import ShardRange, StageOutput
+from storage.records import Manifest, RejectedSample, ShardRecord
+from storage.shards import ShardWriter, encode_json
+from storage.stores import Store, open_store
+
+# Prefect keeps one row per task run and its server settles some twenty a second; beyond this, shards share a task run.
+MOST_TASK_RUNS = 200
+
+# Too few samples say nothing about a share; below this count a stage may lose samples without failing.
+SMALL_STAGE = 20
+
+
+class TooManyRejected(RuntimeError):
+    """More samples were rejected than the execution allows; what was built stays, the manifest is withheld."""
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """What a stage has and what it lacks, as one listing of the store told."""
+
+    output: StageOutput
+    shards: tuple[ShardRange, ...]
+    manifest: Manifest | None
+    missing: tuple[ShardRange, ...]
+
+    @classmethod
+    def look(cls, output: StageOutput, shards: Sequence[ShardRange]) -> "StagePlan":
+        manifest = output.manifest()
+        missing = () if manifest is not None else tuple(output.missing(shards))
+        return cls(output, tuple(shards), manifest, missing)
+
+    def part(self, index: int, count: int) -> tuple[ShardRange, ...]:
+        """The missing shards that worker `index` of `count` takes."""
+        return tuple(shard for shard in self.missing if shard.index % count == index)
+
+
+@dataclass(frozen=True)
+class ShardWork:
+    """The first argument of every shard task: where the output lies, what it is, and which shards this run builds."""
+
+    store: str
+    identity: StageIdentity
+    shards: tuple[ShardRange, ...]
+
+    @property
+    def key(self) -> str:
+        """The same work has the same key in any run on any machine."""
+        first, last = self.shards[0].index, self.shards[-1].index
+        return f"{self.identity.folder}/{first:06d}-{last:06d}"
+
+    def open(self) -> StageOutput:
+        return StageOutput(open_store(self.store), self.identity)
+
+
+def split_work(output: StageOutput, missing: Sequence[ShardRange]) -> list[ShardWork]:
+    """One unit of work per shard, or per run of neighbours where shards outnumber the task runs a flow should have."""
+    per_task = -(-len(missing) // MOST_TASK_RUNS) or 1
+    groups = [tuple(missing[at : at + per_task]) for at in range(0, len(missing), per_task)]
+    return [ShardWork(output.store.url, output.identity, group) for group in groups]
+
+
+@dataclass
+class ShardBuilder:
+    """One shard in the making: samples go to a local tar, rejections and counts to its record."""
+
+    writer: ShardWriter
+    folder: Path
+    rejected: list[RejectedSample] = field(default_factory=list)
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    attachments: dict[str, Path] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    record: ShardRecord | None = None
+
+    def add(self, key: str, fields: Mapping[str, bytes], meta: Mapping[str, Any]) -> None:
+        """Append one sample whose `json` is `meta`, counting its split and label."""
+        self.writer.add(key, {**fields, "json": encode_json(meta)})
+        self.count("splits", str(meta.get("split", "")))
+        self.count("labels", str(meta.get("label", "")))
+
+    def reject(self, sample_id: str, reason: str) -> None:
+        self.rejected.append(RejectedSample(id=sample_id, reason=reason))
+
+    def count(self, kind: str, value: str) -> None:
+        self.counts.setdefault(kind, Counter())[value] += 1
+
+
+@contextmanager
+def building(output: StageOutput, shard: ShardRange) -> Iterator[ShardBuilder]:
+    """Commit the shard when the block ends well; an error leaves nothing behind, here or in the store."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="opendlign-shard-") as scratch:
+        tar = Path(scratch) / "shard.tar"
+        with ShardWriter(tar) as writer:
+            builder = ShardBuilder(writer, Path(scratch))
+            yield builder
+        builder.record = output.commit_shard(
+            shard.index,
+            tar,
+            writer.samples,
+            rejected=builder.rejected,
+            summary={
+                **builder.summary,
+                **{kind: dict(sorted(count.items())) for kind, count in builder.counts.items()},
+            },
+            attachments=builder.attachments,
+        )
+    note_seconds(output, f"shard-{shard.index:06d}", time.monotonic() - started, writer.samples)
+
+
+def finish(
+    output: StageOutput,
+    plan: Sequence[ShardRange],
+    *,
+    max_rejected_share: float,
+    files: Mapping[str, Path] | None = None,
+    summary: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Commit the manifest, unless too large a share of the samples was rejected."""
+    records = output.records(plan)
+    rejected = [sample for record in records for sample in record.rejected]
+    total = sum(record.samples for record in records) + len(rejected)
+    allowed = max(max_rejected_share * total, min(total - 1, 1) if total < SMALL_STAGE else 0)
+    if len(rejected) > allowed:
+        examples = "; ".join(f"{sample.id}: {sample.reason}" for sample in rejected[:3])
+        raise TooManyRejected(
+            f"{output.identity.stage}: {len(rejected)} of {total} samples were rejected, more than the share "
+            f"{max_rejected_share:g} allowed (max_rejected_share). First ones: {examples}"
+        )
+    return output.commit_manifest(plan, files=files, summary=summary)
+
+
+def note_seconds(output: StageOutput, name: str, seconds: float, samples: int) -> None:
+    """Keep what a shard cost beside the outputs, for reports; an output itself holds no times."""
+    note = json.dumps({"seconds": round(seconds, 3), "samples": samples}).encode()
+    output.store.put_if_absent(f"timings/{output.folder}/{name}.json", note)
+
+
+def stage_seconds(store: Store, folder: str) -> tuple[float, int]:
+    """Seconds and samples noted for one output, added up."""
+    notes = [json.loads(store.read(info.key)) for info in store.list(f"timings/{folder}")]
+    return sum(note["seconds"] for note in notes), sum(note["samples"] for note in notes)
