@@ -1,0 +1,67 @@
+"""The one interface of all painters, and the way to get one from a recipe."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opendlign_core.synthesis.recipe import ControlNetRecipe, ShadedRecipe, SynthesisExecution, SynthesisRecipe
+
+
+@dataclass(frozen=True)
+class Painting:
+    """A batch of images with what the painter knows about them and the pixels do not show."""
+
+    images: NDArray[np.uint8]  # [N, H, W, 3]
+    finite: NDArray[np.bool_]  # [N] False where latents or pixels overflowed on the way
+    batch_size: int
+    """Images computed at once; below `Synthesizer.batch_size` after an out-of-memory."""
+
+
+class Synthesizer(ABC):
+    """Paints images whose edges follow depth maps. Image i depends on depth map, prompt and seed i alone."""
+
+    batch_size: int
+    """How many images to hand to `paint` at once for best speed."""
+
+    @abstractmethod
+    def paint(self, depth: NDArray[np.float32], prompts: Sequence[str], seeds: Sequence[int]) -> Painting:
+        """Paint one image per depth map [N, H, W] (in [0, 1], background 1, nearest 0), prompt and seed."""
+
+    def generate(self, depth: NDArray[np.float32], prompts: Sequence[str], seeds: Sequence[int]) -> NDArray[np.uint8]:
+        """The images [N, H, W, 3] of `depth` [N, H, W]; inputs are checked, and bad ones named."""
+        depth = np.asarray(depth, np.float32)
+        if depth.ndim != 3:
+            raise ValueError(f"depth must be [N, H, W], not {depth.shape}; flatten objects and views first")
+        if not len(depth) == len(prompts) == len(seeds):
+            raise ValueError(
+                f"{len(depth)} depth maps need as many prompts and seeds, not {len(prompts)}, {len(seeds)}"
+            )
+        if depth.size and not (np.isfinite(depth).all() and depth.min() >= 0 and depth.max() <= 1):
+            raise ValueError("depth must be finite and lie in [0, 1], background 1 and nearest 0")
+        return self.paint(depth, prompts, seeds).images
+
+
+def load_synthesizer(
+    recipe: SynthesisRecipe | ShadedRecipe | ControlNetRecipe | str = "shaded",
+    execution: SynthesisExecution | None = None,
+) -> Synthesizer:
+    """The painter that a recipe, or a bare name ("shaded", "controlnet"), asks for.
+
+    The negative prompt of a `SynthesisRecipe` goes with it. Loading a ControlNet takes seconds and memory: keep the
+    result for all shards of a process.
+    """
+    if isinstance(recipe, str):
+        recipe = SynthesisRecipe.model_validate({"synthesizer": recipe})
+    elif not isinstance(recipe, SynthesisRecipe):
+        recipe = SynthesisRecipe(synthesizer=recipe)
+    painter = recipe.synthesizer
+    if isinstance(painter, ShadedRecipe):
+        from opendlign_core.synthesis.shaded import ShadedSynthesizer
+
+        return ShadedSynthesizer(painter)
+    from opendlign_core.synthesis.controlnet import ControlNetSynthesizer
+
+    return ControlNetSynthesizer(painter, recipe.prompt.negative_prompt, execution or SynthesisExecution())
