@@ -1,0 +1,101 @@
+"""Building an unmodified open_clip model from a `ClipSpec`, without touching open_clip's registry."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from open_clip.pretrained import download_pretrained, download_pretrained_from_hf, get_pretrained_cfg
+from torch import Tensor
+
+from opendlign_core.training.recipe import WEIGHTS_FILE, ClipSpec, packaged_folder, sha256_of
+
+Tokenizer = Callable[[list[str]], Tensor]
+# open_clip is untyped: its models and their parts are `Any` at this border and ours from there on.
+OpenClip = Any
+
+
+def resolve_device(name: str) -> torch.device:
+    """Turn `"auto"` into CUDA where there is one and CPU elsewhere; any other name is taken as it stands."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+def load_clip(spec: ClipSpec, device: torch.device | str = "cpu") -> OpenClip:
+    """Return the open_clip model of `spec`, frozen and in eval mode, with float32 parameters.
+
+    Raises:
+        FileNotFoundError: the weights are neither a known tag nor a file.
+        ValueError: the file's digest is not the one the spec names, or the architecture is unknown.
+    """
+    model = _build(architecture_of(spec), spec.seed)
+    if spec.weights != "random":
+        path = _find_weights(spec)
+        _verify(path, spec)
+        open_clip.factory.load_checkpoint(model, str(path), strict=True, weights_only=True)
+    return model.requires_grad_(False).eval().to(device)
+
+
+def load_tokenizer(spec: ClipSpec) -> Tokenizer:
+    """Return the tokenizer of `spec`: texts to token ids int64 [N, context length]."""
+    text = architecture_of(spec)["text_cfg"]
+    if text.get("hf_tokenizer_name") or text.get("hf_model_name"):
+        tokenizer: Tokenizer = open_clip.get_tokenizer(spec.model)
+        return tokenizer
+    simple: Tokenizer = open_clip.SimpleTokenizer(context_length=text.get("context_length", 77))
+    return simple
+
+
+def architecture_of(spec: ClipSpec) -> dict[str, Any]:
+    """Return the open_clip model configuration of `spec`: its own where given, the named one's otherwise."""
+    config = copy.deepcopy(spec.architecture) if spec.architecture else open_clip.get_model_config(spec.model)
+    if config is None:
+        raise ValueError(f"open_clip has no model named {spec.model!r}; give ClipSpec.architecture for an own one")
+    config["vision_cfg"]["image_size"] = spec.image_size
+    return dict(config)
+
+
+def _build(config: dict[str, Any], seed: int) -> OpenClip:
+    """Instantiate the model, drawing its initial weights from `seed` and leaving the global generator as it was."""
+    own_text = config.pop("custom_text", False) or "hf_model_name" in config["text_cfg"]
+    kind = open_clip.CoCa if "multimodal_cfg" in config else open_clip.CustomTextCLIP if own_text else open_clip.CLIP
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return kind(**config)
+
+
+def _find_weights(spec: ClipSpec) -> Path:
+    if spec.weights.startswith("package:"):
+        return packaged_folder(spec.weights.removeprefix("package:")) / WEIGHTS_FILE
+    path = Path(spec.weights)
+    if path.is_dir():
+        path = path / WEIGHTS_FILE
+    if path.is_file():
+        return path
+    tag = get_pretrained_cfg(spec.model, spec.weights)
+    if not tag:
+        known = ", ".join(open_clip.list_pretrained_tags_by_model(spec.model)) or "none"
+        raise FileNotFoundError(f"{spec.weights!r} is neither a file nor a tag of {spec.model} (tags: {known})")
+    return Path(_download(tag, spec))
+
+
+def _download(tag: dict[str, Any], spec: ClipSpec) -> str:
+    """Fetch a tag's weights through the Hugging Face cache, at a fixed revision where the spec names one."""
+    try:
+        if spec.revision is None or not tag.get("hf_hub"):
+            return str(download_pretrained(tag))
+        repository, _, name = tag["hf_hub"].rpartition("/")
+        return str(download_pretrained_from_hf(repository, filename=name or None, revision=spec.revision))
+    except Exception as error:
+        raise FileNotFoundError(
+            f"cannot get the weights {spec.weights!r} of {spec.model}: {error}. "
+            "Fetch them once on a machine with network, or set ClipSpec.weights to a local .safetensors file"
+        ) from error
+
+
+def _verify(path: Path, spec: ClipSpec) -> None:
+    if spec.weights_sha256 is not None and (found := sha256_of(path)) != spec.weights_sha256:
+        raise ValueError(f"{path} has digest {found}, the recipe names {spec.weights_sha256}: not the same weights")
