@@ -111,7 +111,7 @@ def cast_shadow(rng: np.random.Generator, mask: NDArray[np.bool_], backdrop: Ima
     height, width = mask.shape
     step = max(1, height // 56)
     small = mask[::step, ::step].astype(np.float32)
-    soft = box_blur(box_blur(small, 3), 2)
+    soft = box_blur(small, 2, passes=2)
     shift = (int(rng.integers(0, 6)), int(rng.integers(-6, 7)))
     soft = np.roll(soft, shift, (0, 1))
     shadow = enlarge(soft, step, height, width)

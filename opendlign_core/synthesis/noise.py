@@ -1,6 +1,6 @@
-"""Smooth random planes at any size, built only from operations that round the same on every machine.
+"""Smooth random planes of any size, built only from operations that round the same on every machine.
 
-No powers, sines or matrix products: their last bits differ between processors, and the embedded painter promises bytes.
+No powers, sines or matrix products: their last bits differ between processors, and the painter promises bytes.
 """
 
 from functools import lru_cache
@@ -13,24 +13,24 @@ Plane = NDArray[np.float32]
 _ONE, _TWO, _THREE = np.float32(1), np.float32(2), np.float32(3)
 
 
-@lru_cache(maxsize=256)
-def _taps(size: int, cells: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Plane]:
-    """For each of `size` pixels: the two grid lines beside it and the smoothed share of the second."""
+@lru_cache(maxsize=1024)
+def _taps(size: int, cells: int) -> tuple[NDArray[np.intp], Plane]:
+    """For each of `size` pixels: the grid line before it and the smoothed share of the next one."""
     position = np.arange(size, dtype=np.float64) * (cells / size)
     low = np.floor(position).astype(np.intp)
     share = position - low
     smooth = (share * share * (3 - 2 * share)).astype(np.float32)
-    return low, low + 1, smooth
+    return low, smooth
 
 
 def value_noise(rng: np.random.Generator, height: int, width: int, rows: int, columns: int) -> Plane:
     """A plane of smoothly joined random values in [0, 1] with `rows` by `columns` cells."""
     rows, columns = min(rows, height), min(columns, width)
     grid = rng.random((rows + 1, columns + 1), dtype=np.float32)
-    left, right, across = _taps(width, columns)
-    lines = grid[:, left] + (grid[:, right] - grid[:, left]) * across  # [rows + 1, width]
-    above, below, down = _taps(height, rows)
-    plane = lines[below] - lines[above]
+    left, across = _taps(width, columns)
+    lines = np.diff(grid)[:, left] * across + grid[:, left]  # [rows + 1, width]
+    above, down = _taps(height, rows)
+    plane = np.diff(lines, axis=0)[above]
     plane *= down[:, None]
     plane += lines[above]
     return plane
@@ -58,7 +58,7 @@ def _grain_tile(side: int) -> Plane:
 
 def grain(rng: np.random.Generator, height: int, width: int) -> Plane:
     """Per-pixel noise in [-0.5, 0.5]: a random window of one fixed tile, which costs nothing to cut."""
-    side = max(height, width)
+    side = 1 << (max(height, width) - 1).bit_length()
     row, column = rng.integers(0, side, 2)
     return _grain_tile(side)[row : row + height, column : column + width]
 
@@ -81,46 +81,56 @@ def smoothstep(plane: Plane, low: float, high: float) -> Plane:
     return curve
 
 
-def box_blur(plane: Plane, radius: int) -> Plane:
-    """Mean over a square of side 2 * radius + 1; the border is repeated outwards."""
-    if radius < 1:
-        return plane
-    down = _windows(np.pad(plane, ((radius, radius), (0, 0)), mode="edge"), 2 * radius + 1)
-    across = _windows(np.pad(down, ((0, 0), (radius, radius)), mode="edge").T, 2 * radius + 1).T
-    across *= np.float32(1 / (2 * radius + 1) ** 2)
-    return across
+def box_blur(planes: Plane, radius: int, passes: int = 1) -> Plane:
+    """Mean over squares of side 2 * radius + 1, repeated, for planes [..., H, W]; outside lie zeros."""
+    length = 2 * radius + 1
+    margin = [(0, 0)] * (planes.ndim - 2) + [(passes * radius, passes * radius)] * 2
+    total = _zero_pad(planes, margin)
+    for _ in range(passes):
+        total = _windows(total, length, total.ndim - 2)
+        total = _windows(total, length, total.ndim - 1)
+    total *= np.float32(1 / length ** (2 * passes))
+    return total
 
 
-def _windows(rows: Plane, length: int) -> Plane:
-    """Sums of `length` consecutive rows, by doubling: a window of 29 rows takes seven additions."""
-    out_rows = rows.shape[0] - length + 1
+def _zero_pad(planes: Plane, margin: list[tuple[int, int]]) -> Plane:
+    padded = np.zeros([size + 2 * side for size, (side, _) in zip(planes.shape, margin, strict=True)], np.float32)
+    padded[tuple(slice(side, side + size) for size, (side, _) in zip(planes.shape, margin, strict=True))] = planes
+    return padded
+
+
+def _windows(planes: Plane, length: int, axis: int) -> Plane:
+    """Sums of `length` neighbours along an axis, by doubling: a window of 29 takes seven additions."""
+    kept = planes.shape[axis] - length + 1
     total: Plane | None = None
-    done, span, block = 0, 1, rows
+    done, span, block = 0, 1, planes
     while span <= length:
         if length & span:
-            part = block[done : done + out_rows]
-            total = part.copy() if total is None else np.add(total, part, out=total)
+            part = _cut(block, axis, done, done + kept)
+            total = part if total is None else total + part
             done += span
         if 2 * span <= length:
-            block = block[:-span] + block[span:]
+            block = _cut(block, axis, 0, -span) + _cut(block, axis, span, None)
         span *= 2
     assert total is not None
     return total
 
 
+def _cut(planes: Plane, axis: int, start: int, stop: int | None) -> Plane:
+    return planes[(slice(None),) * axis + (slice(start, stop),)]
+
+
 def enlarge(plane: Plane, step: int, height: int, width: int) -> Plane:
     """Undo `plane[::step, ::step]` by linear interpolation; each kept pixel keeps its value."""
-    left, right, across = _lines(width, step, plane.shape[1])
-    lines = plane[:, left] + (plane[:, right] - plane[:, left]) * across
-    above, below, down = _lines(height, step, plane.shape[0])
-    result = lines[below] - lines[above]
+    left, across = _lines(width, step)
+    above, down = _lines(height, step)
+    lines = np.diff(plane, append=plane[:, -1:])[:, left] * across + plane[:, left]
+    result = np.diff(lines, axis=0, append=lines[-1:])[above]
     result *= down[:, None]
     result += lines[above]
     return result
 
 
-@lru_cache(maxsize=256)
-def _lines(size: int, step: int, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Plane]:
-    low = np.arange(size) // step
-    share = ((np.arange(size) % step) / step).astype(np.float32)
-    return low, np.minimum(low + 1, count - 1), share
+@lru_cache(maxsize=1024)
+def _lines(size: int, step: int) -> tuple[NDArray[np.intp], Plane]:
+    return np.arange(size) // step, ((np.arange(size) % step) / step).astype(np.float32)

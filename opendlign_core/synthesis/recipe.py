@@ -152,6 +152,8 @@ class SynthesisRecipe(Recipe):
 
     synthesizer: Annotated[ShadedRecipe | ControlNetRecipe, Field(discriminator="name")] = ShadedRecipe()
     """The painter and its settings; a bare name ("shaded", "controlnet") stands for its defaults."""
+    splits: tuple[str, ...] = ()
+    """Paint only objects of these splits; empty paints all. Images are for training, so a test split needs none."""
     seed: int = Field(0, ge=0)
     prompt: PromptRecipe = PromptRecipe()
     image: ImageRecipe = ImageRecipe()

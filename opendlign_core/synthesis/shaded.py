@@ -53,11 +53,10 @@ def paint_view(
     surface = read_surface(depth, recipe.relief)
     if surface is not None:
         _paint_object(canvas, depth.shape, surface, look, rng, recipe)
-    np.clip(canvas, 0, 1, out=canvas)
-    canvas *= np.float32(255)
-    canvas += np.float32(0.5)
-    for channel in range(3):
-        out[..., channel] = canvas[channel]
+    for channel, plane in enumerate(canvas):  # plane by plane, so that each stays in the processor's cache
+        plane *= np.float32(255)
+        plane += np.float32(0.5)
+        out[..., channel] = np.clip(plane, 0, 255, out=plane)
 
 
 def _paint_object(
@@ -75,10 +74,10 @@ def _paint_object(
     body = _body(rng, surface, look, material)
     _keep_contrast(canvas, body, whole, surface.mask, recipe.minimum_contrast)
     window = canvas[:, surface.rows, surface.columns]
-    if material.opacity < 1:
-        body *= np.float32(material.opacity)
-        body += window * np.float32(1 - material.opacity)
-    np.copyto(window, body, where=surface.mask)
+    share = surface.mask * np.float32(material.opacity)
+    body -= window
+    body *= share
+    window += body
 
 
 def _choose_material(rng: np.random.Generator, look: Look) -> Material:

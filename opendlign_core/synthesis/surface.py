@@ -46,40 +46,37 @@ def _normals(height: Plane, weight: Plane, side: int) -> tuple[Plane, Plane, Pla
     Depth maps come in terraces (points are spread over small squares), so single differences would show squares.
     Steps are limited before averaging, so that a jump inside the object makes a crease instead of a smear.
     """
-    radius = max(1, side // 75)
-    limit = np.float32(4.0 / side)
-    across, down = np.zeros_like(height), np.zeros_like(height)
-    np.subtract(height[:, 1:], height[:, :-1], out=across[:, 1:])
-    across[:, 1:] *= weight[:, :-1]
-    np.subtract(height[1:], height[:-1], out=down[1:])
-    down[1:] *= weight[:-1]
-    share = box_blur(weight, radius)
+    radius = max(1, side // 100)
+    limit = np.float32(3.0 / side)
+    planes = np.zeros((3, *height.shape), np.float32)
+    planes[0] = weight
+    np.subtract(height[:, 1:], height[:, :-1], out=planes[1, :, 1:])
+    planes[1, :, 1:] *= weight[:, :-1]
+    np.subtract(height[1:], height[:-1], out=planes[2, 1:])
+    planes[2, 1:] *= weight[:-1]
+    planes[1:] *= weight
+    np.clip(planes[1:], -limit, limit, out=planes[1:])
+    share, right, down = box_blur(planes, radius, passes=2)
     np.maximum(share, np.float32(1e-3), out=share)
     np.divide(np.float32(-side), share, out=share)
-    slopes = []
-    for slope in (across, down):
-        slope *= weight
-        np.clip(slope, -limit, limit, out=slope)
-        smooth = box_blur(slope, radius)
-        smooth *= share
-        slopes.append(smooth)
-    right, low = slopes
+    right *= share
+    down *= share
     length = right * right
-    length += low * low
+    length += down * down
     length += np.float32(1)
     np.sqrt(length, out=length)
     towards = np.divide(np.float32(1), length, out=length)
     right *= towards
-    low *= towards
-    return right, low, towards
+    down *= towards
+    return right, down, towards
 
 
 def _enclosure(height: Plane, mask: NDArray[np.bool_], side: int) -> Plane:
     """How far each point lies behind the mean of its neighbourhood, in a twelfth of the image width."""
     step = max(1, side // 56)
     small, inside = height[::step, ::step], mask[::step, ::step].astype(np.float32)
-    radius = max(1, min(side // step // 14, *(length - 1 for length in small.shape)) if min(small.shape) > 1 else 1)
-    mean = box_blur(small, radius) / np.maximum(box_blur(inside, radius), np.float32(1e-3))
+    mean, share = box_blur(np.stack((small, inside)), max(1, side // step // 14))
+    mean /= np.maximum(share, np.float32(1e-3))
     gap = enlarge(mean, step, *height.shape)
     gap -= height
     gap *= np.float32(12)

@@ -48,7 +48,8 @@ _PATTERN_OF = {word: name for name, words in PATTERNS.items() for word in words.
 
 _SHADES = {"dark": (0.55, 0.0), "deep": (0.65, 0.0), "light": (1.0, 0.45), "pale": (1.0, 0.55), "pastel": (1.0, 0.5)}
 _BACKDROP = re.compile(
-    r"(?:\b(?:on|against|with|in front of|over|before)\s+(?:an?|the)?\s*)?((?:[\w-]+\s+){0,3})(?:background|backdrop)\b"
+    r"(?:\b(?:on|against|with|in front of|over|before)\s+(?:an?|the)?\s*)?"
+    r"((?:[\w-]+\s+){0,3})(?:background|backdrop)\b"
 )
 
 
