@@ -1,4 +1,4 @@
-"""How Prefect treats a shard task: known by its work, not by its run; retried when a store fails, not when data does."""
+"""How Prefect treats a shard task: known by its work, not by its run; retried when a store fails, not bad data."""
 
 from typing import Any, TypedDict
 

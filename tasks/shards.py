@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,13 @@ class ShardWork:
 
     def open(self) -> StageOutput:
         return StageOutput(open_store(self.store), self.identity)
+
+
+def follow_shards(upstream: Manifest) -> tuple[ShardRange, ...]:
+    """A plan with one shard for each shard of the output it reads."""
+    ends = list(accumulate(record.samples for record in upstream.shards))
+    records = zip(upstream.shards, ends, strict=True)
+    return tuple(ShardRange(record.index, end - record.samples, end) for record, end in records)
 
 
 def split_work(output: StageOutput, missing: Sequence[ShardRange]) -> list[ShardWork]:

@@ -1,0 +1,64 @@
+"""What a stage shows in the Prefect UI, under keys that stay the same from run to run."""
+
+import base64
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_image_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
+
+from tasks.progress import ProgressState
+
+# A picture travels inside its artifact row; the database should not grow by megabytes a run.
+MOST_PICTURE_BYTES = 400_000
+
+
+def in_flow_run() -> bool:
+    return FlowRunContext.get() is not None
+
+
+def progress_publisher(stage: str) -> Callable[[ProgressState], None]:
+    """A sink for progress that creates the stage's progress artifact on first use and updates it afterwards."""
+    known: list[UUID] = []
+
+    def publish(state: ProgressState) -> None:
+        percent = 100.0 * state.done / state.total if state.total else 100.0
+        if known:
+            update_progress_artifact(known[0], progress=percent, description=state.sentence())
+            return
+        created = create_progress_artifact(percent, key=f"{stage}-progress", description=state.sentence())
+        known.append(UUID(str(created)))
+
+    return publish
+
+
+def publish_table(stage: str, name: str, rows: Sequence[dict[str, Any]], description: str) -> None:
+    create_table_artifact(key=f"{stage}-{name}", table=list(rows), description=description)
+
+
+def publish_markdown(stage: str, name: str, text: str, description: str) -> None:
+    create_markdown_artifact(key=f"{stage}-{name}", markdown=text, description=description)
+
+
+def publish_picture(stage: str, name: str, image: bytes, description: str, media_type: str = "image/png") -> None:
+    """Show a small picture; one that is too large for a database row is refused with `ValueError`."""
+    if len(image) > MOST_PICTURE_BYTES:
+        raise ValueError(f"{stage}-{name}: a picture of {len(image)} bytes is more than {MOST_PICTURE_BYTES}")
+    uri = f"data:{media_type};base64,{base64.b64encode(image).decode()}"
+    create_image_artifact(image_url=uri, key=f"{stage}-{name}", description=description)
+
+
+def name_run(name: str) -> None:
+    """Rename the running flow run, once its fingerprint is known."""
+    context = FlowRunContext.get()
+    if context is not None and context.flow_run is not None:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(context.flow_run.id, name=name)

@@ -1,0 +1,70 @@
+"""The body that every shard stage's flow shares: run what is missing, look again, declare the output finished."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from prefect.futures import PrefectFuture
+
+from opendlign_core.recipe import Recipe
+from storage.output import ShardRange
+from storage.records import Manifest
+from tasks.artifacts import name_run, progress_publisher
+from tasks.progress import tracking
+from tasks.shards import ShardWork, StagePlan, split_work
+
+log = logging.getLogger(__name__)
+
+Submit = Callable[[ShardWork, bool], PrefectFuture[Any]]
+"""Submits one unit of work; the second argument asks to run it even where Prefect remembers a result."""
+
+
+class Part(Recipe):
+    """The share of a stage that one of several workers takes."""
+
+    index: int = 0
+    count: int = 1
+
+
+class ShardsFailed(RuntimeError):
+    """Some shards failed; those that were committed stay committed."""
+
+
+def run_stage(
+    planned: StagePlan, submit: Submit, commit: Callable[[], Manifest], *, part: Part | None = None, preset: str = ""
+) -> Manifest | None:
+    """Build the missing shards of this part and commit the manifest; None while another part is unfinished."""
+    part = part or Part()
+    identity = planned.output.identity
+    name_run(" ".join(word for word in (preset, identity.stage, identity.fingerprint[:8]) if word))
+    if planned.manifest is not None:
+        log.info("%s is finished: nothing to do", identity.folder)
+        return planned.manifest
+    todo = planned.part(part.index, part.count)
+    log.info("%s: %d of %d shards to build", identity.folder, len(todo), len(planned.shards))
+    samples = sum(shard.stop - shard.start for shard in todo)
+    with tracking(identity.stage, samples, publish=progress_publisher(identity.stage)):
+        _run_all(planned, todo, submit, refresh=False)
+        # Prefect may remember work whose output has been removed since: the store decides, so such work runs again.
+        _run_all(planned, _still_missing(planned, todo), submit, refresh=True)
+    elsewhere = planned.output.missing(planned.shards)
+    if elsewhere:
+        log.info("%s: %d shards of other workers are still to come", identity.folder, len(elsewhere))
+        return None
+    return commit()
+
+
+def _run_all(planned: StagePlan, shards: Sequence[ShardRange], submit: Submit, *, refresh: bool) -> None:
+    futures = [submit(work, refresh) for work in split_work(planned.output, shards)]
+    outcomes = [future.result(raise_on_failure=False) for future in futures]
+    failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    if failures:
+        raise ShardsFailed(
+            f"{planned.output.identity.folder}: {len(failures)} of {len(futures)} units of work failed, the first with: "
+            f"{failures[0]}"
+        ) from failures[0]
+
+
+def _still_missing(planned: StagePlan, todo: Sequence[ShardRange]) -> list[ShardRange]:
+    missing = {shard.index for shard in planned.output.missing(planned.shards)}
+    return [shard for shard in todo if shard.index in missing]

@@ -1,0 +1,130 @@
+"""Synthesize: depth maps and the images painted on them, packed for training."""
+
+import functools
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from prefect import task
+
+from opendlign_core.synthesis import (
+    STAGE_VERSION,
+    AlignedObject,
+    DepthObject,
+    Progress,
+    SynthesisExecution,
+    SynthesisRecipe,
+    Synthesizer,
+)
+from storage.fingerprint import StageIdentity
+from storage.output import ShardRange, StageOutput, plan_shards
+from storage.reader import SampleReader
+from storage.records import Manifest
+from storage.shards import Sample, object_id
+from storage.stores import Store
+from tasks.policy import SHARD_TASK
+from tasks.progress import current_progress
+from tasks.shards import ShardBuilder, ShardWork, StagePlan, building, finish
+
+STAGE = "synthesize"
+
+
+def identify(recipe: SynthesisRecipe, depths: str) -> StageIdentity:
+    """Aligned images are what the recipe paints on the depth maps with that fingerprint."""
+    return StageIdentity.of(STAGE, STAGE_VERSION, recipe, {"project": depths})
+
+
+def plan(store: Store, recipe: SynthesisRecipe, depths: Manifest) -> StagePlan:
+    """Shards of `recipe.shard_size` depth objects each, the amount of work a lost worker costs."""
+    output = StageOutput(store, identify(recipe, depths.fingerprint))
+    return StagePlan.look(output, plan_shards(depths.samples, recipe.shard_size))
+
+
+@task(name="synthesize-shard", **SHARD_TASK)
+def synthesize_shard(
+    work: ShardWork, recipe: SynthesisRecipe, execution: SynthesisExecution, depths: Manifest
+) -> list[int]:
+    """Paint the objects of each shard with a painter that stays loaded for all shards of this process."""
+    output, painter = work.open(), _painter(recipe, execution)
+    with SampleReader(output.store, depths) as reader:
+        for shard in work.shards:
+            with building(output, shard) as builder:
+                _build(builder, recipe, execution, painter, reader, shard)
+    return [shard.index for shard in work.shards]
+
+
+@functools.lru_cache(maxsize=1)
+def _painter(recipe: SynthesisRecipe, execution: SynthesisExecution) -> Synthesizer:
+    from opendlign_core.synthesis import load_synthesizer
+
+    return load_synthesizer(recipe, execution)
+
+
+def _build(
+    builder: ShardBuilder,
+    recipe: SynthesisRecipe,
+    execution: SynthesisExecution,
+    painter: Synthesizer,
+    reader: SampleReader,
+    shard: ShardRange,
+) -> None:
+    from opendlign_core.synthesis import synthesize_objects
+
+    wanted: dict[str, Sample] = {}
+    objects = _objects(reader.read(shard.start, shard.stop), recipe.splits, wanted)
+    report = _Reporter()
+    for outcome in synthesize_objects(objects, recipe, painter, execution, report):
+        sample = wanted.pop(outcome.key)
+        if isinstance(outcome, AlignedObject):
+            builder.add(outcome.key, _fields(sample, outcome), _meta(sample, outcome))
+            current_progress().advance()
+        else:
+            builder.reject(object_id(outcome.key), outcome.reason)
+            current_progress().advance(rejected=1)
+    builder.summary["gate"] = {"images": report.images, "rejected_images": report.rejected}
+
+
+class _Reporter:
+    """Hands a stream's running totals on as steps."""
+
+    def __init__(self) -> None:
+        self.images = 0
+        self.rejected = 0
+
+    def __call__(self, totals: Progress) -> None:
+        current_progress().advance(
+            0, images=totals.images - self.images, rejected_images=totals.rejected_images - self.rejected
+        )
+        self.images, self.rejected = totals.images, totals.rejected_images
+
+
+def _objects(samples: Iterable[Sample], splits: tuple[str, ...], wanted: dict[str, Sample]) -> Iterator[DepthObject]:
+    from opendlign_core.projection import decode_depth
+
+    for sample in samples:
+        meta = sample.json()
+        if splits and meta["split"] not in splits:
+            current_progress().advance(skipped=1)
+            continue
+        wanted[sample.key] = sample
+        yield DepthObject(sample.key, decode_depth(sample.fields["depth.npy"]), meta["caption"] or meta["label"])
+
+
+def _fields(sample: Sample, painted: AlignedObject) -> dict[str, bytes]:
+    images = {f"{view:02d}.{painted.extension}": image for view, image in enumerate(painted.images)}
+    return {"depth.npy": sample.fields["depth.npy"], **images}
+
+
+def _meta(sample: Sample, painted: AlignedObject) -> dict[str, Any]:
+    gate = [{name: value for name, value in asdict(score).items() if value is not None} for score in painted.gate]
+    return {
+        **sample.json(),
+        "prompts": painted.prompts,
+        "seeds": painted.seeds,
+        "gate": gate,
+        "attempts": painted.attempts,
+    }
+
+
+def commit(planned: StagePlan, execution: SynthesisExecution) -> Manifest:
+    return finish(planned.output, planned.shards, max_rejected_share=execution.max_rejected_share)
