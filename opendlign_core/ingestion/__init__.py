@@ -9,9 +9,11 @@ from opendlign_core.ingestion.recipe import STAGE_VERSION, IngestExecution, Inge
 from opendlign_core.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from opendlign_core.ingestion.adapters import WrongLayout, list_entries
     from opendlign_core.ingestion.cloud import IngestedObject, Mesh, PointCloud, RejectedObject
     from opendlign_core.ingestion.dictionaries import load_array_dictionary
     from opendlign_core.ingestion.ingest import ingest_entries
+    from opendlign_core.ingestion.procedural import procedural_cloud, procedural_entry
     from opendlign_core.ingestion.readers import read_shape
 
 __all__ = [
@@ -29,8 +31,12 @@ __all__ = [
     "TooManyRejected",
     "UnreadableShape",
     "UpAxis",
+    "WrongLayout",
     "ingest_entries",
+    "list_entries",
     "load_array_dictionary",
+    "procedural_cloud",
+    "procedural_entry",
     "read_shape",
 ]
 
@@ -41,8 +47,12 @@ __getattr__ = lazy_exports(
         "Mesh": "cloud",
         "PointCloud": "cloud",
         "RejectedObject": "cloud",
+        "WrongLayout": "adapters",
         "ingest_entries": "ingest",
+        "list_entries": "adapters",
         "load_array_dictionary": "dictionaries",
+        "procedural_cloud": "procedural",
+        "procedural_entry": "procedural",
         "read_shape": "readers",
     },
 )

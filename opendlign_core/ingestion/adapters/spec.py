@@ -1,0 +1,109 @@
+"""What a dataset adapter declares, and the one place where its findings become catalog entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from opendlign_core.ingestion.entry import ObjectEntry, UpAxis
+from opendlign_core.ingestion.files import Files
+from opendlign_core.ingestion.recipe import SourceSpec
+
+
+class WrongLayout(ValueError):
+    """A source does not look as its adapter expects; the message says what was looked for and what is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One object as an adapter sees it in a listing."""
+
+    name: str
+    """Unique within the source; second part of the object id."""
+    split: str
+    label: str
+    uri: str
+    member: str | int | None = None
+    caption: str = ""
+    source: str = ""
+    """Overrides the source's name, for lists of objects that come from several."""
+    up_axis: UpAxis | None = None
+    """Overrides the adapter's up axis, for lists that state one per object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A dataset's layout in words, its conventions, and the function that lists it."""
+
+    name: str
+    title: str
+    layout: str
+    """The files it looks for; quoted by errors and docs."""
+    split: str
+    label: str
+    caption: str
+    find: Callable[[SourceSpec, Files], Iterable[Found]]
+    """Yields every object; filtering by split and limit happens outside."""
+    up_axis: UpAxis | None = None
+    unit: str = ""
+    licence: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+    """Accepted options and what each means."""
+
+
+def entries_of(adapter: Adapter, source: SourceSpec, files: Files) -> Iterator[ObjectEntry]:
+    """List a source through its adapter: wanted splits, limit, and the source's own conventions applied.
+
+    Raises:
+        WrongLayout: If nothing is found, or nothing in the wanted splits.
+    """
+    _check_options(adapter, source)
+    seen, given = set[str](), 0
+    for found in adapter.find(source, files):
+        seen.add(found.split)
+        if source.splits and found.split not in source.splits:
+            continue
+        yield _entry(adapter, source, found)
+        given += 1
+        if given == source.limit:
+            return
+    if not seen:
+        raise missing(adapter.title, adapter.layout, source, files)
+    if not given:
+        raise WrongLayout(f"{adapter.title} at {source.url} has splits {sorted(seen)}, none of {list(source.splits)}")
+
+
+def _entry(adapter: Adapter, source: SourceSpec, found: Found) -> ObjectEntry:
+    name = found.source or source.name or adapter.name
+    return ObjectEntry(
+        object_id=f"{name}/{found.name}",
+        source=name,
+        split=found.split,
+        label=found.label,
+        caption=found.caption,
+        uri=found.uri,
+        member=found.member,
+        up_axis=source.up_axis or found.up_axis or adapter.up_axis,
+        unit=adapter.unit if source.unit is None else source.unit,
+        licence=adapter.licence if source.licence is None else source.licence,
+    )
+
+
+def _check_options(adapter: Adapter, source: SourceSpec) -> None:
+    known = [name for name, _ in adapter.options]
+    unknown = [name for name, _ in source.options if name not in known]
+    if unknown:
+        accepted = f"it accepts {', '.join(known)}" if known else "it accepts none"
+        raise ValueError(f"adapter {adapter.name!r} has no option {', '.join(unknown)}; {accepted}")
+
+
+def missing(title: str, layout: str, source: SourceSpec, files: Files) -> WrongLayout:
+    """The error for a source that does not hold what `layout` describes, with a glance at what it does hold."""
+    keys: list[str] = []
+    more = 0
+    for key in files.list():
+        if len(keys) < 5:
+            keys.append(key)
+        more += 1
+    there = f"{more} files such as {', '.join(keys)}" if keys else "no files"
+    return WrongLayout(f"no {title} at {source.url or 'the source'}: looked for {layout}; found {there}")

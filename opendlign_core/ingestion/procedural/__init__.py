@@ -1,0 +1,27 @@
+"""The embedded data set: everyday objects built from random draws, with labels, captions and colours."""
+
+from opendlign_core.ingestion.procedural.dataset import (
+    CATEGORIES,
+    LABELS,
+    SPLIT_ROUNDS,
+    ProceduralObject,
+    build_object,
+    cloud_of_entry,
+    list_procedural,
+    procedural_cloud,
+    procedural_entry,
+    procedural_mesh,
+)
+
+__all__ = [
+    "CATEGORIES",
+    "LABELS",
+    "SPLIT_ROUNDS",
+    "ProceduralObject",
+    "build_object",
+    "cloud_of_entry",
+    "list_procedural",
+    "procedural_cloud",
+    "procedural_entry",
+    "procedural_mesh",
+]
