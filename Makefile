@@ -1,0 +1,42 @@
+# `make run` and `make test` each work as the first command on a fresh clone; both set up what they need in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+WORKERS ?= 2
+
+export PREFECT_SERVER_ANALYTICS_ENABLED = false
+export DO_NOT_TRACK = 1
+export HF_HUB_DISABLE_TELEMETRY = 1
+
+.PHONY: run install test check bench format clean
+
+run: $(READY)
+	@$(BIN)/opendlign run --preset mini
+
+install: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@PYTHON=$(PYTHON) VENV=$(VENV) sh .ci/install
+	@touch $(READY)
+
+test: $(READY)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" -q
+	$(BIN)/python -m pytest -m slow -q
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	@for script in bench/[a-z]*.py; do \
+	  name=$$(basename $$script .py); echo "== $$name"; $(BIN)/python -m bench.$$name || exit 1; done
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) store out
