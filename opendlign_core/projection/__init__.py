@@ -1,0 +1,49 @@
+"""Point clouds to multi-view depth maps; heavy names are imported when first used."""
+
+from typing import TYPE_CHECKING
+
+from opendlign_core.lazy import lazy_exports
+from opendlign_core.projection.recipe import (
+    RECIPES,
+    STAGE_VERSION,
+    ProjectionExecution,
+    ProjectionRecipe,
+    resolve_recipe,
+)
+
+if TYPE_CHECKING:
+    from opendlign_core.projection.checks import UnusableCloud
+    from opendlign_core.projection.encoding import decode_depth, encode_depth
+    from opendlign_core.projection.engine import project
+    from opendlign_core.projection.images import median_filter, resize_aligned
+    from opendlign_core.projection.stream import Rejection, project_clouds
+
+__all__ = [
+    "RECIPES",
+    "STAGE_VERSION",
+    "ProjectionExecution",
+    "ProjectionRecipe",
+    "Rejection",
+    "UnusableCloud",
+    "decode_depth",
+    "encode_depth",
+    "median_filter",
+    "project",
+    "project_clouds",
+    "resize_aligned",
+    "resolve_recipe",
+]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "UnusableCloud": "checks",
+        "decode_depth": "encoding",
+        "encode_depth": "encoding",
+        "project": "engine",
+        "median_filter": "images",
+        "resize_aligned": "images",
+        "Rejection": "stream",
+        "project_clouds": "stream",
+    },
+)

@@ -1,0 +1,136 @@
+"""A stream of clouds into a stream of stored depth maps: in order, reading, computing and encoding at once."""
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import groupby, islice
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from opendlign_core.projection.checks import UnusableCloud, unusable
+from opendlign_core.projection.encoding import encode_depth
+from opendlign_core.projection.engine import project
+from opendlign_core.projection.recipe import (
+    ProjectionExecution,
+    ProjectionRecipe,
+    WeightedSplat,
+    resolve_recipe,
+)
+from opendlign_core.streams import mapped, prefetched
+
+Cloud = tuple[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why a cloud has no depth maps."""
+
+    reason: str
+
+
+Maps = Tensor | Rejection
+
+
+def project_clouds(
+    clouds: Iterable[Cloud], recipe: str | ProjectionRecipe, execution: ProjectionExecution | None = None
+) -> Iterator[tuple[str, bytes | Rejection]]:
+    """Yield (key, stored depth maps or rejection) for every (key, points [N, 3] float32), in order.
+
+    Clouds may differ in their number of points. What one cloud holds never changes what another becomes, and
+    neither do batch size and workers. Closing the generator ends its threads and closes `clouds`.
+    """
+    chosen, how = resolve_recipe(recipe), execution or ProjectionExecution()
+    device = choose_device(how.device)
+    batches = prefetched(_batches(clouds, how.batch_size), how.prefetch)
+    computed = prefetched(_computed(batches, chosen, how, device), 1)
+    with closing(mapped(_encoded, _flattened(computed), how.encode_workers)) as encoded:
+        yield from encoded
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name; `auto` is the GPU where there is one. Raise ValueError if it is absent."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {name!r} was asked for, but this machine has no usable GPU; choose cpu or auto")
+    return device
+
+
+def _batches(clouds: Iterable[Cloud], size: int) -> Iterator[list[Cloud]]:
+    source = iter(clouds)
+    try:
+        while batch := list(islice(source, size)):
+            yield batch
+    finally:
+        if hasattr(source, "close"):
+            source.close()
+
+
+def _computed(
+    batches: Generator[list[Cloud], None, None],
+    recipe: ProjectionRecipe,
+    how: ProjectionExecution,
+    device: torch.device,
+) -> Generator[list[tuple[str, Maps]], None, None]:
+    with closing(batches):
+        for batch in batches:
+            maps: list[Maps | None] = [_misshapen(points) for _, points in batch]
+            good = [place for place, rejection in enumerate(maps) if rejection is None]
+            for group in _stackable(good, batch, recipe):
+                stacked = _stacked([batch[place][1] for place in group]).to(device)
+                for place, result in zip(group, _projected(stacked, recipe, how.backend), strict=True):
+                    maps[place] = result
+            yield [(key, result) for (key, _), result in zip(batch, maps, strict=True) if result is not None]
+
+
+def _misshapen(points: Any) -> Rejection | None:
+    if not isinstance(points, np.ndarray) or points.ndim != 2 or points.shape[1] != 3:
+        return Rejection(f"points must be an array of the shape [points, 3], got {np.shape(points)}")
+    if points.dtype != np.float32:
+        return Rejection(f"points must be float32, got {points.dtype}")
+    return None if len(points) else Rejection("the cloud has no points")
+
+
+def _stackable(places: list[int], batch: list[Cloud], recipe: ProjectionRecipe) -> Iterator[list[int]]:
+    """Split places into groups that may share a tensor: padding repeats points, which a mean would notice."""
+    if not isinstance(recipe.densify, WeightedSplat):
+        yield from [places] if places else []
+        return
+    for _, group in groupby(places, key=lambda place: len(batch[place][1])):
+        yield list(group)
+
+
+def _stacked(clouds: list[NDArray[np.float32]]) -> Tensor:
+    """Return [B, N, 3]; shorter clouds repeat their last point, which changes no cell."""
+    longest = max(len(cloud) for cloud in clouds)
+    padded = [np.concatenate([cloud, np.repeat(cloud[-1:], longest - len(cloud), 0)]) for cloud in clouds]
+    return torch.from_numpy(np.stack(padded))
+
+
+def _projected(points: Tensor, recipe: ProjectionRecipe, backend: str) -> list[Maps]:
+    """Project what can be projected; the rest of the batch is not affected by what cannot."""
+    results: dict[int, Maps] = {index: Rejection(reason) for index, reason in unusable(points).items()}
+    while left := [index for index in range(len(points)) if index not in results]:
+        try:
+            maps = project(points[left], recipe, backend).cpu()
+        except UnusableCloud as error:  # a cloud that only its views show to be flat
+            results[left[error.index]] = Rejection(error.reason)
+        else:
+            results.update(zip(left, maps, strict=True))
+    return [results[index] for index in range(len(points))]
+
+
+def _flattened(batches: Generator[list[tuple[str, Maps]], None, None]) -> Iterator[tuple[str, Maps]]:
+    with closing(batches):
+        for batch in batches:
+            yield from batch
+
+
+def _encoded(item: tuple[str, Maps]) -> tuple[str, bytes | Rejection]:
+    key, maps = item
+    return key, maps if isinstance(maps, Rejection) else encode_depth(maps)
