@@ -1,7 +1,7 @@
 """What an evaluation is: data sets x tasks x methods, and every choice that changes a number.
 
-Torch-free. Label lists and template lists written into a recipe are part of its identity; files a user names on the command line are
-read into the recipe (`read_labels`, `read_templates`) so that two recipes with the same words are the same recipe.
+Torch-free. Label and template lists written into a recipe are part of its identity; files a user names on the
+command line are read into the recipe (`read_labels`, `read_templates`), so that the same words make the same recipe.
 """
 
 from typing import Annotated, Any, Literal
@@ -17,7 +17,7 @@ Branch = Literal["base", "depth"]
 Branches = Literal["split", "base", "depth", "both"]
 Aggregation = Literal["reference", "paper", "pointclip-v2"]
 TextName = Literal["imagenet", "depth", "depth-scanobjectnn", "name", "sentence"]
-PixelNorm = Literal["imagenet", "clip", "none"]
+PixelNorm = Literal["model", "imagenet", "clip", "none"]
 
 VIEWS = 10
 
@@ -40,7 +40,7 @@ class DatasetSpec(Recipe):
 
 
 class MethodSpec(Recipe):
-    """One row of the results table: a projection, a text ensemble, the branches that see the views, a rule to add them up."""
+    """One row of the results table: a projection, a text ensemble, the branches that see the views, a sum."""
 
     name: str = Field(min_length=1)
     projection: str = "opendlign"
@@ -50,12 +50,13 @@ class MethodSpec(Recipe):
     """`split`: the first half of the views through the frozen branch, the rest through the tuned one.
     `both`: every view through both branches, features averaged after normalisation."""
     aggregation: Aggregation = "reference"
-    pixels: PixelNorm = "imagenet"
+    pixels: PixelNorm = "model"
+    """Whose mean and deviation normalise the pixels: those the model was trained with, or fixed ones."""
     view_weights: tuple[float, ...] | None = None
     """Only for `pointclip-v2`: one weight per view; None weighs all alike."""
     search: Literal["off", "train-split", "test-labels"] = "off"
-    """Only for `pointclip-v2`: where sentences and view weights are searched. `test-labels` repeats the reference, whose search sees
-    the answers; every result it touches is marked."""
+    """Only for `pointclip-v2`: where sentences and view weights are searched. `test-labels` repeats the reference,
+    whose search sees the answers; every result it touches is marked."""
 
     @model_validator(mode="after")
     def _search_needs_head(self) -> "MethodSpec":
@@ -86,8 +87,8 @@ METHODS: dict[str, MethodSpec] = {
         ),
     )
 }
-"""Ready rows. `training-free` to `aligned-split` are the ablation of the paper: contour projection (C), alignment (A), depth texts (D),
-logits of both branches (L)."""
+"""Ready rows. `training-free` to `aligned-split` are rows of the paper's ablation: contour projection (C),
+alignment (A), depth texts (D), logits of both branches (L)."""
 
 
 def _named_method(value: Any) -> Any:
@@ -108,7 +109,7 @@ class FewShotSpec(Recipe):
     seeds: tuple[int, ...] = tuple(range(10))
     inverse_regularisation: float = Field(default=1.0, gt=0)
     feature_scale: float = Field(default=10.0, gt=0)
-    """Unit features are multiplied by this before fitting: at length 1 the penalty of the default regulariser outweighs the fit."""
+    """Unit features are multiplied by this before fitting: at length 1 the default penalty outweighs the fit."""
     iterations: int = Field(default=300, ge=1)
 
 
@@ -116,7 +117,8 @@ class SearchSpec(Recipe):
     """Prompt and view-weight search of PointCLIP V2."""
 
     library_sha256: str | None = None
-    """Digest of the sentence library (JSON, class -> sentences); its path is run-time knowledge. None searches weights only."""
+    """Digest of the sentence library (JSON, class -> sentences); its path is run-time knowledge.
+    None searches view weights only."""
     sweeps: int = Field(default=2, ge=1)
     levels: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
     fixed_views: int = Field(default=3, ge=0, le=VIEWS)

@@ -1,7 +1,7 @@
 """Text ensembles: open_clip's eighty ImageNet templates, and their rewording for depth maps, built by rule.
 
-A template holds one or more `{}`; each is filled with the class name. The rewording keeps the order, because the rules that
-choose "2D model" or "3D model" and one of the two tails depend on the position.
+A template holds one or more `{}`; each is filled with the class name. The rewording keeps the order, because the rules
+that choose "2D model" or "3D model" and one of the two tails depend on the position.
 """
 
 import re
@@ -18,7 +18,7 @@ _SILHOUETTE = ", a silhouette of a {}" + _TAIL
 _ROUGH = ", a rough {} object in the middle" + _TAIL
 _ROUGH_FIRST, _ROUGH_LAST = 53, 78
 _FLAT_FIRST, _FLAT_LAST = 12, 45
-"""Positions whose bare nouns ("a {}", "the {}") become 2D models; everywhere else, and after an adjective, they are 3D models."""
+"""Positions whose bare nouns ("a {}", "the {}") become 2D models; all other nouns are 3D models."""
 _SKETCH = 79
 """The second tattoo of the list becomes a sketch."""
 _SCAN = 16

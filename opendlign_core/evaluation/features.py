@@ -1,0 +1,255 @@
+"""View features: every depth map through every branch that needs it, once, in batches that span views and objects."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from opendlign_core.evaluation.model import EvaluatedModel, SharedPrefixEncoder
+from opendlign_core.evaluation.recipe import VIEWS, Branch, MethodSpec, PixelNorm
+
+Floats = NDArray[np.float32]
+
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+
+_PIXELS: dict[PixelNorm, Statistics | None] = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "none": None,
+}
+
+
+@dataclass(frozen=True)
+class EvalSample:
+    """One object: its depth maps in [0, 1] and, where known, its label and the images painted on the maps."""
+
+    object_id: str
+    label: str | None
+    depth: Floats  # [V, H, W], or [V, H, W, 3] as the official files hold them
+    images: NDArray[np.uint8] | None = None  # [V, H, W, 3]
+
+
+@dataclass(frozen=True)
+class FeaturePlan:
+    """The views each branch must see."""
+
+    base: tuple[int, ...]
+    depth: tuple[int, ...]
+
+    def union(self, other: "FeaturePlan") -> "FeaturePlan":
+        """The plan that serves both."""
+        return FeaturePlan(tuple(sorted({*self.base, *other.base})), tuple(sorted({*self.depth, *other.depth})))
+
+    def groups(self) -> Iterator[tuple[tuple[int, ...], bool, bool]]:
+        """(views, through base, through depth) without overlap."""
+        base, depth = set(self.base), set(self.depth)
+        for views, *through in ((base - depth, True, False), (depth - base, False, True), (base & depth, True, True)):
+            if views:
+                yield tuple(sorted(views)), through[0], through[1]
+
+
+def plan_for(method: MethodSpec, views: int = VIEWS) -> FeaturePlan:
+    """What one method needs of clouds with so many views."""
+    every, half = tuple(range(views)), views // 2
+    if method.branches == "split":
+        return FeaturePlan(every[:half], every[half:])
+    return FeaturePlan(
+        every if method.branches in ("base", "both") else (), every if method.branches in ("depth", "both") else ()
+    )
+
+
+@dataclass(frozen=True)
+class ViewFeatures:
+    """Unit features of N objects. Row order is sample order; the view axis follows the plan."""
+
+    object_ids: tuple[str, ...]
+    labels: tuple[str | None, ...]
+    plan: FeaturePlan
+    base: Floats  # [N, len(plan.base), E]
+    depth: Floats  # [N, len(plan.depth), E]
+    images: Floats = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))  # [N, V, E] when images were given
+
+    def __len__(self) -> int:
+        return len(self.object_ids)
+
+    def of(self, branch: Branch, views: Iterable[int]) -> Floats:
+        """Features [N, len(views), E] of chosen views through one branch.
+
+        Raises:
+            KeyError: a view was not planned for that branch.
+        """
+        planned = self.plan.base if branch == "base" else self.plan.depth
+        where = {view: position for position, view in enumerate(planned)}
+        missing = [view for view in views if view not in where]
+        if missing:
+            raise KeyError(f"views {missing} were not extracted through the {branch} branch")
+        return (self.base if branch == "base" else self.depth)[:, [where[view] for view in views]]
+
+    def take(self, rows: NDArray[np.int64]) -> "ViewFeatures":
+        """The same features for some of the objects."""
+        ids = tuple(self.object_ids[row] for row in rows)
+        labels = tuple(self.labels[row] for row in rows)
+        images = self.images[rows] if len(self.images) else self.images
+        return ViewFeatures(ids, labels, self.plan, self.base[rows], self.depth[rows], images)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Plain arrays for a cache; object ids and labels as UTF-8 JSON bytes."""
+        names = json.dumps([self.object_ids, self.labels]).encode()
+        listing = np.frombuffer(names, np.uint8)
+        return {"names": listing, "base": self.base, "depth": self.depth, "images": self.images}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], plan: FeaturePlan) -> "ViewFeatures":
+        """The inverse of `to_arrays`."""
+        ids, labels = json.loads(arrays["names"].tobytes())
+        return cls(tuple(ids), tuple(labels), plan, arrays["base"], arrays["depth"], arrays["images"])
+
+
+def prepare_pixels(images: torch.Tensor, size: int, statistics: Statistics | None) -> torch.Tensor:
+    """[N, 3, H, W] in [0, 1] -> encoder input [N, 3, S, S], normalised by (mean, deviation) where given.
+
+    Other sizes are resized bilinearly with aligned corners, as PointCLIP V2 brings its 110 pixels to 224.
+    """
+    if images.shape[-2:] != (size, size):
+        images = F.interpolate(images, size=(size, size), mode="bilinear", align_corners=True)
+    if statistics is None:
+        return images
+    mean, std = (images.new_tensor(values).view(1, 3, 1, 1) for values in statistics)
+    return (images - mean) / std
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """Runs one model over samples; the same settings give the same features whatever the batch."""
+
+    model: EvaluatedModel
+    plan: FeaturePlan
+    pixels: PixelNorm = "model"
+    precision: str = "float32"
+    image_batch: int = 160
+
+    def extract(self, samples: Iterable[EvalSample]) -> ViewFeatures:
+        """Features of all samples; depth maps are held one batch at a time."""
+        views = max(len(self.plan.base), len(self.plan.depth), len({*self.plan.base, *self.plan.depth}), 1)
+        ids: list[str] = []
+        labels: list[str | None] = []
+        parts: list[tuple[Floats, Floats, Floats]] = []
+        with torch.inference_mode():
+            for batch in _batched(samples, max(1, self.image_batch // views)):
+                ids += [sample.object_id for sample in batch]
+                labels += [sample.label for sample in batch]
+                parts.append((*self._depth_features(batch), self._image_features(batch)))
+        if not parts:
+            raise ValueError("no samples to extract features from; check the data set's sources and split")
+        base, depth, images = (_joined(arrays) for arrays in zip(*parts, strict=True))
+        return ViewFeatures(tuple(ids), tuple(labels), self.plan, base, depth, images)
+
+    def _depth_features(self, batch: list[EvalSample]) -> tuple[Floats, Floats]:
+        depth = torch.from_numpy(np.stack([_checked(sample, self.plan) for sample in batch]))  # [B, V, H, W]
+        found: dict[Branch, dict[int, torch.Tensor]] = {"base": {}, "depth": {}}
+        for views, through_base, through_depth in self.plan.groups():
+            flat = _channels_first(depth[:, list(views)].flatten(0, 1))  # [B * v, 1 or 3, H, W]
+            for branch, features in self._encode(flat, through_base, through_depth):
+                for view, column in zip(views, features.view(len(batch), len(views), -1).unbind(1), strict=True):
+                    found[branch][view] = column
+        return _stacked(found["base"], self.plan.base, batch), _stacked(found["depth"], self.plan.depth, batch)
+
+    def _encode(self, maps: torch.Tensor, base: bool, depth: bool) -> Iterator[tuple[Branch, torch.Tensor]]:
+        encoder = self.model.encoder
+        results: dict[Branch, list[torch.Tensor]] = {"base": [], "depth": []}
+        wanted: tuple[Branch, ...] = (*(("base",) if base else ()), *(("depth",) if depth else ()))
+        for chunk in torch.split(maps, self.image_batch):
+            images = self._to_device(chunk.expand(-1, 3, -1, -1))
+            with self.model.autocast(self.precision):
+                if base and depth and isinstance(encoder, SharedPrefixEncoder):
+                    pair = encoder.encode_both(images)
+                    results["base"].append(_unit(pair[0]))
+                    results["depth"].append(_unit(pair[1]))
+                    continue
+                for branch in wanted:
+                    results[branch].append(_unit(encoder.encode_image(images, branch=branch)))
+        for branch, parts in results.items():
+            if parts:
+                yield branch, torch.cat(parts)
+
+    def _image_features(self, batch: list[EvalSample]) -> Floats:
+        """Painted images through the frozen branch; nothing when a sample of the batch has none."""
+        if any(sample.images is None for sample in batch):
+            return np.zeros((0, 0, 0), np.float32)
+        stacked = np.stack([sample.images for sample in batch if sample.images is not None])  # [B, V, H, W, 3]
+        flat = _channels_first(torch.from_numpy(stacked).flatten(0, 1))
+        parts = []
+        for chunk in torch.split(flat, self.image_batch):
+            with self.model.autocast(self.precision):
+                parts.append(
+                    _unit(self.model.encoder.encode_image(self._to_device(chunk.float() / 255), branch="base"))
+                )
+        features: Floats = torch.cat(parts).view(len(batch), stacked.shape[1], -1).numpy()
+        return features
+
+    def _to_device(self, images: torch.Tensor) -> torch.Tensor:
+        return prepare_pixels(images.to(self.model.device), self.model.image_size, self._statistics())
+
+    def _statistics(self) -> Statistics | None:
+        return (self.model.mean, self.model.std) if self.pixels == "model" else _PIXELS[self.pixels]
+
+
+def feature_key(model: EvaluatedModel, source: str, extractor: Extractor) -> str:
+    """Name of cached features: digest of the weights, of what is read (`source`), and of how it is encoded."""
+    identity = {
+        "model": model.fingerprint,
+        "image_size": model.image_size,
+        "source": source,
+        "base": extractor.plan.base,
+        "depth": extractor.plan.depth,
+        "pixels": (model.mean, model.std) if extractor.pixels == "model" else extractor.pixels,
+        "precision": extractor.precision,
+    }
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _unit(features: torch.Tensor) -> torch.Tensor:
+    return F.normalize(features.float(), dim=-1).cpu()
+
+
+def _checked(sample: EvalSample, plan: FeaturePlan) -> Floats:
+    depth = np.asarray(sample.depth, np.float32)
+    need = 1 + max((*plan.base, *plan.depth))
+    if depth.ndim not in (3, 4) or len(depth) < need:
+        raise ValueError(f"{sample.object_id}: depth of shape {depth.shape}, expected [{need} or more views, H, W]")
+    return depth
+
+
+def _joined(parts: tuple[Floats, ...]) -> Floats:
+    """All batches in order; painted images count only when every batch has them."""
+    return parts[0] if any(part.size == 0 for part in parts) else np.concatenate(parts)
+
+
+def _channels_first(maps: torch.Tensor) -> torch.Tensor:
+    """[N, H, W] or [N, H, W, 3] -> [N, 1 or 3, H, W]."""
+    return maps.unsqueeze(1) if maps.ndim == 3 else maps.movedim(-1, 1)
+
+
+def _stacked(columns: dict[int, torch.Tensor], views: tuple[int, ...], batch: list[EvalSample]) -> Floats:
+    if not views:
+        return np.zeros((len(batch), 0, 0), np.float32)
+    stacked: Floats = torch.stack([columns[view] for view in views], dim=1).numpy()
+    return stacked
+
+
+def _batched(samples: Iterable[EvalSample], size: int) -> Iterator[list[EvalSample]]:
+    """Runs of at most `size` samples whose depth maps share a shape."""
+    batch: list[EvalSample] = []
+    for sample in samples:
+        if batch and (len(batch) == size or sample.depth.shape != batch[0].depth.shape):
+            yield batch
+            batch = []
+        batch.append(sample)
+    if batch:
+        yield batch

@@ -1,0 +1,92 @@
+"""The model under test, as evaluation sees it: two encoders, a tokenizer and an identity."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+
+from opendlign_core.evaluation.labels import prompt_name
+from opendlign_core.evaluation.recipe import Branch, TextName
+from opendlign_core.evaluation.templates import fill, resolve_templates
+
+if TYPE_CHECKING:
+    from opendlign_core.training import ClipSpec, DepthAlignedCLIP
+
+
+class Encoder(Protocol):
+    """A CLIP with a depth branch; features are not normalised."""
+
+    def encode_image(self, images: torch.Tensor, branch: Branch = "base") -> torch.Tensor:
+        """[N, 3, S, S] -> [N, E]."""
+        ...
+
+    def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
+        """[N, L] -> [N, E]."""
+        ...
+
+
+@runtime_checkable
+class SharedPrefixEncoder(Protocol):
+    """An encoder that runs the frozen part of the tower once for both branches."""
+
+    def encode_both(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """[N, 3, S, S] -> base [N, E], depth [N, E]."""
+        ...
+
+
+@dataclass(frozen=True)
+class EvaluatedModel:
+    """An encoder with what is needed to feed it.
+
+    `fingerprint` identifies the weights: cached features are reused only under the same fingerprint.
+    """
+
+    name: str
+    encoder: Encoder
+    tokenize: Callable[[Sequence[str]], torch.Tensor]
+    image_size: int
+    fingerprint: str
+    device: str = "cpu"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def autocast(self, precision: str) -> torch.autocast:
+        """bfloat16 where asked for; float32 runs untouched."""
+        return torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=precision == "bfloat16")
+
+    @classmethod
+    def aligned(cls, aligned: "DepthAlignedCLIP", spec: "ClipSpec", fingerprint: str) -> "EvaluatedModel":
+        """Wrap a depth-aligned CLIP built from `spec`; it runs where its weights lie."""
+        from opendlign_core.training import load_tokenizer
+
+        tokenize = cast("Callable[[Sequence[str]], torch.Tensor]", load_tokenizer(spec))
+        device, size = str(aligned.device), spec.image_size
+        return cls(spec.model, aligned, tokenize, size, fingerprint, device, spec.mean, spec.std)
+
+
+def encode_texts(model: EvaluatedModel, texts: Sequence[str], batch: int = 256) -> torch.Tensor:
+    """Unit text features [N, E] on the CPU, float32."""
+    parts: list[torch.Tensor] = []
+    with torch.inference_mode():
+        for start in range(0, len(texts), batch):
+            tokens = model.tokenize(list(texts[start : start + batch])).to(model.device)
+            parts.append(F.normalize(model.encoder.encode_text(tokens).float(), dim=-1).cpu())
+    return torch.cat(parts)
+
+
+def class_embeddings(
+    model: EvaluatedModel, classes: Sequence[str], templates: Sequence[str], batch: int = 256
+) -> torch.Tensor:
+    """Mean of the unit features of every class's sentences, made unit again: [C, E] float32."""
+    sentences = [fill(template, prompt_name(name)) for name in classes for template in templates]
+    features = encode_texts(model, sentences, batch)  # [C * T, E]
+    return F.normalize(features.view(len(classes), len(templates), -1).mean(dim=1), dim=-1)
+
+
+def text_classifier(
+    model: EvaluatedModel, classes: Sequence[str], text: TextName | tuple[str, ...], batch: int = 256
+) -> torch.Tensor:
+    """Class embeddings [C, E] of a recipe's `text`."""
+    return class_embeddings(model, classes, resolve_templates(text), batch)
