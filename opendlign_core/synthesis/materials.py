@@ -37,7 +37,7 @@ def direction(rng: np.random.Generator, flat: float = 1.0) -> tuple[np.float32, 
 
 def along(surface: Surface, axis: tuple[np.float32, np.float32, np.float32], per_window: float) -> Plane:
     """A coordinate that runs through the solid object along `axis`, `per_window` units over its longer side."""
-    rows, columns = surface.mask.shape
+    rows, columns = surface.size
     longer = max(rows, columns)
     scale = np.float32(per_window / longer)
     plane = surface.height * (axis[2] * np.float32(longer) * scale)
@@ -47,12 +47,12 @@ def along(surface: Surface, axis: tuple[np.float32, np.float32, np.float32], per
 
 
 def plain(rng: np.random.Generator, surface: Surface) -> Plane:
-    return fractal_noise(rng, *surface.mask.shape, int(rng.integers(2, 6)), 2)
+    return fractal_noise(rng, *surface.size, int(rng.integers(2, 6)), 2)
 
 
 def wood(rng: np.random.Generator, surface: Surface) -> Plane:
     """Rings around an axis, bent by noise, with fine fibres along it."""
-    shape = surface.mask.shape
+    shape = surface.size
     rings = along(surface, direction(rng, 0.4), float(rng.uniform(4, 11)))
     rings += value_noise(rng, *shape, 3, 3) * np.float32(rng.uniform(1, 4))
     rings = triangle(rings)
@@ -66,7 +66,7 @@ def wood(rng: np.random.Generator, surface: Surface) -> Plane:
 
 def brushed(rng: np.random.Generator, surface: Surface) -> Plane:
     """Fine parallel scratches over slow changes of tone."""
-    shape = surface.mask.shape
+    shape = surface.size
     scratches = value_noise(rng, *shape, *((3, 120) if rng.random() < 0.5 else (120, 3)))
     scratches += value_noise(rng, *shape, 3, 3)
     scratches *= np.float32(0.5)
@@ -75,7 +75,7 @@ def brushed(rng: np.random.Generator, surface: Surface) -> Plane:
 
 def veins(rng: np.random.Generator, surface: Surface) -> Plane:
     """Clouds crossed by thin lines where folded noise comes to a crease."""
-    shape = surface.mask.shape
+    shape = surface.size
     folds = fractal_noise(rng, *shape, int(rng.integers(2, 5)), 4)
     lines = smoothstep(np.abs(folds - np.float32(0.5)), 0.0, float(rng.uniform(0.03, 0.09)))
     np.subtract(np.float32(1), lines, out=lines)
@@ -93,14 +93,14 @@ def weave(rng: np.random.Generator, surface: Surface) -> Plane:
     cloth = triangle(warp)
     cloth += triangle(weft)
     cloth *= np.float32(0.35)
-    cloth += value_noise(rng, *surface.mask.shape, 4, 4) * np.float32(0.3)
+    cloth += value_noise(rng, *surface.size, 4, 4) * np.float32(0.3)
     return cloth
 
 
 def creases(rng: np.random.Generator, surface: Surface) -> Plane:
     """The small irregular fields of leather."""
     cells = int(rng.integers(18, 32))
-    fields = fractal_noise(rng, *surface.mask.shape, cells, 2)
+    fields = fractal_noise(rng, *surface.size, cells, 2)
     fields -= np.float32(0.5)
     np.abs(fields, out=fields)
     fields *= np.float32(3)
@@ -109,8 +109,8 @@ def creases(rng: np.random.Generator, surface: Surface) -> Plane:
 
 def speckle(rng: np.random.Generator, surface: Surface) -> Plane:
     """Coarse grains, as of rough stone."""
-    plane = fractal_noise(rng, *surface.mask.shape, int(rng.integers(4, 9)), 3)
-    plane += grain(rng, *surface.mask.shape)
+    plane = fractal_noise(rng, *surface.size, int(rng.integers(4, 9)), 3)
+    plane += grain(rng, *surface.size)
     return np.clip(plane, 0, 1, out=plane)
 
 

@@ -174,12 +174,12 @@ class SynthesisRecipe(Recipe):
 
 
 class SynthesisExecution(Execution):
-    """How a synthesis runs. On CPU none of this changes a byte; on CUDA the batch size may change last bits."""
+    """How a synthesis runs. Device and batch size may change the last bits of a ControlNet's images, nothing else."""
 
     device: str = "auto"
     """`auto` takes the first CUDA device, else the CPU."""
     batch_size: int | None = Field(None, ge=1)
-    """Images denoised at once; None picks it by device. Halved on CUDA out-of-memory either way."""
+    """Images denoised at once; None picks it: one on the CPU, by free memory on CUDA. Halved on out-of-memory."""
     decode_slice: int = Field(16, ge=1)
     """Images decoded at once; decoding is the peak of memory."""
     compile: bool = False
@@ -187,4 +187,6 @@ class SynthesisExecution(Execution):
     offline: bool = True
     """Use only weights that are already on this machine; False lets the hub be asked for missing ones."""
     workers: int = Field(2, ge=1)
-    """Threads that encode images while the next ones are painted."""
+    """Threads that paint (`shaded`), and that check and encode images while the next ones are painted."""
+    max_rejected_share: float = Field(0.2, ge=0, le=1)
+    """The stage fails when more than this share of its objects is rejected."""

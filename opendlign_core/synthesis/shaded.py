@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from opendlign_core.streams import mapped
 from opendlign_core.synthesis.backdrop import (
     Image,
     blend,
@@ -31,17 +32,23 @@ _LUMA = (np.float32(0.299), np.float32(0.587), np.float32(0.114))
 
 
 class ShadedSynthesizer(Synthesizer):
-    """Paints on the CPU, one image at a time; safe to call from several threads."""
+    """Paints on the CPU, one image per thread."""
 
     batch_size = 64
 
-    def __init__(self, recipe: ShadedRecipe | None = None) -> None:
-        self.recipe = recipe or ShadedRecipe()
+    def __init__(self, recipe: ShadedRecipe | None = None, workers: int = 1) -> None:
+        self.recipe, self.workers = recipe or ShadedRecipe(), workers
 
     def paint(self, depth: NDArray[np.float32], prompts: Sequence[str], seeds: Sequence[int]) -> Painting:
         images = np.empty((*depth.shape, 3), np.uint8)
-        for image, view, prompt, seed in zip(images, depth, prompts, seeds, strict=True):
-            paint_view(view, _read_look(prompt), np.random.default_rng(seed), self.recipe, image)
+
+        def paint_one(place: int) -> None:
+            rng = np.random.default_rng(seeds[place])
+            paint_view(depth[place], _read_look(prompts[place]), rng, self.recipe, images[place])
+
+        places = range(len(depth))
+        for _ in map(paint_one, places) if self.workers == 1 else mapped(paint_one, places, self.workers):
+            pass
         return Painting(images, np.ones(len(depth), np.bool_), self.batch_size)
 
 
@@ -49,7 +56,7 @@ def paint_view(
     depth: Plane, look: Look, rng: np.random.Generator, recipe: ShadedRecipe, out: NDArray[np.uint8]
 ) -> None:
     """Paint one depth map [H, W] into `out` [H, W, 3]."""
-    canvas = paint_backdrop(rng, *depth.shape, look.backdrop)
+    canvas = paint_backdrop(rng, depth.shape[0], depth.shape[1], look.backdrop)
     surface = read_surface(depth, recipe.relief)
     if surface is not None:
         _paint_object(canvas, depth.shape, surface, look, rng, recipe)

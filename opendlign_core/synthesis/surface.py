@@ -22,6 +22,11 @@ class Surface:
     height: Plane  # [h, w] towards the viewer, in image widths
     enclosure: Plane  # [h, w] 0 open to 1 enclosed
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of the window."""
+        return self.mask.shape[0], self.mask.shape[1]
+
 
 def read_surface(depth: Plane, relief: float) -> Surface | None:  # depth [H, W]
     """The surface of one depth map, or None where the map shows nothing.

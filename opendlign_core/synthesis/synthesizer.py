@@ -57,11 +57,11 @@ def load_synthesizer(
         recipe = SynthesisRecipe.model_validate({"synthesizer": recipe})
     elif not isinstance(recipe, SynthesisRecipe):
         recipe = SynthesisRecipe(synthesizer=recipe)
-    painter = recipe.synthesizer
+    painter, execution = recipe.synthesizer, execution or SynthesisExecution()
     if isinstance(painter, ShadedRecipe):
         from opendlign_core.synthesis.shaded import ShadedSynthesizer
 
-        return ShadedSynthesizer(painter)
+        return ShadedSynthesizer(painter, execution.workers)
     from opendlign_core.synthesis.controlnet import ControlNetSynthesizer
 
-    return ControlNetSynthesizer(painter, recipe.prompt.negative_prompt, execution or SynthesisExecution())
+    return ControlNetSynthesizer(painter, recipe.prompt.negative_prompt, execution)

@@ -1,0 +1,201 @@
+"""Objects in, aligned objects out: batches across objects, the gate, second tries, and the input's order kept."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opendlign_core.streams import prefetched
+from opendlign_core.synthesis.gate import judge
+from opendlign_core.synthesis.images import encode_image
+from opendlign_core.synthesis.recipe import SynthesisExecution, SynthesisRecipe
+from opendlign_core.synthesis.seeds import image_seed
+from opendlign_core.synthesis.synthesizer import Painting, Synthesizer, load_synthesizer
+from opendlign_core.synthesis.types import AlignedObject, DepthObject, GateScore, Progress, RejectedSynthesis
+
+Outcome = AlignedObject | RejectedSynthesis
+_READ_AHEAD = 8  # objects whose depth maps are read while others are painted
+
+
+@dataclass
+class _Work:
+    """An object under way: its views' images arrive in any order."""
+
+    source: DepthObject
+    prompt: str
+    images: dict[int, bytes] = field(default_factory=dict)
+    scores: dict[int, GateScore] = field(default_factory=dict)
+    seeds: dict[int, int] = field(default_factory=dict)
+    attempts: dict[int, int] = field(default_factory=dict)
+    failure: RejectedSynthesis | None = None
+
+    def outcome(self, extension: str) -> Outcome | None:
+        """The finished object, or None while views are missing."""
+        if self.failure is not None:
+            return self.failure
+        views = range(len(self.source.depth))
+        if len(self.images) < len(views):
+            return None
+        return AlignedObject(
+            key=self.source.key,
+            images=tuple(self.images[view] for view in views),
+            extension=extension,
+            prompts=(self.prompt,) * len(views),
+            seeds=tuple(self.seeds[view] for view in views),
+            gate=tuple(self.scores[view] for view in views),
+            attempts=tuple(self.attempts[view] for view in views),
+        )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One image to paint."""
+
+    work: _Work
+    view: int
+    attempt: int
+
+    def seed(self, recipe: SynthesisRecipe) -> int:
+        return image_seed(recipe.seed, self.work.source.key, self.view, self.attempt)
+
+
+def synthesize_objects(
+    objects: Iterable[DepthObject],
+    recipe: SynthesisRecipe,
+    synthesizer: Synthesizer | None = None,
+    execution: SynthesisExecution | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Iterator[Outcome]:
+    """Paint all views of `objects` and yield each finished or rejected, in the order given.
+
+    Which images share a batch follows from the sequence of objects, the batch size and the gate's verdicts, never from
+    timing; so the same call gives the same outcomes. One thread reads ahead, others check and encode what was painted
+    while the next batch is painted. `on_progress` is called after every batch, in the caller's thread.
+    """
+    execution = execution or SynthesisExecution()
+    painter = synthesizer or load_synthesizer(recipe, execution)
+    with ThreadPoolExecutor(execution.workers, thread_name_prefix="encode") as pool:
+        run = _Run(recipe, painter, pool, on_progress)
+        source = prefetched(objects, _READ_AHEAD)
+        try:
+            yield from run.outcomes(source)
+        finally:
+            source.close()  # type: ignore[attr-defined]
+
+
+class _Run:
+    """One pass over a stream of objects."""
+
+    def __init__(
+        self,
+        recipe: SynthesisRecipe,
+        painter: Synthesizer,
+        pool: ThreadPoolExecutor,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.recipe, self.painter, self.pool, self.on_progress = recipe, painter, pool, on_progress
+        self.fresh: deque[_Job] = deque()
+        self.again: deque[_Job] = deque()
+        self.open: deque[_Work] = deque()
+        self.counts = {"objects": 0, "images": 0, "rejected_objects": 0, "rejected_images": 0}
+        self.started = time.perf_counter()
+
+    def outcomes(self, source: Iterator[DepthObject]) -> Iterator[Outcome]:
+        """Paint batch after batch; the verdicts on a batch are read once the next one is painted."""
+        judged: list[tuple[_Job, Future[tuple[GateScore, bytes]]]] = []
+        while True:
+            batch = self._next_batch(source)
+            if not batch and not judged:
+                break
+            painted = self._paint(batch) if batch else []
+            self._settle(judged)
+            judged = painted
+            self._report()
+            yield from self._finished()
+        yield from self._finished()
+
+    def _next_batch(self, source: Iterator[DepthObject]) -> list[_Job]:
+        """Second tries first, then views of the next objects; all of one batch have one size."""
+        batch: list[_Job] = []
+        size: tuple[int, ...] | None = None
+        while len(batch) < self.painter.batch_size:
+            queue = self.again or self._refill(source)
+            if not queue or size not in (None, queue[0].work.source.depth.shape[1:]):
+                break
+            size = queue[0].work.source.depth.shape[1:]
+            batch.append(queue.popleft())
+        return batch
+
+    def _refill(self, source: Iterator[DepthObject]) -> deque[_Job]:
+        while not self.fresh and (item := next(source, None)) is not None:
+            work = _Work(item, self.recipe.prompt.prompt(item.caption), failure=_unusable(item))
+            self.open.append(work)
+            if work.failure is None:
+                self.fresh.extend(_Job(work, view, 0) for view in range(len(item.depth)))
+        return self.fresh
+
+    def _paint(self, batch: list[_Job]) -> list[tuple[_Job, Future[tuple[GateScore, bytes]]]]:
+        depth = np.stack([job.work.source.depth[job.view] for job in batch])
+        painting = self.painter.paint(
+            depth, [job.work.prompt for job in batch], [job.seed(self.recipe) for job in batch]
+        )
+        return [(job, self.pool.submit(self._judge, painting, place, depth[place])) for place, job in enumerate(batch)]
+
+    def _judge(self, painting: Painting, place: int, depth: NDArray[np.float32]) -> tuple[GateScore, bytes]:
+        image = painting.images[place]
+        score = judge(image, depth, bool(painting.finite[place]), self.recipe.gate)
+        return score, b"" if score.reason else encode_image(image, self.recipe.image)
+
+    def _settle(self, judged: list[tuple[_Job, Future[tuple[GateScore, bytes]]]]) -> None:
+        """Keep what passed the gate; the rest is painted again or ends its object."""
+        for job, future in judged:
+            score, encoded = future.result()
+            work = job.work
+            self.counts["rejected_images" if score.reason else "images"] += 1
+            work.scores[job.view] = score
+            if score.reason is None:
+                work.images[job.view] = encoded
+                work.seeds[job.view] = job.seed(self.recipe)
+                work.attempts[job.view] = job.attempt + 1
+            elif job.attempt < self.recipe.gate.retries and work.failure is None:
+                self.again.append(_Job(work, job.view, job.attempt + 1))
+            else:
+                self._give_up(job, score)
+
+    def _give_up(self, job: _Job, score: GateScore) -> None:
+        work, tries = job.work, job.attempt + 1
+        failed = {view: verdict for view, verdict in work.scores.items() if verdict.reason}
+        reason = f"view {job.view}: {score.reason}, after {tries} {'try' if tries == 1 else 'tries'}"
+        work.failure = work.failure or RejectedSynthesis(work.source.key, reason, failed)
+        self.again = deque(other for other in self.again if other.work is not work)
+        self.fresh = deque(other for other in self.fresh if other.work is not work)
+
+    def _finished(self) -> Iterator[Outcome]:
+        """Objects at the head of the line whose every view is there, or that were given up."""
+        while self.open and (outcome := self.open[0].outcome(self.recipe.image.extension)) is not None:
+            self.open.popleft()
+            kept = isinstance(outcome, AlignedObject)
+            self.counts["objects" if kept else "rejected_objects"] += 1
+            yield outcome
+
+    def _report(self) -> None:
+        if self.on_progress is not None:
+            seconds = time.perf_counter() - self.started
+            self.on_progress(Progress(**self.counts, batch_size=self.painter.batch_size, seconds=seconds))
+
+
+def _unusable(item: DepthObject) -> RejectedSynthesis | None:
+    """Why an object cannot be painted at all."""
+    depth = item.depth
+    if depth.ndim != 3 or not depth.size:
+        return RejectedSynthesis(item.key, f"depth maps must be [V, H, W], not {depth.shape}")
+    if not np.isfinite(depth).all() or depth.min() < 0 or depth.max() > 1:
+        return RejectedSynthesis(item.key, "depth maps must be finite and lie in [0, 1]")
+    empty = [view for view, image in enumerate(depth) if image.min() >= 0.9995]
+    if empty:
+        return RejectedSynthesis(item.key, f"view {empty[0]}: the depth map is empty")
+    return None
