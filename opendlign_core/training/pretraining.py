@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import OneCycleLR
 
 from opendlign_core.training.clip import OpenClip, load_clip, load_tokenizer, resolve_device
 from opendlign_core.training.files import write_tensors, write_whole
 from opendlign_core.training.preprocess import images_to_input
 from opendlign_core.training.pretraining_recipe import PretrainRecipe
 from opendlign_core.training.recipe import CONFIG_FILE, WEIGHTS_FILE, ClipSpec
+from opendlign_core.training.schedule import cycle_position
 
 Pairs = tuple[NDArray[np.uint8], Sequence[str]]
 PairSource = Callable[[np.random.Generator, int], Pairs]
@@ -63,19 +63,15 @@ def pretrain(
     clip = load_clip(spec, target).requires_grad_(True).train()
     tokenizer = load_tokenizer(spec)
     optimiser = torch.optim.AdamW(_groups(clip, recipe), lr=recipe.peak_lr, betas=(recipe.beta1, recipe.beta2))
-    schedule = OneCycleLR(
-        optimiser, recipe.peak_lr, recipe.steps, pct_start=min(recipe.warmup, 0.999), cycle_momentum=False
-    )
     history: list[PretrainStep] = []
     for step in range(recipe.steps):
         images, captions = source(np.random.default_rng((recipe.seed, step)), recipe.batch_size)
         pixels = images_to_input(torch.from_numpy(np.ascontiguousarray(images)).to(target), spec)
-        lr = optimiser.param_groups[0]["lr"]
+        lr = _set_lr(optimiser, step, recipe)
         loss, accuracy = _loss(clip, pixels, tokenizer(list(captions)).to(target), captions)
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         optimiser.step()
-        schedule.step()
         with torch.no_grad():
             clip.logit_scale.clamp_(0, math.log(recipe.max_logit_scale))
         history.append(PretrainStep(step + 1, recipe.steps, loss.item(), accuracy, lr))
@@ -118,6 +114,14 @@ def _groups(clip: OpenClip, recipe: PretrainRecipe) -> list[dict[str, object]]:
         {"params": decayed, "weight_decay": recipe.weight_decay},
         {"params": plain, "weight_decay": 0.0},
     ]
+
+
+def _set_lr(optimiser: torch.optim.Optimizer, step: int, recipe: PretrainRecipe) -> float:
+    share, rising = cycle_position(step, recipe.steps, recipe.warmup)
+    lr = recipe.peak_lr * (1 - math.cos(math.pi * (share if rising else 1 - share))) / 2
+    for group in optimiser.param_groups:
+        group["lr"] = max(lr, recipe.peak_lr * 1e-3)
+    return float(optimiser.param_groups[0]["lr"])
 
 
 def _loss(clip: OpenClip, pixels: Tensor, tokens: Tensor, captions: Sequence[str]) -> tuple[Tensor, float]:
