@@ -24,26 +24,42 @@ SCHEMA = pa.schema(
         pa.field("rejected", pa.string()),
     ]
 )
+_COLUMNS = frozenset(SCHEMA.names)
+_REQUIRED = tuple(field.name for field in SCHEMA if not field.nullable)
 
 
 def write_catalog(rows: Iterable[Mapping[str, Any]], path: Path) -> Path:
-    table = pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMA)
-    pq.write_table(table, path, compression="zstd")
+    """Write rows of `SCHEMA`; raises `ValueError` for an unknown column and where a required one is empty."""
+    listed = [dict(row) for row in rows]
+    for row in listed:
+        if unknown := row.keys() - _COLUMNS:
+            raise ValueError(f"a catalog has no columns {sorted(unknown)}, only {SCHEMA.names}")
+        if lacking := [name for name in _REQUIRED if row.get(name) is None]:
+            raise ValueError(f"object {row.get('object_id')!r} lacks {lacking}, which every catalog row needs")
+    pq.write_table(pa.Table.from_pylist(listed, schema=SCHEMA), path, compression="zstd")
     return path
 
 
 def join_catalogs(parts: Sequence[Path], target: Path) -> Path:
     """Concatenate parts in order, one at a time; raises `ValueError` when an object id occurs twice."""
-    seen: set[str] = set()
-    with pq.ParquetWriter(target, SCHEMA, compression="zstd") as writer:
-        for part in parts:
-            table = pq.read_table(part, schema=SCHEMA)
-            for object_id in table.column("object_id").to_pylist():
-                if object_id in seen:
-                    raise ValueError(f"object id {object_id!r} occurs twice; ids must be unique in a catalog")
-                seen.add(object_id)
-            writer.write_table(table)
+    try:
+        with pq.ParquetWriter(target, SCHEMA, compression="zstd") as writer:
+            seen: set[str] = set()
+            for part in parts:
+                table = pq.read_table(part, schema=SCHEMA)
+                _add_unique(seen, table.column("object_id").to_pylist())
+                writer.write_table(table)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
     return target
+
+
+def _add_unique(seen: set[str], object_ids: Iterable[str]) -> None:
+    for object_id in object_ids:
+        if object_id in seen:
+            raise ValueError(f"object id {object_id!r} occurs twice; ids must be unique in a catalog")
+        seen.add(object_id)
 
 
 def read_catalog(path: Path) -> list[dict[str, Any]]:

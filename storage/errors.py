@@ -1,5 +1,7 @@
 """What can go wrong with bytes at rest. Every message names the thing and the remedy."""
 
+from typing import Any
+
 
 class StorageError(Exception):
     """Base of all storage errors."""
@@ -7,6 +9,10 @@ class StorageError(Exception):
 
 class StoreUnavailable(StorageError):
     """The store cannot be reached or refuses access."""
+
+
+class StoreFull(StorageError):
+    """There is no room for an object; trying again is of no use before somebody makes some."""
 
 
 class MissingOutput(StorageError):
@@ -24,6 +30,12 @@ class DamagedOutput(StorageError):
         self.stage = stage
         self.fingerprint = fingerprint
         self.file = file
+        self.expected = expected
+        self.found = found
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default rebuilds an exception from its message alone, which this constructor would not accept.
+        return type(self), (self.stage, self.fingerprint, self.file, self.expected, self.found)
 
 
 class ConflictingOutput(StorageError):

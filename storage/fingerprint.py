@@ -5,25 +5,35 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 FINGERPRINT_LENGTH = 20
 
+# Whole floats up to here are written as integers: beyond, neighbouring floats are further apart than one.
+_LARGEST_EXACT = 2**53
+
 
 def canonical(value: Any) -> Any:
-    """Reduce `value` to plain JSON with one spelling per meaning; raises `TypeError` on a type it does not know."""
+    """Reduce `value` to plain JSON with one spelling per meaning; raises `TypeError` on a type it does not know.
+
+    `1` and `1.0` are one meaning, because a recipe must not change its identity on the way through YAML or JSON;
+    `True` is another.
+    """
     if isinstance(value, BaseModel):
-        return canonical({name: getattr(value, name) for name in type(value).model_fields})
+        return _canonical_model(value)
     if isinstance(value, enum.Enum):
         return canonical(value.value)
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, float):
-        if not math.isfinite(value):
-            raise TypeError(f"{value} has no place in a recipe")
-        return value
+        return _canonical_float(value)
     if isinstance(value, Mapping):
         return _canonical_mapping(value)
     if isinstance(value, list | tuple):
@@ -33,11 +43,23 @@ def canonical(value: Any) -> Any:
     raise TypeError(f"a recipe cannot hold {type(value).__name__}: {value!r}")
 
 
+def _canonical_model(value: BaseModel) -> dict[str, Any]:
+    if value.model_extra:
+        raise TypeError(f"{type(value).__name__} holds undeclared fields {sorted(value.model_extra)}")
+    return _canonical_mapping({name: getattr(value, name) for name in type(value).model_fields})
+
+
+def _canonical_float(value: float) -> int | float:
+    if not math.isfinite(value):
+        raise TypeError(f"{value} has no place in a recipe")
+    return int(value) if value.is_integer() and abs(value) <= _LARGEST_EXACT else float(value)
+
+
 def _canonical_mapping(value: Mapping[Any, Any]) -> dict[str, Any]:
     for key in value:
         if not isinstance(key, str):
             raise TypeError(f"a recipe's mapping needs text keys, not {key!r}")
-    return {key: canonical(value[key]) for key in sorted(value)}
+    return {canonical(key): canonical(value[key]) for key in sorted(value)}
 
 
 def digest(value: Any) -> str:
@@ -51,7 +73,7 @@ class StageIdentity(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    stage: str
+    stage: str = Field(pattern=r"^[a-z][a-z-]*$")
     version: int
     recipe: dict[str, Any]
     upstream: dict[str, str] = {}
@@ -62,10 +84,13 @@ class StageIdentity(BaseModel):
     ) -> "StageIdentity":
         return cls(stage=stage, version=version, recipe=canonical(recipe), upstream=dict(upstream or {}))
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         return digest(self)
 
     @property
     def folder(self) -> str:
         return f"{self.stage}/{self.fingerprint}"
+
+    def to_bytes(self) -> bytes:
+        return (json.dumps(canonical(self), sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()

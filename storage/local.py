@@ -1,15 +1,34 @@
 """A store in a local folder. Objects appear whole by rename or hard link from a scratch folder on the same disk."""
 
+import errno
 import os
 import shutil
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from storage.stores import ObjectInfo
+from storage.errors import StorageError, StoreFull, StoreUnavailable
+from storage.stores import ObjectInfo, check_key
 
 SCRATCH = ".scratch"
+
+_FULL = {
+    errno.ENOSPC: "the disk is full; free some space and run again",
+    errno.EDQUOT: "the disk quota is used up; free some space and run again",
+    errno.EFBIG: "the file is larger than this disk or process may write",
+}
+_REMEDIES = {
+    errno.EACCES: "permission denied; check who owns the folder",
+    errno.EROFS: "the disk is mounted read-only",
+    errno.EPERM: "the disk does not allow hard links, which publishing needs; put the store on another one",
+    errno.ENOTSUP: "the disk does not know hard links, which publishing needs; put the store on another one",
+    errno.EXDEV: "the folder spans several disks; a store must lie on one",
+    errno.ENOTDIR: "a file stands where a folder should be",
+}
 
 
 class LocalStore:
@@ -22,22 +41,17 @@ class LocalStore:
     def url(self) -> str:
         return str(self.root)
 
+    def __repr__(self) -> str:
+        return f"LocalStore({self.url!r})"
+
     def path(self, key: str) -> Path:
         """The file behind a key; refuses keys that point outside the root."""
-        parts = Path(key).parts
-        if not parts or key.startswith("/") or ".." in parts:
-            raise ValueError(f"key {key!r} must be relative and stay inside the store")
-        return self.root / key
+        return self.root / check_key(key)
 
     def list(self, folder: str = "") -> Iterator[ObjectInfo]:
         start = self.path(folder) if folder else self.root
-        found = []
-        for directory, names, files in os.walk(start):
-            if SCRATCH in names:
-                names.remove(SCRATCH)
-            for name in files:
-                path = Path(directory) / name
-                found.append(ObjectInfo(path.relative_to(self.root).as_posix(), path.stat().st_size))
+        with self._explained(f"listing {folder or 'the store'}"):
+            found = list(_files_below(str(start), f"{folder}/" if folder else ""))
         yield from sorted(found, key=lambda info: info.key)
 
     def exists(self, key: str) -> bool:
@@ -50,19 +64,15 @@ class LocalStore:
         return self.path(key).open("rb")
 
     def put_file(self, path: Path, key: str) -> None:
-        scratch = self._scratch()
-        try:
+        with self._scratch(key) as scratch:
             shutil.copyfile(path, scratch)
             _sync(scratch)
             target = self._target(key)
             scratch.replace(target)
             _sync(target.parent)
-        finally:
-            scratch.unlink(missing_ok=True)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        scratch = self._scratch()
-        try:
+        with self._scratch(key) as scratch:
             scratch.write_bytes(data)
             _sync(scratch)
             target = self._target(key)
@@ -72,21 +82,68 @@ class LocalStore:
                 return False
             _sync(target.parent)
             return True
-        finally:
-            scratch.unlink(missing_ok=True)
 
     def delete(self, key: str) -> None:
-        self.path(key).unlink(missing_ok=True)
+        with self._explained(f"deleting {key}"):
+            self.path(key).unlink(missing_ok=True)
 
-    def _scratch(self) -> Path:
+    def leftovers(self, older_than: timedelta) -> Sequence[ObjectInfo]:
+        latest = time.time() - older_than.total_seconds()
+        found = []
+        for info in _files_below(str(self.root / SCRATCH), f"{SCRATCH}/"):
+            try:
+                if self.path(info.key).stat().st_mtime < latest:
+                    found.append(info)
+            except FileNotFoundError:
+                continue  # its writer has just finished
+        return sorted(found, key=lambda info: info.key)
+
+    @contextmanager
+    def _scratch(self, key: str) -> Iterator[Path]:
+        """A name for a file in the making, removed at the end unless it was moved away."""
         folder = self.root / SCRATCH
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / uuid.uuid4().hex
+        scratch = folder / uuid.uuid4().hex
+        with self._explained(f"writing {key}"):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                yield scratch
+            finally:
+                scratch.unlink(missing_ok=True)
+
+    @contextmanager
+    def _explained(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            kind, remedies = (StoreFull, _FULL) if error.errno in _FULL else (StoreUnavailable, _REMEDIES)
+            if remedy := remedies.get(error.errno or 0):
+                raise kind(f"{self.url}: {action} failed: {remedy}") from error
+            raise
 
     def _target(self, key: str) -> Path:
         target = self.path(key)
+        lacking = [folder for folder in target.parents if not folder.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)
+        for folder in lacking:
+            _sync(folder.parent)
         return target
+
+
+def _files_below(folder: str, prefix: str) -> Iterator[ObjectInfo]:
+    """Files of a folder tree; a folder or file that vanishes meanwhile counts as absent."""
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir():
+            if entry.name != SCRATCH:
+                yield from _files_below(entry.path, f"{prefix}{entry.name}/")
+            continue
+        try:
+            yield ObjectInfo(prefix + entry.name, entry.stat().st_size)
+        except FileNotFoundError:
+            continue
 
 
 def _sync(path: Path) -> None:
@@ -94,5 +151,8 @@ def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network disks cannot flush folders
+            raise
     finally:
         os.close(handle)

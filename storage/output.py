@@ -6,17 +6,25 @@ No locks: two workers may build the same shard, the first record wins, and the o
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from storage.errors import ConflictingOutput, MissingOutput
+from pydantic import BaseModel, ValidationError
+
+from storage.errors import ConflictingOutput, DamagedOutput, MissingOutput
 from storage.fingerprint import StageIdentity
 from storage.records import Manifest, RejectedSample, ShardRecord, StoredFile, merge_summaries
 from storage.stores import Store
 
 MANIFEST = "manifest.json"
-_RECORD = re.compile(r"shard-(\d{6})\.json")
+IDENTITY = "identity.json"
+RECORD = re.compile(r"shard-(\d{6,})\.json")
+PARALLEL_READS = 16
+
+_ROLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+D = TypeVar("D", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,8 @@ class StageOutput:
 
     store: Store
     identity: StageIdentity
+    # A record never changes once it is there, so it is read once.
+    _known: dict[int, ShardRecord] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def folder(self) -> str:
@@ -50,10 +60,18 @@ class StageOutput:
     def manifest(self) -> Manifest | None:
         return find_manifest(self.store, self.identity.stage, self.identity.fingerprint)
 
+    def declare(self) -> None:
+        """Say what the folder is before it is finished, so that `gc` spares what an unfinished output reads."""
+        key, content = f"{self.folder}/{IDENTITY}", self.identity.to_bytes()
+        if self.store.exists(key) or self.store.put_if_absent(key, content):
+            return
+        if self.store.read(key) != content:
+            raise ConflictingOutput(f"{key} describes another recipe than the one being run; remove {self.folder}")
+
     def committed(self) -> frozenset[int]:
         """Indices of the finished shards, from one listing."""
         names = (info.key.rpartition("/")[2] for info in self.store.list(self.folder))
-        return frozenset(int(match[1]) for name in names if (match := _RECORD.fullmatch(name)))
+        return frozenset(int(match[1]) for name in names if (match := RECORD.fullmatch(name)))
 
     def missing(self, plan: Sequence[ShardRange]) -> list[ShardRange]:
         done = self.committed()
@@ -70,6 +88,7 @@ class StageOutput:
         attachments: Mapping[str, Path] | None = None,
     ) -> ShardRecord:
         """Publish a finished shard; returns the record that counts, which may be a faster twin's."""
+        self.declare()
         stem = f"shard-{index:06d}"
         record = ShardRecord(
             index=index,
@@ -81,10 +100,10 @@ class StageOutput:
             rejected=tuple(rejected),
             summary=dict(summary or {}),
         )
-        key = f"{self.folder}/{stem}.json"
-        if self.store.put_if_absent(key, record.to_bytes()):
+        if self.store.put_if_absent(f"{self.folder}/{stem}.json", record.to_bytes()):
+            self._known[index] = record
             return record
-        return ShardRecord.model_validate_json(self.store.read(key))
+        return self._record(index)
 
     def commit_manifest(
         self,
@@ -92,7 +111,13 @@ class StageOutput:
         files: Mapping[str, Path] | None = None,
         summary: Mapping[str, Any] | None = None,
     ) -> Manifest:
-        """Declare the output finished; raises `MissingOutput` while a planned shard has no record."""
+        """Declare the output finished; raises `MissingOutput` while a planned shard has no record.
+
+        Where the output is finished already, its manifest counts and nothing is published.
+        """
+        if finished := self.manifest():
+            return finished
+        self.declare()
         records = self.records(plan)
         manifest = Manifest(
             stage=self.identity.stage,
@@ -101,7 +126,7 @@ class StageOutput:
             recipe=self.identity.recipe,
             upstream=self.identity.upstream,
             shards=records,
-            files=tuple(self._publish(path, name, path.stem) for name, path in sorted((files or {}).items())),
+            files=tuple(self._publish(path, name, name) for name, path in sorted((files or {}).items())),
             samples=sum(record.samples for record in records),
             rejected=sum(len(record.rejected) for record in records),
             summary=merge_summaries([*(record.summary for record in records), dict(summary or {})]),
@@ -117,25 +142,41 @@ class StageOutput:
             raise MissingOutput(
                 f"{self.folder}: shards {lacking[:10]} of {len(plan)} are not built yet; run the stage again"
             )
-        keys = (f"{self.folder}/shard-{shard.index:06d}.json" for shard in plan)
-        return tuple(ShardRecord.model_validate_json(self.store.read(key)) for key in keys)
+        with ThreadPoolExecutor(PARALLEL_READS) as pool:
+            return tuple(pool.map(self._record, (shard.index for shard in plan)))
+
+    def _record(self, index: int) -> ShardRecord:
+        if index not in self._known:
+            self._known[index] = read_record(self.store, self.identity.stage, self.identity.fingerprint, index)
+        return self._known[index]
 
     def _publish(self, path: Path, name: str, stem: str) -> StoredFile:
+        if not _ROLE.fullmatch(name):
+            raise ValueError(f"{name!r} cannot name a committed file; use letters, digits, dots and dashes")
         sha256 = file_sha256(path)
-        file = f"{stem}.{sha256[:12]}{path.suffix}"
+        file = f"{stem.removesuffix(path.suffix)}.{sha256[:12]}{path.suffix}"
         self.store.put_file(path, f"{self.folder}/{file}")
         return StoredFile(name=name, file=file, bytes=path.stat().st_size, sha256=sha256)
 
 
+def read_record(store: Store, stage: str, fingerprint: str, index: int) -> ShardRecord:
+    """The record of a shard; raises `FileNotFoundError` or, where it is not that shard's record, `DamagedOutput`."""
+    name = f"shard-{index:06d}.json"
+    record = _document(store, stage, fingerprint, name, ShardRecord)
+    if record.index != index:
+        raise DamagedOutput(stage, fingerprint, name, f"the record of shard {index}", f"that of {record.index}")
+    return record
+
+
 def find_manifest(store: Store, stage: str, fingerprint: str) -> Manifest | None:
-    """The manifest of a finished output, or None. One whose fingerprint does not match its folder is a conflict."""
+    """The manifest of a finished output, or None; raises `DamagedOutput` where it is not that output's manifest."""
     try:
-        manifest = Manifest.model_validate_json(store.read(f"{stage}/{fingerprint}/{MANIFEST}"))
+        manifest = _document(store, stage, fingerprint, MANIFEST, Manifest)
     except FileNotFoundError:
         return None
-    if manifest.fingerprint != fingerprint:
-        raise ConflictingOutput(
-            f"{stage}/{fingerprint} holds the manifest of {manifest.fingerprint}; remove that folder"
+    if (manifest.stage, manifest.fingerprint) != (stage, fingerprint):
+        raise DamagedOutput(
+            stage, fingerprint, MANIFEST, f"the manifest of {stage}/{fingerprint}", f"that of {manifest.folder}"
         )
     return manifest
 
@@ -145,6 +186,15 @@ def load_manifest(store: Store, stage: str, fingerprint: str) -> Manifest:
     if manifest is None:
         raise MissingOutput(f"{stage}/{fingerprint} is not finished in {store.url}; run `opendlign {stage}` first")
     return manifest
+
+
+def _document(store: Store, stage: str, fingerprint: str, name: str, model: type[D]) -> D:
+    content = store.read(f"{stage}/{fingerprint}/{name}")
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        expected, found = f"a {model.__name__}", f"{len(content)} bytes of something else"
+        raise DamagedOutput(stage, fingerprint, name, expected, found) from error
 
 
 def file_sha256(path: Path) -> str:

@@ -85,8 +85,12 @@ def merge_summaries(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _merge_leaf(key: str, left: Any, right: Any) -> Any:
     if isinstance(left, dict) and isinstance(right, dict):
         return merge_summaries([left, right])
-    if isinstance(left, int | float) and isinstance(right, int | float) and not isinstance(left, bool):
+    if _is_number(left) and _is_number(right):
         return left + right
     if left != right:
         raise ValueError(f"summaries disagree on {key!r}: {left!r} and {right!r}")
     return left
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

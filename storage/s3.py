@@ -1,33 +1,28 @@
 """A store in an S3 bucket, through s3fs. Objects appear whole because each is one put (or one completed upload)."""
 
-import logging
-from collections.abc import Callable, Iterator
+import io
+import math
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, cast
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
-
-from storage.errors import StoreUnavailable
+from storage.s3_client import S3Client, allowance, error_code
 from storage.settings import Settings
-from storage.stores import ObjectInfo
+from storage.stores import ObjectInfo, check_key
 
-log = logging.getLogger(__name__)
-T = TypeVar("T")
+# Parts are held in memory while they travel: PART_BYTES * PARALLEL_PARTS.
+PART_BYTES = 16 << 20
+PARALLEL_PARTS = 4
+MOST_PARTS = 10_000
+RANGE_BYTES = 8 << 20
 
-# The defaults of the libraries below wait for minutes, each layer with its own retries. One layer, bounded: ours.
-CONNECT_TIMEOUT = 10
-READ_TIMEOUT = 60
-ATTEMPTS = 3
+# Interrupted multipart uploads, which S3 keeps (and bills) unseen, go by keys in this folder.
+UPLOADS = ".uploads"
 
-DEFINITE = (
-    FileNotFoundError,
-    FileExistsError,
-    PermissionError,
-    IsADirectoryError,
-    ValueError,
-    TypeError,
-    ImportError,
-)
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]+")
 
 
 class S3Store:
@@ -35,135 +30,168 @@ class S3Store:
 
     def __init__(self, url: str, settings: Settings) -> None:
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
-        if not bucket:
-            raise ValueError(f"store {url!r}: name a bucket, as in s3://bucket/prefix")
+        if not _BUCKET.fullmatch(bucket):
+            # The URL itself stays out of the message: it may hold a password.
+            raise ValueError("an S3 store is s3://bucket/prefix, with nothing but a bucket's name before the slash")
         self.bucket = bucket
-        self.prefix = prefix.strip("/")
+        self.prefix = "/".join(part for part in prefix.split("/") if part)
         self._settings = settings
-        self._fs = _filesystem(settings)
+        self._client = S3Client(self.url, settings)
 
     @property
     def url(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    def __repr__(self) -> str:
+        return f"S3Store({self.url!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A connection must not cross into another process; the copy opens its own.
         return (S3Store, (self.url, self._settings))
 
     def list(self, folder: str = "") -> Iterator[ObjectInfo]:
-        base = self._path(folder) if folder else f"{self.bucket}/{self.prefix}".rstrip("/")
-        entries: dict[str, Any] = self._call(lambda: self._fs.find(base, detail=True), folder or self.url)
-        start = len(f"{self.bucket}/{self.prefix}".rstrip("/")) + 1
-        for name in sorted(entries):
-            if not folder or name.startswith(base.rstrip("/") + "/"):
-                yield ObjectInfo(name[start:], int(entries[name]["size"]))
+        base = self._key(folder) if folder else self.prefix
+        for page in self._pages("list_objects_v2", Prefix=f"{base}/" if base else ""):
+            for entry in page.get("Contents", ()):
+                if not entry["Key"].endswith("/"):  # consoles put empty objects where they draw folders
+                    yield ObjectInfo(self._relative(entry["Key"]), int(entry["Size"]))
 
     def exists(self, key: str) -> bool:
-        return bool(self._call(lambda: self._fs.isfile(self._path(key)), key))
+        return self._find(key) is not None
 
     def read(self, key: str) -> bytes:
-        return cast("bytes", self._call(lambda: self._fs.cat_file(self._path(key)), key))
+        path, filesystem = f"{self.bucket}/{self._key(key)}", self._client.filesystem
+        # One worker means one request: without it s3fs asks for the size first.
+        content = self._client.call(
+            lambda: filesystem.cat_file(path, max_concurrency=1, timeout=allowance(RANGE_BYTES)), key
+        )
+        return cast("bytes", content)
 
     def open(self, key: str) -> BinaryIO:
-        opened = self._call(lambda: self._fs.open(self._path(key), "rb", block_size=8 << 20), key)
-        return cast("BinaryIO", opened)
+        found = self._find(key)
+        if found is None:
+            raise FileNotFoundError(f"{self.url}: no object {key}")
+        return io.BufferedReader(_Ranges(self, key, found.size), RANGE_BYTES)
+
+    def read_range(self, key: str, start: int, stop: int) -> bytes:
+        """The bytes of the half-open, non-empty range."""
+        path, filesystem = f"{self.bucket}/{self._key(key)}", self._client.filesystem
+        content = self._client.call(
+            lambda: filesystem.cat_file(path, start=start, end=stop, timeout=allowance(stop - start)), key
+        )
+        return cast("bytes", content)
 
     def put_file(self, path: Path, key: str) -> None:
-        self._call(lambda: self._fs.put_file(str(path), self._path(key)), key)
+        size = path.stat().st_size
+        target, filesystem = f"{self.bucket}/{self._key(key)}", self._client.filesystem
+        part = max(PART_BYTES, math.ceil(size / MOST_PARTS))
+
+        def put() -> None:
+            filesystem.put_file(
+                str(path), target, chunksize=part, max_concurrency=PARALLEL_PARTS, timeout=allowance(size)
+            )
+
+        self._client.call(put, key)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
+        attempts = 0
+
         def create() -> bool:
+            nonlocal attempts
+            attempts += 1
             try:
-                self._fs.pipe_file(self._path(key), data, mode="create")
-            except FileExistsError:
-                return False
+                self._client.filesystem.call_s3(
+                    "put_object",
+                    Bucket=self.bucket,
+                    Key=self._key(key),
+                    Body=data,
+                    IfNoneMatch="*",
+                    timeout=allowance(len(data)),
+                )
             except OSError as error:
-                if _is_precondition_failure(error):
+                if error_code(error) == "PreconditionFailed":
                     return False
                 raise
             return True
 
-        return bool(self._call(create, key))
+        if self._client.call(create, key):
+            return True
+        # After a lost answer, what stands in the way may be our own first attempt.
+        return attempts > 1 and self.read(key) == data
 
     def delete(self, key: str) -> None:
-        def remove() -> None:
-            try:
-                self._fs.rm_file(self._path(key))
-            except FileNotFoundError:
-                log.debug("%s was already gone", key)
+        if key.startswith(f"{UPLOADS}/"):
+            _, upload, name = key.split("/", 2)
+            with suppress(FileNotFoundError):  # it was finished or aborted meanwhile
+                self._request("abort_multipart_upload", key, Key=self._key(name), UploadId=upload)
+        else:
+            self._request("delete_object", key, Key=self._key(key))
 
-        self._call(remove, key)
+    def leftovers(self, older_than: timedelta) -> Sequence[ObjectInfo]:
+        latest = datetime.now(UTC) - older_than
+        prefix = f"{self.prefix}/" if self.prefix else ""
+        answer = self._request("list_multipart_uploads", "uploads", Prefix=prefix)
+        return [
+            ObjectInfo(f"{UPLOADS}/{upload['UploadId']}/{self._relative(upload['Key'])}", 0)
+            for upload in answer.get("Uploads", ())
+            if upload["Initiated"] < latest
+        ]
 
-    def _path(self, key: str) -> str:
-        if not key or key.startswith("/") or ".." in key.split("/"):
-            raise ValueError(f"key {key!r} must be relative and stay inside the store")
-        return "/".join(part for part in (self.bucket, self.prefix, key) if part)
+    def _find(self, key: str) -> ObjectInfo | None:
+        """What is under exactly this key. A listing, because a HEAD cannot tell a lost key from a lost bucket."""
+        full = self._key(key)
+        answer = self._request("list_objects_v2", key, Prefix=full, MaxKeys=1)
+        first = next(iter(answer.get("Contents", ())), None)
+        return ObjectInfo(key, int(first["Size"])) if first and first["Key"] == full else None
 
-    def _call(self, action: Callable[[], T], what: str) -> T:
-        """Run one request, repeating what may pass by itself; errors name the bucket, never the credentials."""
-        try:
-            for attempt in _retrying(what):
-                with attempt:
-                    return action()
-        except FileNotFoundError as error:
-            raise FileNotFoundError(f"{self.url}: no {what} (or no such bucket)") from error
-        except PermissionError as error:
-            raise StoreUnavailable(f"{self.url}: access refused; check OPENDLIGN_S3_KEY and _SECRET") from error
-        except DEFINITE:
-            raise
-        except Exception as error:
-            raise StoreUnavailable(f"{self.url}: {_advice(error)}") from error
-        raise AssertionError("the retry loop returns or raises")
+    def _pages(self, operation: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+        while True:
+            page = self._request(operation, "the listing", **arguments)
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            arguments["ContinuationToken"] = page["NextContinuationToken"]
 
+    def _request(self, operation: str, what: str, **arguments: Any) -> dict[str, Any]:
+        answer = self._client.request(operation, what, Bucket=self.bucket, **arguments)
+        return cast("dict[str, Any]", answer)
 
-def _filesystem(settings: Settings) -> Any:
-    import s3fs
+    def _key(self, key: str) -> str:
+        check_key(key)
+        return f"{self.prefix}/{key}" if self.prefix else key
 
-    class OneAttemptFileSystem(s3fs.S3FileSystem):  # type: ignore[misc]
-        retries = 1
-
-    key, secret = settings.s3_key, settings.s3_secret
-    return OneAttemptFileSystem(
-        key=key.get_secret_value() if key else None,
-        secret=secret.get_secret_value() if secret else None,
-        endpoint_url=settings.s3_endpoint,
-        client_kwargs={"region_name": settings.s3_region} if settings.s3_region else {},
-        config_kwargs={
-            "connect_timeout": CONNECT_TIMEOUT,
-            "read_timeout": READ_TIMEOUT,
-            "retries": {"total_max_attempts": 1},
-        },
-        use_listings_cache=False,
-        skip_instance_cache=True,
-    )
+    def _relative(self, full: str) -> str:
+        return full[len(self.prefix) + 1 :] if self.prefix else full
 
 
-def _retrying(what: str) -> Retrying:
-    def note(state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        log.warning("%s: attempt %d failed (%s), trying again", what, state.attempt_number, type(error).__name__)
+class _Ranges(io.RawIOBase):
+    """An object read range by range, so that every request is retried like any other."""
 
-    return Retrying(
-        retry=retry_if_exception(_may_pass),
-        stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_exponential_jitter(initial=0.5, max=8),
-        before_sleep=note,
-        reraise=True,
-    )
+    def __init__(self, store: S3Store, key: str, size: int) -> None:
+        self._store = store
+        self._key = key
+        self._size = size
+        self._position = 0
 
+    def readable(self) -> bool:
+        return True
 
-def _may_pass(error: BaseException) -> bool:
-    """Whether an error is no definite answer: time-outs, resets, throttling, 5xx."""
-    lacks_credentials = "credentials" in type(error).__name__.lower()
-    return isinstance(error, Exception) and not isinstance(error, DEFINITE) and not lacks_credentials
+    def seekable(self) -> bool:
+        return True
 
+    def tell(self) -> int:
+        return self._position
 
-def _is_precondition_failure(error: OSError) -> bool:
-    text = f"{error} {error.__cause__}"
-    return "PreconditionFailed" in text or "pre-conditions" in text
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
 
-
-def _advice(error: Exception) -> str:
-    if "credentials" in type(error).__name__.lower():
-        return "no credentials found; set OPENDLIGN_S3_KEY and OPENDLIGN_S3_SECRET or the usual AWS variables"
-    return f"no answer after {ATTEMPTS} attempts ({type(error).__name__}); check OPENDLIGN_S3_ENDPOINT and the network"
+    def readinto(self, buffer: Any) -> int:
+        stop = min(self._position + len(buffer), self._size)
+        if stop <= self._position:
+            return 0
+        content = self._store.read_range(self._key, self._position, stop)
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)

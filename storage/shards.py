@@ -2,24 +2,27 @@
 
 import io
 import json
+import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote
 
 import numpy as np
 
+# `webdataset` folds extensions to lower case, and cuts a member's name at its first dot.
+_EXTENSION = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+
 
 def sample_key(object_id: str) -> str:
     """A tar-safe key without dots or slashes; `object_id` turns it back."""
-    return quote(object_id, safe="").replace(".", "%2E").replace("~", "%7E")
+    return quote(object_id, safe="", errors="surrogatepass").replace(".", "%2E").replace("~", "%7E")
 
 
 def object_id(key: str) -> str:
-    return unquote(key)
+    return unquote(key, errors="surrogatepass")
 
 
 @dataclass(frozen=True)
@@ -54,35 +57,56 @@ class ShardWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.samples = 0
+        self._keys: set[str] = set()
+        self._stream: BinaryIO | None = None
         self._tar: tarfile.TarFile | None = None
-        self._last = ""
+
+    @property
+    def samples(self) -> int:
+        return len(self._keys)
 
     def __enter__(self) -> "ShardWriter":
-        self._tar = tarfile.open(self.path, "w", format=tarfile.PAX_FORMAT)
+        self._stream = self.path.open("wb")
+        self._tar = tarfile.open(fileobj=self._stream, mode="w", format=tarfile.PAX_FORMAT)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._tar is not None:
-            self._tar.close()
-        if kind is not None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        finished = False
+        try:
+            if kind is None and self._tar is not None:
+                self._tar.close()
+                finished = True
+        finally:
+            self._close(finished)
+
+    def _close(self, finished: bool) -> None:
+        """Closing flushes, so it may be what fails on a full disk."""
+        try:
+            if self._stream is not None:
+                self._stream.close()
+        except OSError:
+            self.path.unlink(missing_ok=True)
+            if finished:
+                raise
+        if not finished:
             self.path.unlink(missing_ok=True)
 
     def add(self, key: str, fields: Mapping[str, bytes]) -> None:
-        """Append one sample; neighbours with the same key would be read as one and are refused."""
+        """Append one sample, its fields in the order of their extensions; a key may occur once in a shard."""
         if self._tar is None:
             raise ValueError("enter the writer before adding samples")
-        if key == self._last or "." in key or "/" in key:
-            raise ValueError(f"sample key {key!r} repeats or is not tar-safe")
+        if not key or key in self._keys or "." in key or "/" in key:
+            raise ValueError(f"sample key {key!r} is empty, repeats or is not tar-safe; make keys with sample_key")
+        if not fields:
+            raise ValueError(f"sample {key!r} holds nothing, so a reader would not see it")
         for extension in sorted(fields):
+            if not _EXTENSION.fullmatch(extension):
+                raise ValueError(f"sample {key!r}: extension {extension!r} is not lower case letters and digits")
             info = tarfile.TarInfo(f"{key}.{extension}")
             info.size = len(fields[extension])
             info.mode = 0o444
             self._tar.addfile(info, io.BytesIO(fields[extension]))
-        self._last = key
-        self.samples += 1
+        self._keys.add(key)
 
 
 @dataclass(frozen=True)
@@ -93,7 +117,7 @@ class _Member:
 
 
 class ShardFile:
-    """Random access to the samples of one finished tar."""
+    """Random access to the samples of one finished tar; raises `tarfile.ReadError` where it is cut short."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -118,4 +142,7 @@ class ShardFile:
 
     def _bytes(self, member: _Member) -> bytes:
         self._stream.seek(member.offset)
-        return self._stream.read(member.size)
+        content = self._stream.read(member.size)
+        if len(content) != member.size:
+            raise tarfile.ReadError(f"the tar ends after {len(content)} of {member.size} bytes")
+        return content

@@ -1,8 +1,9 @@
 """The one interface to bytes at rest, and the door that picks an implementation from a URL."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from storage.settings import Settings, get_settings
@@ -19,6 +20,8 @@ class Store(Protocol):
     """A flat map from keys (relative, with `/`) to immutable bytes.
 
     `put_file` and `put_if_absent` publish whole objects or nothing: no reader ever sees a part of one.
+    Reading a key that is not there raises `FileNotFoundError`; a store that cannot be reached or refuses access
+    raises `StoreUnavailable`, a full one `StoreFull`.
     """
 
     @property
@@ -33,7 +36,7 @@ class Store(Protocol):
     def exists(self, key: str) -> bool: ...
 
     def read(self, key: str) -> bytes:
-        """The whole object; raises `FileNotFoundError` where there is none."""
+        """The whole object."""
         ...
 
     def open(self, key: str) -> BinaryIO:
@@ -45,12 +48,27 @@ class Store(Protocol):
         ...
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Publish `data` unless the key is taken; returns whether this call published it."""
+        """Publish `data` unless the key is taken; returns whether this call published it.
+
+        Where an answer got lost on the way and the call was repeated, finding `data` itself under the key counts as
+        having published it.
+        """
         ...
 
     def delete(self, key: str) -> None:
         """Remove the object if it is there."""
         ...
+
+    def leftovers(self, older_than: timedelta) -> Sequence[ObjectInfo]:
+        """Invisible remains of interrupted writes, last touched longer ago than that; `delete` removes them."""
+        ...
+
+
+def check_key(key: str) -> str:
+    """Return the key; raises `ValueError` unless it is relative, normalised and stays inside the store."""
+    if not key or key.startswith("/") or ".." in key.split("/") or str(PurePosixPath(key)) != key:
+        raise ValueError(f"key {key!r} must be relative, without empty parts, and stay inside the store")
+    return key
 
 
 def open_store(url: str | Path, settings: Settings | None = None) -> Store:
@@ -60,8 +78,12 @@ def open_store(url: str | Path, settings: Settings | None = None) -> Store:
         from storage.s3 import S3Store
 
         return S3Store(text, settings or get_settings())
-    if "://" in text:
-        raise ValueError(f"store {text!r}: only a folder or s3://bucket/prefix can be a store")
+    scheme, separator, _ = text.partition(":/")
+    if separator and scheme.isalnum() and len(scheme) > 1:
+        # The URL itself stays out of the message: it may hold a password.
+        raise ValueError(f"{scheme}: only a folder or s3://bucket/prefix can be a store")
+    if isinstance(url, str) and not text.strip():
+        raise ValueError("a store needs a name: a folder or s3://bucket/prefix")
     from storage.local import LocalStore
 
     return LocalStore(Path(text))
