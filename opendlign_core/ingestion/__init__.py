@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from opendlign_core.ingestion.adapters import WrongLayout, list_entries
     from opendlign_core.ingestion.cloud import IngestedObject, Mesh, PointCloud, RejectedObject
     from opendlign_core.ingestion.dictionaries import load_array_dictionary
-    from opendlign_core.ingestion.ingest import ingest_entries
+    from opendlign_core.ingestion.ingest import check_rejected_share, ingest_entries
     from opendlign_core.ingestion.procedural import procedural_cloud, procedural_entry
     from opendlign_core.ingestion.readers import read_shape
 
@@ -32,6 +32,7 @@ __all__ = [
     "UnreadableShape",
     "UpAxis",
     "WrongLayout",
+    "check_rejected_share",
     "ingest_entries",
     "list_entries",
     "load_array_dictionary",
@@ -48,6 +49,7 @@ __getattr__ = lazy_exports(
         "PointCloud": "cloud",
         "RejectedObject": "cloud",
         "WrongLayout": "adapters",
+        "check_rejected_share": "ingest",
         "ingest_entries": "ingest",
         "list_entries": "adapters",
         "load_array_dictionary": "dictionaries",

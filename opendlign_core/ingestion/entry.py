@@ -27,10 +27,10 @@ class ObjectEntry(BaseModel):
     up_axis: UpAxis | None = None
     """The axis that points up in the file; None takes what the file declares, or else y."""
     unit: str = ""
-    """Length unit of the coordinates; empty takes what the file declares."""
+    """Length unit of the coordinates (`m`, `mm`, `in`, ...); empty takes what the file declares."""
     licence: str = ""
 
     @property
     def procedural(self) -> bool:
-        """Whether the object is generated (by `procedural.procedural_cloud(entry, recipe)`) rather than read."""
+        """Whether the object is generated rather than read."""
         return self.uri.startswith(PROCEDURAL)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Files(Protocol):
-    """The files below a source's url; keys are relative, with forward slashes. Called from several threads."""
+    """The files below a source's url; keys are relative, with forward slashes. Safe to call from threads."""
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield every key that starts with `prefix`, in sorted order."""

@@ -1,0 +1,79 @@
+"""Entries into objects, in order, through a pool of parser processes."""
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+
+from opendlign_core.ingestion.cloud import IngestedObject, RejectedObject
+from opendlign_core.ingestion.entry import ObjectEntry
+from opendlign_core.ingestion.errors import TooManyRejected
+from opendlign_core.ingestion.files import Files
+from opendlign_core.ingestion.recipe import IngestExecution, IngestRecipe
+from opendlign_core.ingestion.workers import ParserWorker
+
+Outcome = IngestedObject | RejectedObject
+
+# Entries under way per worker: enough to hide one slow file, few enough to keep memory flat.
+_WINDOW = 4
+
+
+def ingest_entries(
+    entries: Iterable[ObjectEntry],
+    recipe: IngestRecipe,
+    execution: IngestExecution,
+    files: Files | None = None,
+) -> Iterator[Outcome]:
+    """Yield one outcome per entry, in the order of the entries, which are consumed lazily.
+
+    Files are fetched by threads and parsed in processes of bounded memory and time. A file that kills, hangs or
+    exhausts its process is rejected alone. `files` may be None only where every entry is generated.
+
+    Raises:
+        OSError: when the source itself fails; an absent file is a rejection.
+        RuntimeError: when a parser process cannot start, or meets a fault of this program.
+    """
+    workers = [ParserWorker(recipe, execution) for _ in range(execution.workers)]
+    idle: SimpleQueue[ParserWorker] = SimpleQueue()
+    for worker in workers:
+        idle.put(worker)
+    threads = ThreadPoolExecutor(execution.workers + 1, thread_name_prefix="ingest")
+    remaining = iter(entries)
+    pending: deque[Future[Outcome]] = deque()
+    try:
+        for entry in itertools.islice(remaining, _WINDOW * execution.workers):
+            pending.append(threads.submit(_outcome, entry, files, idle))
+        while pending:
+            yield pending.popleft().result()
+            for entry in itertools.islice(remaining, 1):
+                pending.append(threads.submit(_outcome, entry, files, idle))
+    finally:
+        for worker in workers:
+            worker.close()
+        threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _outcome(entry: ObjectEntry, files: Files | None, idle: SimpleQueue[ParserWorker]) -> Outcome:
+    path = None
+    if not entry.procedural:
+        if files is None:
+            raise ValueError(f"{entry.object_id} lies in a file, but no files were given to read it from")
+        try:
+            path = files.local(entry.uri)
+        except FileNotFoundError as error:
+            return RejectedObject(entry, str(error))
+    worker = idle.get()
+    try:
+        return worker.parse(entry, path)
+    finally:
+        idle.put(worker)
+
+
+def check_rejected_share(rejected: int, total: int, execution: IngestExecution) -> None:
+    """Raise TooManyRejected when the rejected share of all objects exceeds what the execution allows."""
+    if total and rejected > execution.max_rejected_share * total:
+        raise TooManyRejected(
+            f"{rejected} of {total} objects were rejected, more than the allowed share of "
+            f"{execution.max_rejected_share:g}: see the reasons in the rejected rows, or raise max_rejected_share"
+        )

@@ -1,0 +1,163 @@
+"""The arrays of .npy, .npz, .h5 and pickled dictionary files by name, each read only when asked for."""
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from opendlign_core.ingestion.dictionaries import load_array_dictionary
+from opendlign_core.ingestion.errors import UnreadableShape
+from opendlign_core.ingestion.safety import MAX_FILE_BYTES, read_bounded, read_zip_member, require
+from opendlign_core.ingestion.shapes import Array
+
+ONLY = "array"
+"""Name of the one array of a plain `.npy` file."""
+
+
+class ArrayFile(Protocol):
+    """Named arrays of one file."""
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every array, without reading any."""
+        ...
+
+    def read(self, name: str, row: int | None) -> Array:
+        """One array, or one row of it."""
+        ...
+
+
+def open_arrays(path: Path) -> ArrayFile:
+    """Open an array file by its suffix."""
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        return NpzArrays(path)
+    if suffix == ".npy":
+        return _open_npy(path)
+    return H5Arrays(path)
+
+
+def _open_npy(path: Path) -> ArrayFile:
+    with path.open("rb") as stream:
+        _, _, dtype = read_npy_header(stream)
+    return PickledArrays(path) if dtype.hasobject else NpyArrays(path)
+
+
+def read_npy_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, Fortran order and dtype; the header is a literal of bounded length and evaluates nothing."""
+    major, _ = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(stream)
+    require(all(isinstance(size, int) and size >= 0 for size in shape), f"declares an array of shape {shape}")
+    return shape, fortran, dtype
+
+
+def parse_npy(data: bytes) -> Array:
+    """An array out of the bytes of a `.npy` file; shapes beyond the bytes and pickled objects are refused."""
+    stream = io.BytesIO(data)
+    shape, fortran, dtype = read_npy_header(stream)
+    require(not dtype.hasobject, "holds pickled objects where a plain array was expected")
+    count = int(np.prod(shape, dtype=object)) if shape else 1
+    start = stream.tell()
+    needed = count * dtype.itemsize
+    require(needed <= len(data) - start, f"declares {needed} bytes of array, but holds {len(data) - start}")
+    flat = np.frombuffer(data, dtype=dtype, count=count, offset=start)
+    return flat.reshape(shape, order="F" if fortran else "C")
+
+
+class NpyArrays:
+    """A plain `.npy` file, mapped into memory."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as stream:
+            shape, fortran, dtype = read_npy_header(stream)
+            start = stream.tell()
+        count = int(np.prod(shape, dtype=object)) if shape else 1
+        needed, present = count * dtype.itemsize, path.stat().st_size - start
+        require(0 < needed <= present, f"declares {needed} bytes of array, but holds {present}")
+        self._array: Array = np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of the one array."""
+        return {ONLY: self._array.shape}
+
+    def read(self, name: str, row: int | None) -> Array:
+        """The array or one of its rows, copied out of the file."""
+        require(name == ONLY, f"is a plain array without a member {name!r}")
+        return np.array(self._array if row is None else self._array[row])
+
+
+class NpzArrays:
+    """A `.npz` archive; arrays that were read stay in memory, since an archive cannot be read in part."""
+
+    def __init__(self, path: Path) -> None:
+        self._archive = zipfile.ZipFile(path)
+        self._members = {name.removesuffix(".npy"): name for name in self._archive.namelist()}
+        self._cache: dict[str, Array] = {}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The declared shape of every array."""
+        found = {}
+        for name, member in self._members.items():
+            with self._archive.open(member) as stream:
+                found[name], _, _ = read_npy_header(stream)
+        return found
+
+    def read(self, name: str, row: int | None) -> Array:
+        """An array or one of its rows."""
+        if name not in self._cache:
+            self._cache[name] = parse_npy(read_zip_member(self._archive, self._members[name]))
+        return self._cache[name] if row is None else self._cache[name][row]
+
+
+class PickledArrays:
+    """A `.npy` file that holds a pickled dictionary of arrays."""
+
+    def __init__(self, path: Path) -> None:
+        loaded = load_array_dictionary(read_bounded(path))
+        self._arrays = {key: value for key, value in loaded.items() if isinstance(value, np.ndarray)}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every array of the dictionary."""
+        return {name: array.shape for name, array in self._arrays.items()}
+
+    def read(self, name: str, row: int | None) -> Array:
+        """An array or one of its rows."""
+        return self._arrays[name] if row is None else self._arrays[name][row]
+
+
+class H5Arrays:
+    """An HDF5 file; rows are read one by one through a chunk cache that holds whole packs of the usual kind."""
+
+    def __init__(self, path: Path) -> None:
+        import h5py
+
+        self._file = h5py.File(path, "r", rdcc_nbytes=64 << 20)
+        self._dataset_type = h5py.Dataset
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every numeric dataset at the top of the file or one group below."""
+        found: dict[str, tuple[int, ...]] = {}
+        for name, item in self._file.items():
+            inner = (
+                {name: item} if isinstance(item, self._dataset_type) else {f"{name}/{k}": v for k, v in item.items()}
+            )
+            found |= {key: data.shape for key, data in inner.items() if self._is_array(data)}
+        return found
+
+    def _is_array(self, item: Any) -> bool:
+        return isinstance(item, self._dataset_type) and item.shape is not None and item.dtype.kind in "biuf"
+
+    def read(self, name: str, row: int | None) -> Array:
+        """A dataset or one of its rows; chunks larger than a file may be are refused."""
+        dataset = self._file[name]
+        if not self._is_array(dataset):
+            raise UnreadableShape(f"has no array named {name!r}")
+        # External and virtual storage would read other files of this machine.
+        require(dataset.external is None and not dataset.is_virtual, f"keeps {name!r} in other files")
+        cells = dataset.shape if row is None else dataset.shape[1:]
+        for wanted in (cells, dataset.chunks or ()):
+            needed = int(np.prod(wanted, dtype=object)) * dataset.dtype.itemsize
+            require(needed <= MAX_FILE_BYTES, f"declares {needed} bytes for {name!r}")
+        return np.asarray(dataset[()] if row is None else dataset[row])

@@ -1,0 +1,102 @@
+"""One file into one shape, by its suffix."""
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from opendlign_core.ingestion.cloud import Mesh, PointCloud
+from opendlign_core.ingestion.errors import UnreadableShape
+from opendlign_core.ingestion.packs import PACK_SUFFIXES, Member, Pack
+from opendlign_core.ingestion.readers.collada import read_collada
+from opendlign_core.ingestion.readers.gltf_scene import read_gltf
+from opendlign_core.ingestion.readers.las import read_las
+from opendlign_core.ingestion.readers.obj import read_obj
+from opendlign_core.ingestion.readers.off import read_off
+from opendlign_core.ingestion.readers.pcd import read_pcd
+from opendlign_core.ingestion.readers.ply import read_ply
+from opendlign_core.ingestion.readers.shape_file import ShapeFile, alone, from_path
+from opendlign_core.ingestion.readers.stl import read_stl
+from opendlign_core.ingestion.readers.table import read_json, read_table
+from opendlign_core.ingestion.readers.threemf import read_threemf
+from opendlign_core.ingestion.safety import parsing, read_zip_member, require
+
+Reader = Callable[[ShapeFile], PointCloud | Mesh]
+
+_READERS: dict[str, tuple[str, Reader]] = {
+    ".txt": ("text", read_table),
+    ".xyz": ("text", read_table),
+    ".pts": ("text", read_table),
+    ".asc": ("text", read_table),
+    ".csv": ("CSV", read_table),
+    ".json": ("JSON", read_json),
+    ".ply": ("PLY", read_ply),
+    ".pcd": ("PCD", read_pcd),
+    ".off": ("OFF", read_off),
+    ".obj": ("OBJ", read_obj),
+    ".stl": ("STL", read_stl),
+    ".glb": ("glTF", read_gltf),
+    ".gltf": ("glTF", read_gltf),
+    ".dae": ("COLLADA", read_collada),
+    ".3mf": ("3MF", read_threemf),
+    ".las": ("LAS", read_las),
+    ".laz": ("LAZ", read_las),
+}
+_ARCHIVES = (".zip", ".zae")
+
+SUFFIXES = frozenset((*_READERS, *_ARCHIVES, *PACK_SUFFIXES))
+"""Every suffix that `read_shape` takes, in lower case."""
+
+
+def read_shape(path: str | Path, member: Member = None) -> PointCloud | Mesh:
+    """Read the shape of one file, in its own frame and unit.
+
+    Args:
+        path: the file; its suffix tells the format.
+        member: for array files, which array or row (see `ObjectEntry.member`).
+
+    Raises:
+        UnreadableShape: whatever is wrong with the file, in a sentence that names it.
+    """
+    path = Path(path)
+    try:
+        return read_with_digest(path, member)[0]
+    except (UnreadableShape, MemoryError) as error:
+        reason = "needs more memory than there is" if isinstance(error, MemoryError) else str(error)
+        raise UnreadableShape(f"{path.name} {reason}") from error
+
+
+def read_with_digest(path: Path, member: Member = None) -> tuple[PointCloud | Mesh, str]:
+    """Like `read_shape`, with the sha256 of the source bytes; reasons do not name the file."""
+    suffix = path.suffix.lower()
+    require(path.is_file(), "does not exist")
+    if suffix in PACK_SUFFIXES:
+        return Pack(path).shape(member)
+    require(member is None, f"is no array file, so it has no member {member!r}")
+    with parsing(suffix.lstrip(".") or "shape"):
+        file = from_path(path)
+    return read_bytes(file, suffix), hashlib.sha256(file.data).hexdigest()
+
+
+def read_bytes(file: ShapeFile, suffix: str) -> PointCloud | Mesh:
+    """Read bytes in the format of a suffix (lower case, with its dot)."""
+    if suffix in _ARCHIVES:
+        with parsing("zip archive"):
+            return _read_archive(file.data)
+    if suffix not in _READERS:
+        raise UnreadableShape(f"has the suffix {suffix or '(none)'}, which no reader takes")
+    kind, reader = _READERS[suffix]
+    with parsing(kind):
+        return reader(file)
+
+
+def _read_archive(data: bytes) -> PointCloud | Mesh:
+    """Read the one shape of an archive in memory: nothing is unpacked to disk, so no member can escape."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        real = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+        names = [name for name in real if PurePosixPath(name).suffix.lower() in _READERS]
+        shapes = [name for name in names if PurePosixPath(name).suffix.lower() not in (".txt", ".json", ".csv")]
+        chosen = shapes or names
+        require(len(chosen) == 1, f"holds {len(chosen)} shapes; exactly one is read")
+        return read_bytes(alone(read_zip_member(archive, chosen[0])), PurePosixPath(chosen[0]).suffix.lower())

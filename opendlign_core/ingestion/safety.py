@@ -1,0 +1,96 @@
+"""Bounds that every reader keeps, and the one way in which a parser's failure becomes a reason.
+
+Declared sizes are checked against the bytes at hand before anything is allocated for them.
+"""
+
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from opendlign_core.ingestion.errors import UnreadableShape
+
+MAX_FILE_BYTES = 512 << 20
+"""Largest file or archive member that is read whole."""
+MAX_ELEMENTS = 20_000_000
+"""Most points, vertices, or face corners that one shape may have."""
+MAX_EXPANSION = 200
+"""Largest ratio of unpacked to packed size that an honest archive of geometry shows."""
+
+_PARSER_ERRORS = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    RecursionError,
+    AssertionError,
+    RuntimeError,
+    NotImplementedError,
+    Warning,
+    OSError,
+    SyntaxError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+)
+
+
+def require(condition: bool, reason: str) -> None:
+    """Raise UnreadableShape with that reason unless the condition holds."""
+    if not condition:
+        raise UnreadableShape(reason)
+
+
+def checked_count(count: int, what: str, available: int, bytes_each: int) -> int:
+    """Return a declared count if it is neither negative nor more than the limit or the bytes at hand allow."""
+    require(count >= 0, f"declares {count} {what}")
+    require(count <= MAX_ELEMENTS, f"declares {count} {what}; at most {MAX_ELEMENTS} are accepted")
+    require(
+        count * bytes_each <= available,
+        f"declares {count} {what}, which need {count * bytes_each} bytes, but holds {available}",
+    )
+    return count
+
+
+def read_bounded(path: Path) -> bytes:
+    """Read a whole file of at most MAX_FILE_BYTES."""
+    size = path.stat().st_size
+    require(size <= MAX_FILE_BYTES, f"is {size} bytes long; at most {MAX_FILE_BYTES} are accepted")
+    require(size > 0, "is empty")
+    return path.read_bytes()
+
+
+def read_zip_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Read one member of a zip archive into memory, refusing one that unpacks to an absurd size."""
+    info = archive.getinfo(name)
+    require(info.file_size <= MAX_FILE_BYTES, f"member {name!r} unpacks to {info.file_size} bytes")
+    allowed = MAX_EXPANSION * info.compress_size + (1 << 20)
+    require(info.file_size <= allowed, f"member {name!r} unpacks from {info.compress_size} to {info.file_size} bytes")
+    with archive.open(info) as stream:
+        return stream.read(info.file_size)
+
+
+@contextmanager
+def parsing(kind: str) -> Iterator[None]:
+    """Turn whatever a parser raises on malformed bytes into UnreadableShape; memory errors and interrupts pass."""
+    try:
+        yield
+    except UnreadableShape:
+        raise
+    except _PARSER_ERRORS as error:
+        raise UnreadableShape(f"is not a valid {kind} file ({_brief(error)})") from error
+    except BaseException as error:
+        # Panics of Rust extensions derive from BaseException alone and cannot be named without importing one.
+        if type(error).__name__ == "PanicException":
+            raise UnreadableShape(f"is not a valid {kind} file ({_brief(error)})") from error
+        raise
+
+
+def _brief(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or "no details"
+    return f"{type(error).__name__}: {text[:160]}"
