@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
+from opendlign_core.ingestion.adapters.generated import PROCEDURAL, NoFiles
+from opendlign_core.ingestion.adapters.generic import FOLDER, OPENDLIGN
+from opendlign_core.ingestion.adapters.lists import LIST
+from opendlign_core.ingestion.adapters.modelnet import MODELNET40, MODELNET40_H5, MODELNET40_RESAMPLED
+from opendlign_core.ingestion.adapters.objaverse import OBJAVERSE_LVIS
+from opendlign_core.ingestion.adapters.scans import OMNIOBJECT3D, SCANOBJECTNN_H5
+from opendlign_core.ingestion.adapters.shapenet import SHAPENET, SHAPENET_OPENSHAPE, SHAPENET_PART_H5, SHAPENET_ULIP
 from opendlign_core.ingestion.adapters.spec import Adapter, entries_of
 from opendlign_core.ingestion.entry import ObjectEntry
 from opendlign_core.ingestion.files import Files
 from opendlign_core.ingestion.recipe import SourceSpec
 
-PROCEDURAL = "procedural"
-
-_ALL: tuple[Adapter, ...] = ()
+_ALL: tuple[Adapter, ...] = (
+    PROCEDURAL, FOLDER, LIST, MODELNET40, MODELNET40_H5, MODELNET40_RESAMPLED, SCANOBJECTNN_H5, OMNIOBJECT3D,
+    OBJAVERSE_LVIS, SHAPENET, SHAPENET_OPENSHAPE, SHAPENET_ULIP, SHAPENET_PART_H5, OPENDLIGN,
+)  # fmt: skip
 
 ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ALL}
 
@@ -20,7 +27,7 @@ ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ALL}
 def adapter_named(name: str) -> Adapter:
     """The adapter of that name; ValueError with the known names otherwise."""
     if name not in ADAPTERS:
-        raise ValueError(f"unknown adapter {name!r}; known are {', '.join(sorted([*ADAPTERS, PROCEDURAL]))}")
+        raise ValueError(f"unknown adapter {name!r}; known are {', '.join(sorted(ADAPTERS))}")
     return ADAPTERS[name]
 
 
@@ -31,11 +38,7 @@ def list_entries(source: SourceSpec, files: Files | None = None) -> Iterator[Obj
         WrongLayout: If the source does not hold what its adapter looks for.
         ValueError: If the adapter or one of its options is unknown, or `files` is missing.
     """
-    if source.adapter == PROCEDURAL:
-        from opendlign_core.ingestion.procedural import list_procedural
-
-        return islice(list_procedural(source), source.limit)
     adapter = adapter_named(source.adapter)
-    if files is None:
+    if files is None and adapter is not PROCEDURAL:
         raise ValueError(f"adapter {adapter.name!r} reads files: give the source a url")
-    return entries_of(adapter, source, files)
+    return entries_of(adapter, source, files or NoFiles())

@@ -14,6 +14,10 @@ class WrongLayout(ValueError):
     """A source does not look as its adapter expects; the message says what was looked for and what is there."""
 
 
+class Absent(Exception):
+    """A file that the layout needs is not there; becomes a `WrongLayout` that says so in full."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """One object as an adapter sees it in a listing."""
@@ -59,7 +63,7 @@ def entries_of(adapter: Adapter, source: SourceSpec, files: Files) -> Iterator[O
     """
     _check_options(adapter, source)
     seen, given = set[str](), 0
-    for found in adapter.find(source, files):
+    for found in _found(adapter, source, files):
         seen.add(found.split)
         if source.splits and found.split not in source.splits:
             continue
@@ -68,7 +72,7 @@ def entries_of(adapter: Adapter, source: SourceSpec, files: Files) -> Iterator[O
         if given == source.limit:
             return
     if not seen:
-        raise missing(adapter.title, adapter.layout, source, files)
+        raise _wrong_layout(adapter, source, files)
     if not given:
         raise WrongLayout(f"{adapter.title} at {source.url} has splits {sorted(seen)}, none of {list(source.splits)}")
 
@@ -97,13 +101,16 @@ def _check_options(adapter: Adapter, source: SourceSpec) -> None:
         raise ValueError(f"adapter {adapter.name!r} has no option {', '.join(unknown)}; {accepted}")
 
 
-def missing(title: str, layout: str, source: SourceSpec, files: Files) -> WrongLayout:
-    """The error for a source that does not hold what `layout` describes, with a glance at what it does hold."""
-    keys: list[str] = []
-    more = 0
-    for key in files.list():
-        if len(keys) < 5:
-            keys.append(key)
-        more += 1
-    there = f"{more} files such as {', '.join(keys)}" if keys else "no files"
-    return WrongLayout(f"no {title} at {source.url or 'the source'}: looked for {layout}; found {there}")
+def _found(adapter: Adapter, source: SourceSpec, files: Files) -> Iterator[Found]:
+    try:
+        yield from adapter.find(source, files)
+    except Absent as absent:
+        raise _wrong_layout(adapter, source, files, str(absent)) from None
+
+
+def _wrong_layout(adapter: Adapter, source: SourceSpec, files: Files, absent: str = "") -> WrongLayout:
+    """The error for a source that does not hold what the layout describes, with a glance at what it does hold."""
+    keys = list(files.list())
+    there = f"{len(keys)} files such as {', '.join(keys[:5])}" if keys else "no files"
+    lacking = f"{absent} (layout: {adapter.layout})" if absent else adapter.layout
+    return WrongLayout(f"no {adapter.title} at {source.url or 'the source'}: looked for {lacking}; found {there}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from opendlign_core.ingestion.labels.text import article
 from opendlign_core.ingestion.procedural.paint import COLOURS
 from opendlign_core.ingestion.procedural.shape import Category, Draw, Shape
 
@@ -17,10 +18,6 @@ _USUAL = {
 
 def pick_colour(draw: Draw, category: Category) -> str:
     return draw.pick(_USUAL.get(category.label, tuple(COLOURS)))
-
-
-def article(words: str) -> str:
-    return f"an {words}" if words[0] in "aeiou" else f"a {words}"
 
 
 def caption(draw: Draw, label: str, colour: str, material: str, shape: Shape) -> str:

@@ -1,0 +1,145 @@
+"""A list of objects: a CSV or Parquet table of uris, or an `.npz` pack that says what its rows are."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from opendlign_core.ingestion.adapters.listing import Listing, stem
+from opendlign_core.ingestion.adapters.selection import SELECTION_OPTIONS, select
+from opendlign_core.ingestion.adapters.spec import Absent, Adapter, Found
+from opendlign_core.ingestion.entry import UpAxis
+from opendlign_core.ingestion.files import Files
+from opendlign_core.ingestion.labels import article, plain_label
+from opendlign_core.ingestion.recipe import SourceSpec
+
+LIST_SUFFIXES = (".csv", ".tsv", ".parquet", ".npz")
+_COLUMNS = ("uri", "label", "caption", "split")
+_UP_AXES: tuple[UpAxis, ...] = ("-x", "-y", "-z", "x", "y", "z")
+
+
+def _list(source: SourceSpec, files: Files) -> Iterable[Found]:
+    listing = Listing(files)
+    keys = _list_keys(source, listing)
+    return select(source, (found for key in keys for found in _entries(source, listing, key, len(keys) > 1)))
+
+
+def _entries(source: SourceSpec, listing: Listing, key: str, several: bool) -> Iterator[Found]:
+    if key.endswith(".npz"):
+        return _pack(listing, key)
+    return _table(source, listing, key, several)
+
+
+def _list_keys(source: SourceSpec, listing: Listing) -> list[str]:
+    """The files that the option `list` names, or else the only table, or else all packs, at the top of the source."""
+    if named := source.option("list", ""):
+        return [listing.require(name.strip()) for name in named.split(",")]
+    top = [key for key in listing.keys if "/" not in key and key.endswith(LIST_SUFFIXES)]
+    tables = [key for key in top if not key.endswith(".npz")]
+    if len(tables) > 1:
+        raise ValueError(f"several lists at {source.url}: {', '.join(tables)}; name one with the option list")
+    if not top:
+        raise Absent("a .csv, .tsv, .parquet or .npz file at the top of the source")
+    return tables or top
+
+
+def split_uri(uri: str) -> tuple[str, str | int | None]:
+    """`pack.npz#12` is row 12 of the pack, `pack.npz#name` or `pack.npz#name:12` an array or its row."""
+    key, _, member = uri.partition("#")
+    if not member:
+        return key, None
+    return key, int(member) if member.isdecimal() else member
+
+
+def _table(source: SourceSpec, listing: Listing, key: str, several: bool) -> Iterator[Found]:
+    rows = _parquet(listing, key) if key.endswith(".parquet") else listing.rows(key)
+    columns = {column: source.option(column_option(column), column) for column in _COLUMNS}
+    if rows and columns["uri"] not in rows[0]:
+        raise ValueError(
+            f"{key} has no column {columns['uri']!r} (it has {', '.join(rows[0])}); see option uri_column"
+        )
+    folder, seen = PurePosixPath(key).parent.as_posix(), set[str]()
+    for number, row in enumerate(rows, start=2):
+        uri = row[columns["uri"]].strip()
+        if not uri:
+            raise ValueError(f"{key} has an empty uri in row {number}")
+        if uri in seen:
+            raise ValueError(f"{key} names {uri} twice, the second time in row {number}")
+        seen.add(uri)
+        yield _row(row, columns, uri, folder, stem(key) if several else "")
+
+
+def _row(row: Mapping[str, str], columns: Mapping[str, str], uri: str, folder: str, prefix: str) -> Found:
+    path, member = split_uri(uri)
+    label = plain_label(row.get(columns["label"], ""))
+    return Found(
+        name=posixpath.join(prefix, row.get("name", "").strip() or uri.replace("#", "/")),
+        split=row.get(columns["split"], "").strip(),
+        label=label,
+        uri=posixpath.normpath(posixpath.join(folder, path)),
+        member=member,
+        caption=row.get(columns["caption"], "").strip() or article(label),
+        up_axis=read_up_axis(row.get("up_axis", "")),
+    )
+
+
+def column_option(column: str) -> str:
+    """The option that renames a column: `uri_column`; `split` itself is taken by the default split."""
+    return f"{column}_column"
+
+
+def _parquet(listing: Listing, key: str) -> list[dict[str, str]]:
+    import pyarrow.parquet as parquet
+
+    table = parquet.read_table(io.BytesIO(listing.files.read(key)))
+    return [{name: "" if value is None else str(value) for name, value in row.items()} for row in table.to_pylist()]
+
+
+def _pack(listing: Listing, key: str) -> Iterator[Found]:
+    """Rows of a pack with `points` [N, P, 3], `labels` [N] and, if there, `split`, `text`, `up_axis`."""
+    with np.load(listing.files.local(key), allow_pickle=False) as pack:
+        if "labels" not in pack.files or not {"points", "data", "xyz"} & set(pack.files):
+            raise ValueError(
+                f"{key} is no list of objects: it needs points and labels, but has {', '.join(pack.files)}"
+            )
+        labels = [plain_label(str(label)) for label in pack["labels"]]
+        splits, texts, ups = (_texts(pack, name, len(labels), key) for name in ("split", "text", "up_axis"))
+    for row, (label, split, text, up) in enumerate(zip(labels, splits, texts, ups, strict=True)):
+        caption = article(plain_label(text) or label)
+        yield Found(f"{stem(key)}/{row:05d}", split, label, key, row, caption, up_axis=read_up_axis(up))
+
+
+def _texts(pack: Any, name: str, count: int, key: str) -> list[str]:
+    """One text per object: an array of them, one for all, or empty ones where the pack has no such array."""
+    values = np.asarray(pack[name]).astype(str).reshape(-1) if name in pack.files else np.array([""])
+    if len(values) not in (1, count):
+        raise ValueError(f"{key} has {count} labels but {len(values)} values of {name}")
+    return [str(value) for value in (values if len(values) == count else np.repeat(values, count))]
+
+
+def read_up_axis(text: str) -> UpAxis | None:
+    """The axis that a text such as `z`, `-y` or `y (mostly)` starts with; None where it starts with none."""
+    start = text.strip().lower()
+    return next((axis for axis in _UP_AXES if start.startswith(axis)), None)
+
+
+LIST = Adapter(
+    name="list",
+    title="list of objects",
+    layout="a .csv, .tsv or .parquet table with the columns uri, label, caption, split (name and up_axis optional;"
+    " a uri may end in #row), or .npz packs with points [N, P, 3] and labels (split, text and up_axis optional)",
+    split="column, else the option `split`",
+    label="column, underscores as spaces",
+    caption="column, else `a <label>`",
+    find=_list,
+    options=(
+        ("list", "the table or pack to take, comma-separated when several; the only one at the top when left out"),
+        *((column_option(column), f"column that holds the {column}; `{column}` when left out") for column in _COLUMNS),
+        *SELECTION_OPTIONS,
+    ),
+)

@@ -1,0 +1,97 @@
+"""Scanned objects: ScanObjectNN and OmniObject3D."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from opendlign_core.ingestion.adapters.h5 import pack_labels, pack_rows
+from opendlign_core.ingestion.adapters.listing import Listing, label_at
+from opendlign_core.ingestion.adapters.spec import Adapter, Found
+from opendlign_core.ingestion.files import Files
+from opendlign_core.ingestion.labels import SCANOBJECTNN, article, plain_label
+from opendlign_core.ingestion.recipe import SourceSpec
+
+VARIANTS = {
+    "obj_only": ("main_split_nobg", "objectdataset.h5"),
+    "obj_bg": ("main_split", "objectdataset.h5"),
+    "pb_t50_rs": ("main_split", "objectdataset_augmentedrot_scale75.h5"),
+}
+"""Folder and file ending of each variant; the files start with `training_` or `test_`."""
+
+
+def _scanobjectnn(source: SourceSpec, files: Files) -> Iterator[Found]:
+    variant = source.option("variant", "pb_t50_rs")
+    if variant not in VARIANTS:
+        raise ValueError(f"ScanObjectNN has no variant {variant!r}; it has {', '.join(VARIANTS)}")
+    folder, ending = VARIANTS[variant]
+    listing = Listing(files)
+    for split, prefix in (("train", "training_"), ("test", "test_")):
+        key = listing.find(f"{folder}/{prefix}{ending}")
+        for row, index in enumerate(pack_labels(files.local(key)) if key else ()):
+            label = label_at(SCANOBJECTNN, index, f"{folder}/{prefix}{ending}")
+            name = f"{variant}-{split}-{row:05d}"
+            yield Found(name, split, label, key or "", member=row, caption=article(label))
+
+
+def _omniobject3d(source: SourceSpec, files: Files) -> Iterator[Found]:
+    listing, wanted = Listing(files), source.option("points", "")
+    count = wanted or r"\d+"
+    clouds = listing.match(rf"(?P<label>[^/]+)/(?P<name>[^/]+)/pcd_(?P<points>{count})\.ply")
+    scans = listing.match(r"(?P<label>[^/]+)/(?P<name>[^/]+)/Scan/Scan\.obj")
+    for keys in (clouds, scans):
+        finest = {found["name"]: (key, found) for key, found in _coarse_first(keys)}
+        if finest:
+            for name in sorted(finest):
+                key, found = finest[name]
+                label = plain_label(found["label"])
+                yield Found(name, "test", label, key, caption=article(label))
+            return
+    yield from _omniobject3d_packs(listing, wanted)
+
+
+def _coarse_first(keys: Iterable[tuple[str, re.Match[str]]]) -> list[tuple[str, re.Match[str]]]:
+    """Sorted by their number of points, so that later ones replace coarser ones of the same object."""
+    return sorted(keys, key=lambda item: int(item[1].groupdict().get("points", 0)))
+
+
+def _omniobject3d_packs(listing: Listing, wanted: str) -> Iterator[Found]:
+    """Rows of `<points>/<category>_<points>.hdf5`, whose objects have no names of their own."""
+    packs = {
+        (m["label"], int(m["points"])): key for key, m in listing.match(r"(?P<label>[^/]+)_(?P<points>\d+)\.hdf5")
+    }
+    finest = max((points for _, points in packs), default=0)
+    chosen = int(wanted) if wanted else finest
+    for (name, points), key in sorted(packs.items()):
+        if points == chosen:
+            label = plain_label(name)
+            dataset, rows = pack_rows(listing.files.local(key))
+            for row in range(rows):
+                yield Found(f"{name}-{row:04d}", "test", label, key, f"{dataset}:{row}", article(label))
+
+
+SCANOBJECTNN_H5 = Adapter(
+    name="scanobjectnn",
+    title="ScanObjectNN",
+    layout="main_split_nobg/{training,test}_objectdataset.h5 (obj_only), main_split/{training,test}_objectdataset.h5"
+    " (obj_bg), main_split/{training,test}_objectdataset_augmentedrot_scale75.h5 (pb_t50_rs)",
+    split="file",
+    label="`label`, in the order of the 15 official names",
+    caption="`a <label>`",
+    find=_scanobjectnn,
+    up_axis="y",
+    licence="ScanObjectNN: research use only",
+    options=(("variant", "`obj_only`, `obj_bg` or `pb_t50_rs` (default)"),),
+)
+
+OMNIOBJECT3D = Adapter(
+    name="omniobject3d",
+    title="OmniObject3D",
+    layout="<category>/<object>/pcd_<points>.ply, or <category>/<object>/Scan/Scan.obj, or <category>_<points>.hdf5",
+    split="all `test`",
+    label="category",
+    caption="`a <label>`",
+    find=_omniobject3d,
+    licence="CC-BY-4.0",
+    options=(("points", "resolution of the clouds, such as `4096`; the finest when left out"),),
+)

@@ -1,0 +1,47 @@
+"""Choices that sources without official splits need: a split for what has none, and a floor per label."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+from opendlign_core.ingestion.adapters.spec import Found
+from opendlign_core.ingestion.recipe import SourceSpec
+
+SELECTION_OPTIONS = (
+    ("split", "split of objects that state none; `train` when left out"),
+    ("train_share", "share of `train` instead, such as `0.75`, the rest being `test`: by object, the same every time"),
+    ("min_per_label", "leave out labels with fewer objects"),
+)
+
+
+def select(source: SourceSpec, found: Iterable[Found]) -> Iterable[Found]:
+    """Apply the selection options; only `min_per_label` needs the whole listing at once."""
+    floor = int(source.option("min_per_label", "0"))
+    placed = (_with_split(source, item) for item in found)
+    if not floor:
+        return placed
+    kept = list(placed)
+    counts = Counter(item.label for item in kept)
+    return (item for item in kept if counts[item.label] >= floor)
+
+
+def _with_split(source: SourceSpec, item: Found) -> Found:
+    share = source.option("train_share", "")
+    if share:
+        return replace(item, split="train" if _fraction(item.name) < _share(share) else "test")
+    return item if item.split else replace(item, split=source.option("split", "train"))
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 < share < 1:
+        raise ValueError(f"train_share must lie between 0 and 1, got {text}")
+    return share
+
+
+def _fraction(name: str) -> float:
+    """A number in [0, 1) that depends on the object's name alone."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
