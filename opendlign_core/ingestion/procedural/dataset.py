@@ -39,6 +39,8 @@ SPLIT_ROUNDS = ("train", "train", "test", "train", "val", "train", "train", "tes
 LICENCE = "CC0-1.0"
 MAX_YAW = 15.0
 """Degrees by which an object may be turned away from facing +z, to either side."""
+MAX_STRETCH = 0.12
+"""Share by which an object may be stretched or squeezed along each of its axes."""
 
 
 class _Stream(IntEnum):
@@ -90,6 +92,7 @@ def build_object(seed: int, index: int, labels: tuple[str, ...] = ()) -> Procedu
     category, turn = _locate(index, labels)
     form, look = _draw(seed, category, turn, _Stream.FORM), _draw(seed, category, turn, _Stream.LOOK)
     yaw = form.uniform(-MAX_YAW, MAX_YAW)
+    stretch = [1 + form.uniform(-MAX_STRETCH, MAX_STRETCH) for _ in "xyz"]
     shape = category.build(form)
     colour, material = captions.pick_colour(look, category), look.pick(category.materials)
     accent = look.pick([name for name in COLOURS if name != colour])
@@ -100,7 +103,7 @@ def build_object(seed: int, index: int, labels: tuple[str, ...] = ()) -> Procedu
         accent=accent,
         material=material,
         caption=captions.caption(look, category.label, colour, material, shape),
-        solid=shape.solid.turn("y", yaw),
+        solid=shape.solid.scale(*stretch).turn("y", yaw),
     )
 
 

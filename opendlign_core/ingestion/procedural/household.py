@@ -122,14 +122,30 @@ def hammer(draw: Draw) -> Shape:
 
 def knife(draw: Draw) -> Shape:
     """Lying flat with its blade towards +x, edge down."""
-    blade, grip = draw.uniform(0.14, 0.24), draw.uniform(0.1, 0.13)
-    tall = blade * draw.uniform(0.14, 0.28)
-    edge = spline([(0, -tall / 2), (blade * 0.6, -tall / 2), (blade, tall * draw.uniform(0.1, 0.5))], 8)
-    outline = np.concatenate([edge, [(blade * 0.6, tall / 2), (0, tall / 2)]])
-    handle = box(grip, tall * 0.75, 0.018, (-grip / 2, tall * 0.1, 0)).painted(Paint.ACCENT)
-    guard = box(0.012, tall * 1.15, 0.024).painted(Paint.STEEL)
-    solid = join(prism(outline, 0.003).painted(Paint.STEEL), handle, guard)
-    return Shape(solid.turn("z", draw.uniform(-8, 8)), "broad" if tall > 0.045 else "slim", "a short handle")
+    blade, grip = draw.uniform(0.12, 0.24), draw.uniform(0.09, 0.13)
+    style = draw.pick(("chef", "cleaver", "dagger", "table"))
+    tall = blade * {"chef": 0.24, "cleaver": 0.45, "dagger": 0.15, "table": 0.11}[style] * draw.uniform(0.85, 1.2)
+    if style == "cleaver":
+        outline = [(0, -tall * 0.7), (blade, -tall * 0.7), (blade, tall * 0.3), (0, tall * 0.3)]
+    elif style == "dagger":
+        outline = [(0, -tall / 2), (blade * 0.75, -tall * 0.4), (blade, 0), (blade * 0.75, tall * 0.4), (0, tall / 2)]
+    else:
+        tip = tall * (draw.uniform(0.0, 0.5) if style == "chef" else 0.3)
+        edge = spline([(0, -tall / 2), (blade * 0.6, -tall / 2), (blade, tip)], 8)
+        outline = [*map(tuple, edge), (blade * 0.8, tall / 2), (0, tall / 2)]
+    thick = max(tall * 0.6, 0.02)
+    handle = box(grip, thick, 0.018, (-grip / 2, 0, 0))
+    if draw.chance(0.4):
+        handle = tube([(0, 0, 0), (-grip * 0.5, 0, 0), (-grip, 0, 0)], (0.011, 0.014, 0.012))
+    guard = box(0.012, thick * (2.2 if style == "dagger" else 1.15), 0.024)
+    solid = join(prism(np.array(outline), 0.003).painted(Paint.STEEL), handle, guard.painted(Paint.STEEL))
+    detail = {
+        "chef": "a wide blade",
+        "cleaver": "a square blade",
+        "dagger": "a pointed blade",
+        "table": "a thin blade",
+    }
+    return Shape(solid.turn("z", draw.uniform(-8, 8)), "long" if blade > 0.19 else "short", detail[style])
 
 
 def laptop(draw: Draw) -> Shape:

@@ -135,7 +135,10 @@ def tree(draw: Draw) -> Shape:
 def _palm(draw: Draw, height: float) -> Solid:
     lean = draw.uniform(-0.25, 0.25) * height
     trunk = bar((0, 0, 0), (lean, height * 0.8, 0), height * 0.035, height * 0.022).painted(Paint.WOOD)
-    return join(trunk, _fronds(draw, draw.integer(7, 11), height * 0.34, height * 0.06).move(lean, height * 0.8))
+    return join(
+        trunk,
+        _fronds(draw, draw.integer(7, 11), height * 0.34, height * 0.06).painted(Paint.BODY).move(lean, height * 0.8),
+    )
 
 
 def _fronds(draw: Draw, count: int, reach: float, width: float, lift: float = 0.35) -> Solid:

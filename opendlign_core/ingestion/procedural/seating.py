@@ -112,7 +112,7 @@ def stool(draw: Draw) -> Shape:
         seat = cylinder(width / 2, draw.uniform(0.03, 0.08), segments=22).move(y=height)
     else:
         seat = box(width, draw.uniform(0.03, 0.06), width, (0, height + 0.02, 0))
-    if tall:
+    if tall and words == "four legs":
         under += stretchers(width * 0.78, width * 0.78, height * 0.35, 0.01)
     return Shape(join(under, seat), "tall" if tall else "low", words)
 

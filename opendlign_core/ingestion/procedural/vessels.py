@@ -51,13 +51,13 @@ def cup(draw: Draw) -> Shape:
 
 
 def bowl(draw: Draw) -> Shape:
-    rim, height = draw.uniform(0.08, 0.15), draw.uniform(0.045, 0.085)
+    rim = draw.uniform(0.07, 0.15)
+    height = rim * draw.uniform(0.38, 0.95)
     foot = rim * draw.uniform(0.3, 0.5)
     steep = draw.uniform(0.7, 0.98)
     profile = spline([(foot, 0), (foot, 0.008), (rim * steep, height * 0.5), (rim, height)], 12)
     solid = shell(profile, draw.uniform(0.003, 0.008))
-    wide = rim > 0.12
-    return Shape(solid, "wide" if wide else "deep", "a round foot")
+    return Shape(solid, "deep" if height > rim * 0.65 else "wide", "a round foot")
 
 
 def vase(draw: Draw) -> Shape:
