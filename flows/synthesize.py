@@ -37,7 +37,6 @@ def synthesize(
     opened = open_store(store)
     upstream = load_manifest(opened, "project", depths)
     planned = stage.plan(opened, recipe, upstream)
-    stage.announce_cost(planned, recipe, execution)
 
     def submit(work: ShardWork, refresh: bool) -> PrefectFuture[list[int]]:
         return stage.synthesize_shard.with_options(refresh_cache=refresh).submit(work, recipe, execution, upstream)

@@ -50,7 +50,7 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class ShardWork:
-    """The first argument of every shard task: where the output lies, what it is, and which shards this run builds."""
+    """The first argument of every stage task: where the output lies, what it is, which shards (or all) to build."""
 
     store: str
     identity: StageIdentity
@@ -59,8 +59,8 @@ class ShardWork:
     @property
     def key(self) -> str:
         """The same work has the same key in any run on any machine."""
-        first, last = self.shards[0].index, self.shards[-1].index
-        return f"{self.identity.folder}/{first:06d}-{last:06d}"
+        span = f"{self.shards[0].index:06d}-{self.shards[-1].index:06d}" if self.shards else "whole"
+        return f"{self.identity.folder}/{span}"
 
     def open(self) -> StageOutput:
         return StageOutput(open_store(self.store), self.identity)
@@ -154,6 +154,20 @@ def note_seconds(output: StageOutput, name: str, seconds: float, samples: int) -
     """Keep what a shard cost beside the outputs, for reports; an output itself holds no times."""
     note = json.dumps({"seconds": round(seconds, 3), "samples": samples}).encode()
     output.store.put_if_absent(f"timings/{output.folder}/{name}.json", note)
+
+
+def throughput_table(store: Store, manifest: Manifest) -> list[dict[str, Any]]:
+    """What an output holds and what it cost, as rows for a table artifact."""
+    seconds, samples = stage_seconds(store, manifest.folder)
+    size = sum(stored.bytes for stored in manifest.every_file())
+    return [
+        {"measure": "samples", "value": manifest.samples},
+        {"measure": "rejected", "value": manifest.rejected},
+        {"measure": "shards", "value": len(manifest.shards)},
+        {"measure": "bytes a sample", "value": round(size / max(manifest.samples, 1))},
+        {"measure": "seconds of work", "value": round(seconds, 1)},
+        {"measure": "samples a second", "value": round(samples / seconds, 1) if seconds else 0},
+    ]
 
 
 def stage_seconds(store: Store, folder: str) -> tuple[float, int]:

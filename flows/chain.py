@@ -1,0 +1,141 @@
+"""The two ways to run a chain's stages: as subflows of this process, or as deployments on work pools."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol, cast
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
+from prefect.deployments import run_deployment
+
+from flows.evaluate import evaluate
+from flows.ingest import ingest
+from flows.preset import Preset
+from flows.project import project
+from flows.synthesize import synthesize
+from flows.train import train
+from opendlign_core.ingestion import IngestRecipe
+from opendlign_core.recipe import Execution, Recipe
+from storage.fingerprint import StageIdentity
+from storage.output import find_manifest
+from storage.stores import open_store
+from tasks import evaluate as evaluate_stage
+from tasks import ingest as ingest_stage
+from tasks import project as project_stage
+from tasks import synthesize as synthesize_stage
+from tasks import train as train_stage
+from tasks.evaluate import Inputs
+from tasks.running import Part, ShardsFailed
+
+SECONDS_BETWEEN_LOOKS = 2.0
+
+
+class Chain(Protocol):
+    """Each method finishes one stage and returns the fingerprint of its output."""
+
+    def ingest(self, recipe: IngestRecipe) -> str: ...
+
+    def project(self, clouds: str) -> str: ...
+
+    def synthesize(self, depths: str) -> str: ...
+
+    def train(self, aligned: str) -> str: ...
+
+    def evaluate(self, inputs: Inputs) -> str: ...
+
+
+class LocalChain:
+    """Stages as subflows, one after the other, in this process."""
+
+    def __init__(self, store: str, preset: Preset) -> None:
+        self._store, self._preset, self._execution = store, preset, preset.execution
+
+    def ingest(self, recipe: IngestRecipe) -> str:
+        return ingest(self._store, recipe, self._execution.ingest, preset=self._preset.name)
+
+    def project(self, clouds: str) -> str:
+        return project(self._store, clouds, self._preset.project, self._execution.project, preset=self._preset.name)
+
+    def synthesize(self, depths: str) -> str:
+        return synthesize(
+            self._store, depths, self._preset.synthesize, self._execution.synthesize, preset=self._preset.name
+        )
+
+    def train(self, aligned: str) -> str:
+        return train(self._store, aligned, self._preset.train, self._execution.train, preset=self._preset.name)
+
+    def evaluate(self, inputs: Inputs) -> str:
+        return evaluate(self._store, inputs, self._preset.evaluate, self._execution.evaluate, preset=self._preset.name)
+
+
+class DeployedChain:
+    """Stages as runs of their deployments; the synthesize stage is split over several workers.
+
+    The manifest is the join point: what a run returns is not needed, because a stage's fingerprint follows from its recipe.
+    """
+
+    def __init__(self, store: str, preset: Preset) -> None:
+        self._store, self._preset, self._execution = store, preset, preset.execution
+
+    def ingest(self, recipe: IngestRecipe) -> str:
+        identity = ingest_stage.identify(recipe, ingest_stage.list_source(recipe))
+        return self._run(identity, recipe=recipe, execution=self._execution.ingest)
+
+    def project(self, clouds: str) -> str:
+        recipe = self._preset.project
+        identity = project_stage.identify(recipe, clouds)
+        return self._run(identity, clouds=clouds, recipe=recipe, execution=self._execution.project)
+
+    def synthesize(self, depths: str) -> str:
+        recipe, workers = self._preset.synthesize, self._execution.gpu_workers
+        identity = synthesize_stage.identify(recipe, depths)
+        return self._run(identity, workers, depths=depths, recipe=recipe, execution=self._execution.synthesize)
+
+    def train(self, aligned: str) -> str:
+        recipe = self._preset.train
+        identity = train_stage.identify(recipe, aligned)
+        return self._run(identity, aligned=aligned, recipe=recipe, execution=self._execution.train)
+
+    def evaluate(self, inputs: Inputs) -> str:
+        recipe = self._preset.evaluate
+        identity = evaluate_stage.identify(recipe, inputs)
+        return self._run(identity, inputs=inputs, recipe=recipe, execution=self._execution.evaluate)
+
+    def _run(self, identity: StageIdentity, parts: int = 1, **parameters: Recipe | Execution | str) -> str:
+        """Start one run per part and wait for all; a last run takes what a failed part left behind."""
+        given = {name: _plain(value) for name, value in parameters.items()}
+        given |= {"store": self._store, "preset": self._preset.name}
+        if not self._finished(identity):
+            shares = [Part(index=index, count=parts) for index in range(parts)]
+            runs = [_start(identity.stage, {**given, **_share(share)}) for share in shares]
+            wait_for_runs(runs)
+        if not self._finished(identity):
+            wait_for_runs([_start(identity.stage, given)])
+        if not self._finished(identity):
+            raise ShardsFailed(f"{identity.folder} is unfinished after its runs ended; see the {identity.stage} runs")
+        return identity.fingerprint
+
+    def _finished(self, identity: StageIdentity) -> bool:
+        return find_manifest(open_store(self._store), identity.stage, identity.fingerprint) is not None
+
+
+def _plain(value: Recipe | Execution | str) -> Any:
+    return value if isinstance(value, str) else value.model_dump(mode="json")
+
+
+def _share(part: Part) -> dict[str, Any]:
+    return {"part": part.model_dump()} if part.count > 1 else {}
+
+
+def _start(stage: str, parameters: dict[str, Any]) -> FlowRun:
+    """Start a stage's deployment as a child of this run, without waiting for it."""
+    started = run_deployment(f"{stage}/{stage}", parameters=parameters, timeout=0, as_subflow=True)
+    return cast("FlowRun", started)
+
+
+def wait_for_runs(runs: Sequence[FlowRun]) -> None:
+    """Wait until every run has ended, however it ended: the store says what is left to do."""
+    with get_client(sync_client=True) as client:
+        for run in runs:
+            while client.read_flow_run(run.id).state_type not in TERMINAL_STATES:
+                time.sleep(SECONDS_BETWEEN_LOOKS)

@@ -1,0 +1,29 @@
+"""What must be set before Prefect and torch are imported: quiet consoles, no telemetry, patience on slow machines."""
+
+import os
+from pathlib import Path
+
+from storage.settings import get_settings
+
+DEFAULTS = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    # The temporary server of a run without one takes some twelve seconds, more on a busy laptop; Prefect waits twenty.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "opendlign_core,storage,tasks",
+    "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+def prepare_environment(*, debug: bool = False) -> None:
+    """Set defaults that the user's own environment overrides."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    if not debug:
+        # Progress bars and tables speak to the terminal; the Prefect UI keeps the full log either way.
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    place = get_settings().store
+    if not place.startswith("s3://"):
+        os.environ.setdefault("PREFECT_LOCAL_STORAGE_PATH", str(Path(place).absolute() / "prefect-results"))

@@ -1,0 +1,129 @@
+"""Care of a store: `verify`, `gc` and `inspect`."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.table import Table
+
+from opendlign.show import console
+from storage.output import find_manifest
+from storage.records import Manifest
+from storage.settings import get_settings
+from storage.stores import open_store
+from storage.upkeep import delete_all, garbage, outputs, verify_store
+
+
+def verify(store: str | None = None, /, *, repair: bool = False) -> int:
+    """Re-hash every committed file, list damage and orphans. Exit code 1 while damage remains.
+
+    Parameters
+    ----------
+    store
+        A folder or s3://bucket/prefix (default: OPENDLIGN_STORE or ./store).
+    repair
+        Delete damaged shards and their records, so that the next run rebuilds exactly those.
+    """
+    place = store or get_settings().store
+    with console.status("hashing") as status:
+        health = verify_store(open_store(place), repair=repair, on_file=lambda name: status.update(f"hashing {name}"))
+    console.print(f"{health.outputs} outputs, {health.files} files, {health.bytes / 1e6:.1f} MB in {place}")
+    for title, lines in (
+        ("damaged", health.damaged),
+        ("removed, the next run rebuilds it", health.repaired),
+        ("unfinished", health.unfinished),
+        ("orphan", [f"{info.key} ({info.size} bytes)" for info in health.orphans]),
+    ):
+        for line in lines:
+            console.print(f"{title}: {line}", soft_wrap=True)
+    console.print("everything is as its records say" if health.sound else f"{len(health.damaged)} damaged files")
+    return 0 if health.sound or repair else 1
+
+
+def gc(
+    store: str | None = None,
+    /,
+    *,
+    delete: bool = False,
+    keep: Annotated[
+        list[str] | None, Parameter(help="Keep only these fingerprints and what they were made from")
+    ] = None,
+) -> int:
+    """List what no kept manifest needs; with --delete, remove it.
+
+    Parameters
+    ----------
+    store
+        A folder or s3://bucket/prefix (default: OPENDLIGN_STORE or ./store).
+    delete
+        Remove what is listed.
+    """
+    opened = open_store(store or get_settings().store)
+    unwanted = garbage(opened, None if keep is None else _full_fingerprints(opened, keep))
+    for info in unwanted:
+        console.print(f"{info.key}  {info.size} bytes", soft_wrap=True)
+    if delete:
+        delete_all(opened, unwanted)
+    verb = "removed" if delete else "could be removed with --delete"
+    console.print(f"{len(unwanted)} objects, {sum(info.size for info in unwanted) / 1e6:.1f} MB {verb}")
+    return 0
+
+
+def _full_fingerprints(store: object, prefixes: list[str]) -> set[str]:
+    from storage.stores import Store
+
+    assert isinstance(store, Store)
+    known = {output.fingerprint for output in outputs(store)}
+    chosen = {prefix: {full for full in known if full.startswith(prefix)} for prefix in prefixes}
+    for prefix, matches in chosen.items():
+        if len(matches) != 1:
+            raise ValueError(f"--keep {prefix}: {len(matches)} outputs have a fingerprint that starts so; name one")
+    return set().union(*chosen.values())
+
+
+def inspect(output: str = "", /, *, store: str | None = None) -> int:
+    """List a store's outputs, or show one of them: recipe, counts, shards, rejected samples.
+
+    Parameters
+    ----------
+    output
+        stage/fingerprint, a prefix is enough; empty lists all outputs.
+    store
+        A folder or s3://bucket/prefix (default: OPENDLIGN_STORE or ./store).
+    """
+    place = store or get_settings().store
+    opened = open_store(place)
+    found = [item for item in outputs(opened) if item.folder.startswith(output)]
+    if not found:
+        raise ValueError(f"no output {output!r} in {place}; `opendlign inspect` lists what there is")
+    if len(found) > 1 or not output:
+        table = Table("output", "samples", "rejected", "shards", "MB", title=place)
+        for item in found:
+            table.add_row(item.folder, *_numbers(find_manifest(opened, item.stage, item.fingerprint)))
+        console.print(table)
+        return 0
+    manifest = find_manifest(opened, found[0].stage, found[0].fingerprint)
+    if manifest is None:
+        console.print(f"{found[0].folder} is unfinished: {len(found[0].objects)} objects, no manifest")
+        return 0
+    _show(manifest)
+    return 0
+
+
+def _numbers(manifest: Manifest | None) -> tuple[str, ...]:
+    if manifest is None:
+        return ("unfinished", "", "", "")
+    size = sum(stored.bytes for stored in manifest.every_file()) / 1e6
+    return (str(manifest.samples), str(manifest.rejected), str(len(manifest.shards)), f"{size:.1f}")
+
+
+def _show(manifest: Manifest) -> None:
+    console.print_json(data={"recipe": manifest.recipe, "upstream": manifest.upstream, "summary": manifest.summary})
+    table = Table("file", "samples", "bytes", "sha256", title=manifest.folder)
+    for record in manifest.shards:
+        table.add_row(record.shard.file, str(record.samples), str(record.shard.bytes), record.shard.sha256[:12])
+    for stored in manifest.files:
+        table.add_row(stored.file, "", str(stored.bytes), stored.sha256[:12])
+    console.print(table)
+    for record in manifest.shards:
+        for sample in record.rejected:
+            console.print(f"rejected {sample.id}: {sample.reason}", soft_wrap=True)

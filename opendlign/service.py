@@ -1,0 +1,51 @@
+"""`opendlign deploy`, `up` and `down`: the pipeline as deployments, and everything they need on this machine."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from opendlign.show import console
+
+
+def deploy(*, store: str | None = None, api: Annotated[str | None, Parameter(help="URL of the Prefect API")] = None) -> int:
+    """Create or update work pools, queues, limits, the dead-run automation, storage blocks and all deployments.
+
+    Parameters
+    ----------
+    store
+        The store that deployed runs use by default: a folder all workers see, or s3://bucket/prefix.
+    """
+    from opendlign.deployment import deploy_everything
+
+    for line in deploy_everything(store=store, api=api):
+        console.print(line, soft_wrap=True)
+    return 0
+
+
+def up(*, port: int = 4200, store: str | None = None, gpus: int | None = None) -> int:
+    """Start a Prefect server, a CPU worker and one worker per visible GPU here, deploy everything, print the URL.
+
+    Parameters
+    ----------
+    port
+        Port of the server, on 127.0.0.1.
+    store
+        The store that deployed runs use by default.
+    gpus
+        GPU workers to start; by default one for each GPU that is visible.
+    """
+    from opendlign.local_service import start_service
+
+    started = start_service(port=port, store=store, gpus=gpus)
+    console.print(f"UI: {started.url}\nLogs: {started.logs}\nRun: prefect deployment run regenerate/mini", soft_wrap=True)
+    console.print(f"For that shell: export PREFECT_API_URL={started.url}/api\nStop: opendlign down", soft_wrap=True)
+    return 0
+
+
+def down() -> int:
+    """Stop what `up` started: workers first, so that their runs end, then the server."""
+    from opendlign.local_service import stop_service
+
+    stopped = stop_service()
+    console.print(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
+    return 0

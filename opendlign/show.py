@@ -1,0 +1,104 @@
+"""What the terminal shows: plans, progress bars, the benchmark's table."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from storage.local import LocalStore
+from storage.output import load_manifest
+from storage.stores import Store
+
+if TYPE_CHECKING:
+    from flows.plan import StageStatus
+    from opendlign_core.evaluation import EvaluationResults
+    from tasks.progress import ProgressState
+
+console = Console(highlight=False)
+COLOURS = {"done": "green", "partial": "yellow", "missing": "cyan", "stale": "magenta"}
+
+
+def print_plan(statuses: Sequence["StageStatus"], place: str) -> None:
+    """One row per stage: what is there, what is lacking, and what changed since a sibling was built."""
+    table = Table(
+        "stage",
+        "fingerprint",
+        "state",
+        "shards",
+        "changed since the nearest earlier output",
+        title=f"Plan for {place}",
+    )
+    for status in statuses:
+        shards = "?" if status.shards is None else f"{status.shards_done}/{status.shards}"
+        state = f"[{COLOURS[status.state]}]{status.state}[/]"
+        table.add_row(status.title, status.identity.fingerprint[:8], state, shards, "\n".join(status.changes[:4]))
+    console.print(table)
+
+
+@contextmanager
+def stage_bars() -> Iterator[None]:
+    """Draw one progress bar per stage, fed by the stages run inside the block."""
+    from tasks.progress import listening
+
+    bars: dict[str, TaskID] = {}
+    columns = (
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+
+        def show(state: "ProgressState") -> None:
+            rate = f"{state.rate:.0f} {state.unit}/s" if state.done else ""
+            if state.stage not in bars:
+                bars[state.stage] = progress.add_task(state.stage, total=state.total, rate=rate)
+            progress.update(bars[state.stage], completed=state.done, total=state.total, rate=rate)
+
+        with listening(show):
+            yield
+
+
+def print_outcome(store: Store, statuses: Sequence["StageStatus"], seconds: float) -> None:
+    """The before/after table of the finished chain, and where its report lies."""
+    from opendlign_core.evaluation import read_results
+    from tasks.evaluate import fetch_file
+
+    manifest = load_manifest(store, "evaluate", statuses[-1].identity.fingerprint)
+    with tempfile.TemporaryDirectory(prefix="opendlign-show-") as scratch:
+        results = read_results(fetch_file(store, manifest, "results", Path(scratch) / "results.json"))
+    print_results(results)
+    if isinstance(store, LocalStore):
+        report = store.path(f"{manifest.folder}/{manifest.file('report').file}")
+    else:
+        report = fetch_file(store, manifest, "report", Path("report.html").absolute())
+    console.print(f"Report: {report}", soft_wrap=True)
+    console.print(f"{len(statuses)} stages up to date after {seconds:.1f} s")
+
+
+def print_results(results: "EvaluationResults") -> None:
+    """Zero-shot accuracy of every method on every data set."""
+    table = Table(
+        "data set", "method", "objects", "top-1", "95% interval", "top-3", "top-5", title="Zero-shot accuracy"
+    )
+    for row in results.zero_shot:
+        top1 = row.top1
+        interval = "" if top1.low is None or top1.high is None else f"{100 * top1.low:.1f} to {100 * top1.high:.1f}"
+        shares = [f"{100 * estimate.value:.1f}" for estimate in (row.top3, row.top5)]
+        table.add_row(row.dataset, row.method, str(row.objects), f"{100 * top1.value:.1f}", interval, *shares)
+    console.print(table)

@@ -1,0 +1,127 @@
+"""The store as evaluation wants to see it: labelled depth maps by data set, split and projection, and a feature cache."""
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opendlign_core.evaluation import DatasetSpec
+from opendlign_core.projection import ProjectionExecution, resolve_recipe
+from storage.fingerprint import digest
+from storage.reader import SampleReader
+from storage.records import Manifest
+from storage.shards import Sample
+from storage.stores import Store
+
+if TYPE_CHECKING:
+    from opendlign_core.evaluation import EvalSample
+
+OWN_PROJECTION = "opendlign"
+"""Methods that name this projection read the project output; any other is computed from the clouds."""
+
+
+@dataclass(frozen=True)
+class EvaluatedOutputs:
+    """The outputs of one source: its clouds, its depth maps and, where images were painted, its aligned shards."""
+
+    clouds: Manifest
+    depths: Manifest
+    aligned: Manifest | None = None
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        found = {"ingest": self.clouds.fingerprint, "project": self.depths.fingerprint}
+        return found if self.aligned is None else {**found, "synthesize": self.aligned.fingerprint}
+
+
+class StoredSamples:
+    """An `EvalSource` over the outputs of a store."""
+
+    def __init__(self, store: Store, outputs: Iterable[EvaluatedOutputs], execution: ProjectionExecution) -> None:
+        self._store = store
+        self._outputs = tuple(outputs)
+        self._execution = execution
+
+    def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:
+        """Changes with the outputs and with what is taken of them."""
+        taken = [output.fingerprints for output in self._outputs]
+        return digest([taken, sorted(dataset.sources), split, projection])
+
+    def samples(self, dataset: DatasetSpec, split: str | None, projection: str) -> Iterator["EvalSample"]:
+        """The data set's samples in store order."""
+        for output in self._outputs:
+            if projection == OWN_PROJECTION:
+                yield from self._stored(output, dataset, split)
+            else:
+                yield from self._projected(output, dataset, split, projection)
+
+    def _stored(self, output: EvaluatedOutputs, dataset: DatasetSpec, split: str | None) -> Iterator["EvalSample"]:
+        from opendlign_core.evaluation import EvalSample
+        from opendlign_core.projection import decode_depth
+
+        painted = self._wanted(output.aligned, dataset, split) if output.aligned else iter(())
+        pending = next(painted, None)
+        for sample in self._wanted(output.depths, dataset, split):
+            meta, images = sample.json(), None
+            # Aligned shards follow the order of the depth maps and may lack some of them.
+            if pending is not None and pending.key == sample.key:
+                images, pending = _images(pending), next(painted, None)
+            depth = decode_depth(sample.fields["depth.npy"])
+            yield EvalSample(meta["object_id"], meta["label"] or None, depth, images)
+
+    def _projected(
+        self, output: EvaluatedOutputs, dataset: DatasetSpec, split: str | None, projection: str
+    ) -> Iterator["EvalSample"]:
+        from opendlign_core.evaluation import EvalSample
+        from opendlign_core.projection import Rejection, decode_depth, project_clouds
+
+        metas: dict[str, dict[str, Any]] = {}
+
+        def clouds() -> Iterator[tuple[str, NDArray[np.float32]]]:
+            for sample in self._wanted(output.clouds, dataset, split):
+                metas[sample.key] = sample.json()
+                yield sample.key, sample.array("points.npy")
+
+        for key, outcome in project_clouds(clouds(), resolve_recipe(projection), self._execution):
+            meta = metas.pop(key)
+            if not isinstance(outcome, Rejection):
+                yield EvalSample(meta["object_id"], meta["label"] or None, decode_depth(outcome))
+
+    def _wanted(self, manifest: Manifest, dataset: DatasetSpec, split: str | None) -> Iterator[Sample]:
+        with SampleReader(self._store, manifest) as reader:
+            for sample in reader:
+                meta = sample.json()
+                if split not in (None, meta["split"]) or (dataset.sources and meta["source"] not in dataset.sources):
+                    continue
+                yield sample
+
+
+def _images(sample: Sample) -> NDArray[np.uint8]:
+    """The painted views [V, H, W, 3] of an aligned sample."""
+    from opendlign_core.synthesis import decode_image
+
+    names = sorted(name for name in sample.fields if name[:2].isdigit())
+    return np.stack([decode_image(sample.fields[name]) for name in names])
+
+
+class StoredFeatures:
+    """A `FeatureCache` in the store: one `.npz` per key, put only if absent."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def get(self, key: str) -> Mapping[str, NDArray[Any]] | None:
+        try:
+            packed = self._store.read(f"features/{key}.npz")
+        except FileNotFoundError:
+            return None
+        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+            return dict(arrays.items())
+
+    def put(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        buffer = io.BytesIO()
+        np.savez(buffer, **dict(arrays))
+        self._store.put_if_absent(f"features/{key}.npz", buffer.getvalue())
