@@ -92,6 +92,7 @@ class Benchmark:
             model=self.model.name,
             model_fingerprint=self.model.fingerprint,
             precision=self.recipe.precision,
+            interval_level=self.recipe.bootstrap.level,
             zero_shot=tuple(zero_shot),
             few_shot=tuple(few_shot),
             views=tuple(views),

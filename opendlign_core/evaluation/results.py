@@ -120,6 +120,8 @@ class EvaluationResults(_Model):
     model: str
     model_fingerprint: str
     precision: str = "float32"
+    interval_level: float = 0.95
+    """Coverage of the intervals in every `Estimate`."""
     zero_shot: tuple[ZeroShotResult, ...] = ()
     few_shot: tuple[FewShotResult, ...] = ()
     views: tuple[ViewsResult, ...] = ()

@@ -1,0 +1,80 @@
+"""A filled `ReportData` for tests, drawn from a seed: two data sets, two methods, every section."""
+
+import numpy as np
+
+from opendlign_core.evaluation.labels import packaged_labels
+from opendlign_core.evaluation.recipe import BootstrapSpec
+from opendlign_core.evaluation.report_data import Curve, ExamplePicture, ImagePair, ReportData, StageCost
+from opendlign_core.evaluation.results import (
+    EvaluationResults,
+    FewShotResult,
+    RetrievalResult,
+    ScoredObjects,
+    ViewsResult,
+)
+from opendlign_core.evaluation.zero_shot import examples_of, summarise
+
+DATASETS = ("modelnet40", "omniobject3d")
+METHODS = ("opendlign", "training-free")
+
+
+def scored_objects(dataset: str, method: str, skill: float, seed: int) -> ScoredObjects:
+    """Random scores in which the true class is `skill` standard deviations ahead."""
+    rng = np.random.default_rng(seed)
+    classes = packaged_labels(dataset)
+    labels = rng.integers(0, len(classes), 400)
+    scores = rng.normal(size=(400, len(classes))).astype(np.float32)
+    scores[np.arange(400), labels] += skill
+    ids = tuple(f"{dataset}/<{i:04d}>" for i in range(400))
+    return ScoredObjects(dataset=dataset, method=method, object_ids=ids, classes=classes, labels=labels, scores=scores)
+
+
+def filled_report() -> ReportData:
+    """Every section of the page has something to show."""
+    rng = np.random.default_rng(0)
+    scored = [scored_objects(d, m, 3.2 - i, 10 * i + j) for i, m in enumerate(METHODS) for j, d in enumerate(DATASETS)]
+    zero_shot = tuple(summarise(part, BootstrapSpec(samples=200)) for part in scored)
+    shots = (1, 2, 4, 8, 16)
+    few = tuple(
+        FewShotResult(dataset="modelnet40", method="opendlign", shots=k, mean=0.4 + 0.1 * i, std=0.02, accuracies=())
+        for i, k in enumerate(shots)
+    )
+    views = tuple(
+        ViewsResult(dataset="modelnet40", method="opendlign", views=tuple(range(n)), top1=0.4 + 0.03 * n)
+        for n in range(1, 11)
+    )
+    recall = {1: 0.5, 5: 0.7, 10: 0.8}
+    found = RetrievalResult(
+        dataset="modelnet40", query="text", queries=40, gallery=400, recall=recall, mean_average_precision=0.33
+    )
+    results = EvaluationResults(
+        model="ViT-tiny",
+        model_fingerprint="0123abcd",
+        zero_shot=zero_shot,
+        few_shot=few,
+        views=views,
+        retrieval=(found,),
+        examples=tuple(examples_of(scored[0], 2)),
+        notes=("A note about <the run>.",),
+        seconds={"features": 12.5},
+    )
+    steps = np.arange(0, 500, 10)
+    curves = (
+        Curve("loss", "contrastive", tuple((float(s), float(3 * np.exp(-s / 200) + 0.5)) for s in steps)),
+        Curve("loss", "distance", tuple((float(s), float(2 * np.exp(-s / 100))) for s in steps)),
+        Curve("top-1 %", "validation", tuple((float(s), 40 + s / 20) for s in steps)),
+    )
+    strip = (255 * rng.random((64, 160))).astype(np.uint8)
+    pair = (255 * rng.random((64, 128, 3))).astype(np.uint8)
+    return ReportData(
+        title="Benchmark of a tiny model",
+        results=results,
+        curves=curves,
+        examples=tuple(ExamplePicture(example, strip) for example in results.examples),
+        pairs=(ImagePair("set/chair", "a wooden chair", pair),),
+        stages=(
+            StageCost("project", 12.0, 400, "2-core CPU", 31.5, 2),
+            StageCost("train", 600.0, 400, "GPU", 9.1, 0, 2.5, "EUR"),
+        ),
+        provenance=(("recipe", "fingerprint 77aa"),),
+    )

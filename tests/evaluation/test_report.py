@@ -1,0 +1,108 @@
+import dataclasses
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from opendlign_core.evaluation.charts import Series, confusion_chart, line_chart
+from opendlign_core.evaluation.html import Markup, table, tag
+from opendlign_core.evaluation.metrics import count_classes
+from opendlign_core.evaluation.published import published_few_shot, published_zero_shot
+from opendlign_core.evaluation.report import render_report
+from opendlign_core.evaluation.report_data import ReportData
+from opendlign_core.evaluation.results import EvaluationResults
+from tests.evaluation.report_case import filled_report, scored_objects
+
+
+class Balance(HTMLParser):
+    """Fails when an element is closed that is not open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "link", "img"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_text_is_escaped_everywhere() -> None:
+    page = render_report(filled_report())
+    assert "<the run>" not in page
+    assert "&lt;the run&gt;" in page
+    assert "modelnet40/<0" not in page
+
+
+def test_elements_close_in_order() -> None:
+    parser = Balance()
+    parser.feed(render_report(filled_report()))
+    assert parser.open == []
+
+
+def test_the_page_refers_to_nothing_outside() -> None:
+    page = render_report(filled_report())
+    assert not re.findall(r"(?:src|href)=\"(?!#|data:)", page)
+    assert "<script" not in page
+    assert "url(" not in page
+
+
+def test_same_data_same_bytes() -> None:
+    assert render_report(filled_report()) == render_report(filled_report())
+
+
+def test_sections_without_data_are_left_out() -> None:
+    bare = ReportData("Bare", EvaluationResults(model="m", model_fingerprint="f"))
+    page = render_report(bare)
+    assert 'id="cost"' not in page
+    assert 'id="results"' not in page
+    assert 'id="provenance"' in page
+
+
+def test_published_numbers_can_be_left_out() -> None:
+    page = render_report(dataclasses.replace(filled_report(), show_published=False))
+    assert 'class="published"' not in page
+    assert "82.6 / 96.2 / 98.4" not in page
+
+
+def test_numbers_chosen_on_test_labels_are_marked() -> None:
+    data = filled_report()
+    first, *rest = data.results.zero_shot
+    marked = data.results.model_copy(
+        update={"zero_shot": (first.model_copy(update={"searched_on_test": True}), *rest)}
+    )
+    assert "searched on test labels" not in render_report(data)
+    assert render_report(dataclasses.replace(data, results=marked)).count("searched on test labels") == 1
+
+
+def test_published_tables_are_complete() -> None:
+    best = {row.encoder: row for row in published_zero_shot() if row.method == "OpenDlign"}
+    assert best["H-14"].scores["objaverse-lvis"] == (35.0, 53.1, 60.0)
+    assert len(published_zero_shot()) == 13
+    assert published_few_shot()["scanobjectnn"]["OpenDlign"] == {1: 48.9, 2: 58.5, 4: 67.9, 8: 74.2, 16: 79.0}
+
+
+def test_markup_is_kept_and_text_is_not() -> None:
+    assert tag("p", "a<b", tag("b", "c")) == "<p>a&lt;b<b>c</b></p>"
+    assert tag("img", src='x"y', alt=None) == '<img src="x&quot;y"/>'
+    assert "<td>1</td>" in table(["n"], [["1"]])
+    assert isinstance(tag("p"), Markup)
+
+
+def test_charts_place_points_inside_the_drawing() -> None:
+    chart = line_chart([Series("s", ((1, 10.0), (16, 90.0)), (5.0, 5.0))], "shots", "top-1 %", log_x=True)
+    assert chart.count("<circle") == 2
+    numbers = [float(n) for n in re.findall(r'c[xy]="([\d.]+)"', chart)]
+    assert all(0 < number < 460 for number in numbers)
+    assert line_chart([Series("empty", ())], "x", "y") == ""
+
+
+@pytest.mark.parametrize(("dataset", "mark"), [("scanobjectnn", "<svg"), ("omniobject3d", "<img")])
+def test_large_confusion_matrices_become_pictures(dataset: str, mark: str) -> None:
+    part = scored_objects(dataset, "m", 2.0, 0)
+    assert mark in confusion_chart(count_classes(part.scores, part.labels).confusion, part.classes)
