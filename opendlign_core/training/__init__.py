@@ -16,42 +16,118 @@ from opendlign_core.training.recipe import (
 )
 
 if TYPE_CHECKING:
+    from opendlign_core.training.cache import build_entries, collect, decode_entries, encode_entry
+    from opendlign_core.training.checkpoint import Adapter, load_aligned, read_adapter, save_adapter
     from opendlign_core.training.clip import load_clip, load_tokenizer, resolve_device
-    from opendlign_core.training.model import DepthAlignedCLIP
+    from opendlign_core.training.curves import draw_curves
+    from opendlign_core.training.distributed import World, current_world, torchrun_world
+    from opendlign_core.training.dlign import DlignEmbeddings, embed_images
+    from opendlign_core.training.losses import object_features
+    from opendlign_core.training.metrics import read_metrics
+    from opendlign_core.training.model import DepthAlignedCLIP, Prefix
+    from opendlign_core.training.official import load_official, read_official, write_official
     from opendlign_core.training.preprocess import depth_to_input, images_to_input
-    from opendlign_core.training.pretraining import array_source, pretrain
+    from opendlign_core.training.pretraining import PretrainStep, array_source, pretrain, save_clip
+    from opendlign_core.training.run import TrainProgress, TrainResult, train
+    from opendlign_core.training.sources import CacheEntries, InMemory, Objects, Sharded
+    from opendlign_core.training.trainer import Trainer
+    from opendlign_core.training.validation import Validation, validate
 
 __all__ = [
     "CACHE_STAGE_VERSION",
     "OFFICIAL_MODELS",
     "STAGE_VERSION",
+    "Adapter",
+    "CacheEntries",
     "CacheRecipe",
     "ClipSpec",
     "DepthAlignedCLIP",
+    "DlignEmbeddings",
     "DlignRecipe",
+    "InMemory",
+    "Objects",
+    "Prefix",
     "PretrainRecipe",
+    "PretrainStep",
+    "Sharded",
     "TrainExecution",
+    "TrainProgress",
     "TrainRecipe",
+    "TrainResult",
+    "Trainer",
+    "Validation",
+    "World",
     "array_source",
+    "build_entries",
+    "collect",
+    "current_world",
+    "decode_entries",
     "depth_to_input",
+    "draw_curves",
+    "embed_images",
+    "encode_entry",
     "images_to_input",
+    "load_aligned",
     "load_clip",
+    "load_official",
     "load_tokenizer",
     "mini_architecture",
+    "object_features",
     "pretrain",
+    "read_adapter",
+    "read_metrics",
+    "read_official",
     "resolve_device",
+    "save_adapter",
+    "save_clip",
+    "torchrun_world",
+    "train",
+    "validate",
+    "write_official",
 ]
 
 __getattr__ = lazy_exports(
     __name__,
     {
+        "Adapter": "checkpoint",
+        "CacheEntries": "sources",
         "DepthAlignedCLIP": "model",
+        "DlignEmbeddings": "dlign",
+        "InMemory": "sources",
+        "Objects": "sources",
+        "Prefix": "model",
+        "PretrainStep": "pretraining",
+        "Sharded": "sources",
+        "TrainProgress": "run",
+        "TrainResult": "run",
+        "Trainer": "trainer",
+        "Validation": "validation",
+        "World": "distributed",
         "array_source": "pretraining",
+        "build_entries": "cache",
+        "collect": "cache",
+        "current_world": "distributed",
+        "decode_entries": "cache",
         "depth_to_input": "preprocess",
+        "draw_curves": "curves",
+        "embed_images": "dlign",
+        "encode_entry": "cache",
         "images_to_input": "preprocess",
+        "load_aligned": "checkpoint",
         "load_clip": "clip",
+        "load_official": "official",
         "load_tokenizer": "clip",
+        "object_features": "losses",
         "pretrain": "pretraining",
+        "read_adapter": "checkpoint",
+        "read_metrics": "metrics",
+        "read_official": "official",
         "resolve_device": "clip",
+        "save_adapter": "checkpoint",
+        "save_clip": "pretraining",
+        "torchrun_world": "distributed",
+        "train": "run",
+        "validate": "validation",
+        "write_official": "official",
     },
 )

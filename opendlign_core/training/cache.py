@@ -1,0 +1,128 @@
+"""The token cache: everything frozen about an object, computed once and kept as plain arrays.
+
+One object's entry is three arrays, named as they lie in a shard: `tokens.npy` [V, L, D] in the cache's type (bfloat16
+as its uint16 bit pattern, which NumPy can hold), `rows.npy` [V, 2, D] and `target.npy` [E] in float32.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from opendlign_core.training.losses import object_features
+from opendlign_core.training.model import DepthAlignedCLIP, Prefix
+from opendlign_core.training.precision import frozen_precision
+from opendlign_core.training.preprocess import depth_to_input, images_to_input
+from opendlign_core.training.recipe import CacheRecipe, ClipSpec, Precision
+from opendlign_core.training.sources import CacheEntries, InMemory, Objects
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def build_entries(
+    model: DepthAlignedCLIP, objects: Objects, recipe: CacheRecipe, objects_per_forward: int = 8
+) -> CacheEntries:
+    """Compute the cache entries of `objects` on the model's device, a few objects at a time."""
+    count = len(objects.depth)
+    parts = [
+        _build(model, Objects(*(tensor[first : first + objects_per_forward] for tensor in objects)), recipe)
+        for first in range(0, count, objects_per_forward)
+    ]
+    return CacheEntries(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+
+
+def _build(model: DepthAlignedCLIP, objects: Objects, recipe: CacheRecipe) -> CacheEntries:
+    views = objects.depth.shape[:2]
+    with frozen_precision(recipe.precision, model.device):
+        prefix = model.prefix(depth_pixels(model, objects, recipe.clip))
+    tokens = prefix.tokens.to(_storage_dtype(model, recipe))
+    rows = prefix.rows.to(model.dtype)
+    target = image_targets(model, objects, recipe.clip, recipe.precision)
+    return CacheEntries(tokens.view(*views, *tokens.shape[1:]), rows.view(*views, *rows.shape[1:]), target)
+
+
+def depth_pixels(model: DepthAlignedCLIP, objects: Objects, clip: ClipSpec) -> Tensor:
+    """CLIP input [B * V, 3, H, W] of the objects' depth maps, on the model's device and in its type."""
+    return depth_to_input(objects.depth.to(model.device), clip).to(model.dtype).flatten(0, 1)
+
+
+def image_targets(model: DepthAlignedCLIP, objects: Objects, clip: ClipSpec, precision: Precision) -> Tensor:
+    """Unit object features [B, E] of the objects' images through the frozen tower."""
+    pixels = images_to_input(objects.images.to(model.device), clip).to(model.dtype).flatten(0, 1)
+    with frozen_precision(precision, model.device):
+        features = model.encode_image(pixels, "base").to(model.dtype)
+    return object_features(features.view(*objects.images.shape[:2], -1))
+
+
+def _storage_dtype(model: DepthAlignedCLIP, recipe: CacheRecipe) -> torch.dtype:
+    """The recipe's type; a float64 model, as used to check the arithmetic, keeps its own."""
+    dtype: torch.dtype = getattr(torch, recipe.dtype)
+    return model.dtype if model.dtype == torch.float64 else dtype
+
+
+def prefix_of(entries: CacheEntries) -> Prefix:
+    """The part of cache entries that the depth branch starts from."""
+    return Prefix(entries.tokens, entries.rows)
+
+
+def encode_entry(entries: CacheEntries, index: int) -> Arrays:
+    """The arrays of one object, ready for `numpy.save`."""
+    tokens, rows, target = (tensor[index].detach().cpu() for tensor in entries)
+    plain = tokens.view(torch.uint16) if tokens.dtype == torch.bfloat16 else tokens
+    return {"tokens.npy": plain.numpy(), "rows.npy": rows.numpy(), "target.npy": target.numpy()}
+
+
+def decode_entries(samples: Iterable[Mapping[str, NDArray[Any]]]) -> CacheEntries:
+    """Stack the arrays of objects into cache entries; raises `ValueError` where there is none."""
+    decoded = [_decode(sample) for sample in samples]
+    if not decoded:
+        raise ValueError("a token cache without objects cannot be trained on")
+    return CacheEntries(*(torch.stack(tensors) for tensors in zip(*decoded, strict=True)))
+
+
+def _decode(sample: Mapping[str, NDArray[Any]]) -> tuple[Tensor, Tensor, Tensor]:
+    tokens = torch.from_numpy(np.ascontiguousarray(sample["tokens.npy"]))
+    if tokens.dtype == torch.uint16:
+        tokens = tokens.view(torch.bfloat16)
+    return tokens, torch.from_numpy(sample["rows.npy"]), torch.from_numpy(sample["target.npy"])
+
+
+def collect(
+    samples: Iterable[Mapping[str, NDArray[Any]]], count: int, device: torch.device | str = "cpu", chunk: int = 256
+) -> InMemory[CacheEntries]:
+    """Read `count` objects into memory on `device`, allocated once; raises `ValueError` on another number."""
+    samples = iter(samples)
+    whole: CacheEntries | None = None
+    filled = 0
+    while part := list(islice(samples, chunk)):
+        entries = decode_entries(part)
+        if whole is None:
+            whole = CacheEntries(*(tensor.new_empty((count, *tensor.shape[1:]), device=device) for tensor in entries))
+        if filled + len(part) > count:
+            raise ValueError(f"the token cache holds more than the {count} objects its manifest names")
+        for target, tensor in zip(whole, entries, strict=True):
+            target[filled : filled + len(part)].copy_(tensor)
+        filled += len(part)
+    if whole is None or filled < count:
+        raise ValueError(f"the token cache holds {filled} of the {count} objects its manifest names")
+    return InMemory(whole)
+
+
+def place(
+    source: InMemory[CacheEntries], device: torch.device, placement: Literal["auto", "device", "host"]
+) -> InMemory[CacheEntries]:
+    """Move a cache to GPU memory when asked to or, with "auto", when it takes under 70% of what is free there.
+
+    What stays on the host is pinned, so that batches travel while the GPU computes.
+    """
+    if device.type != "cuda" or source.data.tokens.device.type == "cuda":
+        return source
+    size = sum(tensor.numel() * tensor.element_size() for tensor in source.data)
+    fits = size < 0.7 * torch.cuda.mem_get_info(device)[0]
+    if placement == "device" or (placement == "auto" and fits):
+        return InMemory(CacheEntries(*(tensor.to(device) for tensor in source.data)), source.sizes)
+    return InMemory(CacheEntries(*(tensor.pin_memory() for tensor in source.data)), source.sizes)

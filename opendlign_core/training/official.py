@@ -1,0 +1,193 @@
+"""Checkpoints in the published project's `.pth` schema: read without executing their pickle, and written.
+
+The published files were saved with PyTorch 1.11 and hold a bound method of the scheduler, which `weights_only=True`
+refuses. Here an unpickler that admits nothing but the rebuilding of tensors reads them; every other name in the pickle
+becomes an inert object.
+"""
+
+import pickle
+import types
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from opendlign_core.training.files import write_whole
+from opendlign_core.training.model import DepthAlignedCLIP
+from opendlign_core.training.recipe import TrainRecipe
+from opendlign_core.training.schedule import one_cycle
+from opendlign_core.training.trainer import Trainer
+
+CLIP_PREFIX = "clip_model."
+DEPTH_PREFIX = "visual.transformer.depth_control_visual."
+SCALE_KEY = "logit_scale"
+
+
+class OfficialCheckpoint(NamedTuple):
+    """A published checkpoint: the plain CLIP's tensors, the depth blocks' (`resblocks.0...`), and how far it went."""
+
+    clip: dict[str, Tensor]
+    depth: dict[str, Tensor]
+    epoch: int
+    optimiser: dict[str, Any]
+
+
+def read_official(path: Path) -> OfficialCheckpoint:
+    """Read a published `.pth` file; raises `ValueError` when it is something else."""
+    content = torch.load(path, map_location="cpu", weights_only=False, pickle_module=_restricted_pickle())
+    state = content.get("model_state_dict") if isinstance(content, dict) else None
+    if not isinstance(state, Mapping) or SCALE_KEY not in state:
+        raise ValueError(f"{path} is not an OpenDlign checkpoint: it has no model_state_dict with a {SCALE_KEY}")
+    inner = {name.removeprefix(CLIP_PREFIX): tensor for name, tensor in state.items() if name.startswith(CLIP_PREFIX)}
+    return OfficialCheckpoint(
+        clip={name: tensor for name, tensor in inner.items() if not name.startswith(DEPTH_PREFIX)},
+        depth={name.removeprefix(DEPTH_PREFIX): tensor for name, tensor in inner.items() if DEPTH_PREFIX in name},
+        epoch=int(content["epoch"]),
+        optimiser=content.get("optimizer_d_visual_state_dict") or {},
+    )
+
+
+def load_official(model: DepthAlignedCLIP, checkpoint: OfficialCheckpoint) -> None:
+    """Put a published checkpoint into a model of the same variant; every tensor must find its place."""
+    model.clip.load_state_dict(checkpoint.clip, strict=True)
+    model.depth_blocks.load_state_dict(
+        {name.removeprefix("resblocks."): tensor for name, tensor in checkpoint.depth.items()}, strict=True
+    )
+
+
+def official_state_dict(model: DepthAlignedCLIP) -> dict[str, Tensor]:
+    """The model's tensors under the published names, the logit scale twice as there."""
+    clip = {name: tensor.detach().cpu().float() for name, tensor in model.clip.state_dict().items()}
+    depth = {
+        f"{DEPTH_PREFIX}resblocks.{name}": tensor.detach().cpu().float()
+        for name, tensor in model.depth_blocks.state_dict().items()
+    }
+    inner = {f"{CLIP_PREFIX}{name}": tensor for name, tensor in (clip | depth).items()}
+    return {SCALE_KEY: clip["logit_scale"], **inner}
+
+
+def write_official(path: Path, trainer: Trainer, epoch: int) -> None:
+    """Write model, optimiser and schedule in the published four-entry schema."""
+    content = {
+        "epoch": epoch,
+        "model_state_dict": official_state_dict(trainer.model),
+        "optimizer_d_visual_state_dict": _optimiser_state(trainer),
+        "scheduler_d_visual_state_dict": _scheduler_state(trainer),
+    }
+    write_whole(path, lambda partial: torch.save(content, partial))
+
+
+def visual_parameter_names(model: DepthAlignedCLIP) -> list[str]:
+    """The published optimiser's parameters in its order: the visual tower with the depth blocks after its blocks."""
+    names = [name for name, _ in model.clip.visual.named_parameters()]
+    last = max(index for index, name in enumerate(names) if name.startswith("transformer.")) + 1
+    depth = [f"depth.resblocks.{name}" for name, _ in model.depth_blocks.named_parameters()]
+    return names[:last] + depth + names[last:]
+
+
+def _optimiser_state(trainer: Trainer) -> dict[str, Any]:
+    names = visual_parameter_names(trainer.model)
+    states = trainer.optimiser.state
+    state = {
+        names.index(f"depth.{name}"): dict(states[parameter])
+        for name, parameter in trainer.parameters.items()
+        if parameter in states
+    }
+    recipe, group = trainer.recipe, dict(trainer.optimiser.param_groups[0])
+    group |= _cycle_bounds(recipe) | {"params": list(range(len(names)))}
+    return {"state": state, "param_groups": [group]}
+
+
+def _cycle_bounds(recipe: TrainRecipe) -> dict[str, float]:
+    first = recipe.peak_lr / recipe.start_divisor
+    return {
+        "initial_lr": first,
+        "max_lr": recipe.peak_lr,
+        "min_lr": first / recipe.end_divisor,
+        "base_momentum": recipe.beta1_low,
+        "max_momentum": recipe.beta1_high,
+    }
+
+
+def _scheduler_state(trainer: Trainer) -> dict[str, Any]:
+    """PyTorch's one-cycle state after as many steps, in plain values."""
+    recipe, total = trainer.recipe, trainer.steps
+    rise = {
+        "start_lr": "initial_lr",
+        "end_lr": "max_lr",
+        "start_momentum": "max_momentum",
+        "end_momentum": "base_momentum",
+    }
+    fall = {
+        "start_lr": "max_lr",
+        "end_lr": "min_lr",
+        "start_momentum": "base_momentum",
+        "end_momentum": "max_momentum",
+    }
+    return {
+        "total_steps": total,
+        "_schedule_phases": [
+            {"end_step": recipe.warmup * total - 1, **rise},
+            {"end_step": total - 1, **fall},
+        ],
+        "_anneal_func_type": "cos",
+        "cycle_momentum": True,
+        "use_beta1": True,
+        "base_lrs": [recipe.peak_lr / recipe.start_divisor],
+        "last_epoch": trainer.step,
+        "_step_count": trainer.step + 1,
+        "_last_lr": [one_cycle(min(trainer.step, total - 1), total, recipe).lr],
+    }
+
+
+class _Inert:
+    """Stands in for every object that a checkpoint's pickle names and we do not rebuild."""
+
+    def __new__(cls, *args: object, **kwargs: object) -> "_Inert":
+        return super().__new__(cls)
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        pass
+
+    def __call__(self, *args: object, **kwargs: object) -> "_Inert":
+        return self
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+    def __setitem__(self, key: object, value: object) -> None:
+        pass
+
+    def append(self, value: object) -> None:
+        pass
+
+    def extend(self, values: object) -> None:
+        pass
+
+
+_STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
+_ADMITTED: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
+    ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,
+    ("torch", "Size"): torch.Size,
+} | {("torch", f"{kind}Storage"): getattr(torch, f"{kind}Storage") for kind in _STORAGES}
+
+
+class _RestrictedUnpickler(pickle.Unpickler):
+    """Resolves the admitted names to themselves and everything else to `_Inert`."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return _ADMITTED.get((module, name), _Inert)
+
+
+def _restricted_pickle() -> Any:
+    """What `torch.load` expects of a pickle module, all of it restricted."""
+
+    def load(file: Any, **options: Any) -> Any:
+        return _RestrictedUnpickler(file, **options).load()
+
+    return types.SimpleNamespace(__name__="restricted_pickle", Unpickler=_RestrictedUnpickler, load=load)
