@@ -31,7 +31,7 @@ def zero_shot(rows: Sequence[ZeroShotResult], with_published: bool) -> Markup:
     head = ["Method", *(tag("th", benchmark_title(name), class_="number") for name in datasets)]
     words = "Percent, top-1 / top-3 / top-5."
     if with_published:
-        words += " Published rows are taken from the OpenDlign paper; they were not measured here."
+        words += " Published rows (with encoder and training shapes) are the OpenDlign paper's, not measured here."
     return joined(
         [tag("p", words, class_="note"), tag("div", table(head, lines, id="zero-shot-table"), class_="scroll")]
     )
@@ -56,7 +56,7 @@ def _measured_cell(row: ZeroShotResult | None) -> Markup:
     if row is None:
         return _NOTHING
     words = " / ".join(percent(estimate.value) for estimate in (row.top1, row.top3, row.top5))
-    return tag("td", words, Markup(" "), tag("small", _range(row.top1)), class_="number")
+    return tag("td", words, Markup(" "), tag("small", _range(row.top1), class_="range"), class_="number")
 
 
 def _range(estimate: Estimate) -> str:
@@ -70,7 +70,7 @@ def _published(row: PublishedRow, datasets: Sequence[str]) -> Markup:
         else _NOTHING
         for name in datasets
     ]
-    origin = tag("small", f" {row.encoder}, trained on {row.trained_on}")
+    origin = tag("small", f" {row.encoder}, {row.trained_on}")
     return tag(
         "tr", tag("td", row.method, origin, tag("span", "published", class_="badge")), *cells, class_="published"
     )
