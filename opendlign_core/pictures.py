@@ -107,8 +107,9 @@ def cloud_picture(
     reach = float(np.linalg.norm(points - centre, axis=1).max()) or 1.0
     flat = (points.astype(np.float64) - centre) / reach
     x, y, z = flat @ right, flat @ up, flat @ near
-    scale = (size / 2 - 2) / max(float(np.abs(x).max()), float(np.abs(y).max()), 1e-6)
-    depth, nearest = _splat(size / 2 + x * scale, size / 2 - y * scale, z, size, _disc(points.shape[0], size))
+    disc = _disc(len(points), size)
+    scale = (size / 2 - disc.max() - 1) / max(float(np.abs(x).max()), float(np.abs(y).max()), 1e-6)
+    depth, nearest = _splat(size / 2 + x * scale, size / 2 - y * scale, z, size, disc)
     paint = np.full((len(points), 3), 176.0) if colors is None else colors.astype(np.float64)
     return _shade(depth, nearest, paint, scale)
 
