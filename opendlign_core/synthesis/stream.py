@@ -84,7 +84,7 @@ def synthesize_objects(
         try:
             yield from run.outcomes(source)
         finally:
-            source.close()  # type: ignore[attr-defined]
+            source.close()
 
 
 class _Run:
