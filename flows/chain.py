@@ -71,7 +71,7 @@ class LocalChain:
 class DeployedChain:
     """Stages as runs of their deployments; the synthesize stage is split over several workers.
 
-    The manifest is the join point: what a run returns is not needed, because a stage's fingerprint follows from its recipe.
+    The manifest is the join point: a stage's fingerprint follows from its recipe, so nothing is asked of its runs.
     """
 
     def __init__(self, store: str, preset: Preset) -> None:

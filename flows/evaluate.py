@@ -1,19 +1,19 @@
 """Evaluate: a trained model becomes a table, a report and a verdict."""
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
-from tasks.guard import check_regression
-from tasks.report import publish_results
 
 from opendlign_core.evaluation import EvalExecution, EvalRecipe
 from storage.output import load_manifest
 from storage.stores import open_store
 from tasks import evaluate as stage
 from tasks.artifacts import name_run
+from tasks.guard import check_regression
+from tasks.report import publish_results
+from tasks.running import ONE_AT_A_TIME
 from tasks.shards import ShardWork
 
 
-@flow(name="evaluate", task_runner=ThreadPoolTaskRunner(max_workers=1))
+@flow(name="evaluate", task_runner=ONE_AT_A_TIME)
 def evaluate(
     store: str,
     inputs: stage.Inputs,

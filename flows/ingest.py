@@ -2,18 +2,17 @@
 
 from prefect import flow
 from prefect.futures import PrefectFuture
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from opendlign_core.ingestion import IngestExecution, IngestRecipe
 from storage.stores import open_store
 from tasks import ingest as stage
 from tasks.artifacts import publish_table
 from tasks.pictures import publish_clouds
-from tasks.running import Part, run_stage
+from tasks.running import ONE_AT_A_TIME, Part, run_stage
 from tasks.shards import ShardWork
 
 
-@flow(name="ingest", task_runner=ThreadPoolTaskRunner(max_workers=1))
+@flow(name="ingest", task_runner=ONE_AT_A_TIME)
 def ingest(
     store: str,
     recipe: IngestRecipe,

@@ -2,7 +2,6 @@
 
 from prefect import flow
 from prefect.futures import PrefectFuture
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from opendlign_core.synthesis import SynthesisExecution, SynthesisRecipe
 from storage.output import load_manifest
@@ -10,11 +9,11 @@ from storage.stores import open_store
 from tasks import synthesize as stage
 from tasks.artifacts import publish_table
 from tasks.pictures import publish_pairs
-from tasks.running import Part, run_stage
+from tasks.running import ONE_AT_A_TIME, Part, run_stage
 from tasks.shards import ShardWork, throughput_table
 
 
-@flow(name="synthesize", task_runner=ThreadPoolTaskRunner(max_workers=1))
+@flow(name="synthesize", task_runner=ONE_AT_A_TIME)
 def synthesize(
     store: str,
     depths: str,

@@ -7,7 +7,9 @@ from cyclopts import Parameter
 from opendlign.show import console
 
 
-def deploy(*, store: str | None = None, api: Annotated[str | None, Parameter(help="URL of the Prefect API")] = None) -> int:
+def deploy(
+    *, store: str | None = None, api: Annotated[str | None, Parameter(help="URL of the Prefect API")] = None
+) -> int:
     """Create or update work pools, queues, limits, the dead-run automation, storage blocks and all deployments.
 
     Parameters
@@ -37,7 +39,9 @@ def up(*, port: int = 4200, store: str | None = None, gpus: int | None = None) -
     from opendlign.local_service import start_service
 
     started = start_service(port=port, store=store, gpus=gpus)
-    console.print(f"UI: {started.url}\nLogs: {started.logs}\nRun: prefect deployment run regenerate/mini", soft_wrap=True)
+    console.print(
+        f"UI: {started.url}\nLogs: {started.logs}\nRun: prefect deployment run regenerate/mini", soft_wrap=True
+    )
     console.print(f"For that shell: export PREFECT_API_URL={started.url}/api\nStop: opendlign down", soft_wrap=True)
     return 0
 

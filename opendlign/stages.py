@@ -1,8 +1,12 @@
 """One verb per stage: bring that stage of a preset up to date, with the stages it reads."""
 
+from typing import Literal
+
 from opendlign.run import Changes, Place, Source, wanted_changes
 from opendlign.show import console, stage_bars
 from storage.settings import get_settings
+
+Stage = Literal["ingest", "project", "synthesize", "train", "evaluate"]
 
 
 def ingest(*, preset: str = "mini", store: Place = None, set_: Changes = None, source: Source = None) -> int:
@@ -30,7 +34,7 @@ def evaluate(*, preset: str = "mini", store: Place = None, set_: Changes = None,
     return _until("evaluate", preset, store, set_, source)
 
 
-def _until(stage: str, preset: str, store: str | None, changes: list[str] | None, source: str | None) -> int:
+def _until(stage: Stage, preset: str, store: str | None, changes: list[str] | None, source: str | None) -> int:
     from flows.regenerate import regenerate
 
     place = store or get_settings().store

@@ -3,16 +3,21 @@
 import json
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from opendlign_core.evaluation.results import EvaluationResults
 from storage.stores import Store
+
+if TYPE_CHECKING:
+    from opendlign_core.evaluation.results import EvaluationResults
 
 
 class RegressionFound(RuntimeError):
     """Top-1 fell by more than the allowed drop on some data set."""
 
 
-def check_regression(store: Store, name: str, fingerprint: str, results: EvaluationResults, allowed_drop: float) -> None:
+def check_regression(
+    store: Store, name: str, fingerprint: str, results: "EvaluationResults", allowed_drop: float
+) -> None:
     """Compare with `accepted/<name>.json` row by row; the new result takes its place when it holds up."""
     top1 = {f"{row.dataset} | {row.method}": row.top1.value for row in results.zero_shot}
     before = _accepted(store, name)

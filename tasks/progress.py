@@ -79,6 +79,11 @@ class StageProgress:
         if due and self.publish is not None:
             self.publish(state)
 
+    def reach(self, done: int, total: int) -> None:
+        """Set the count instead of adding to it, for work that knows its own position."""
+        self.total = total
+        self.advance(done - self.done)
+
     def state(self) -> ProgressState:
         seconds = time.monotonic() - self._started
         return ProgressState(self.stage, self.done, self.total, self.unit, seconds, dict(self.counts))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from opendlign_core.recipe import Recipe
 from storage.output import ShardRange
@@ -14,6 +15,9 @@ from tasks.progress import tracking
 from tasks.shards import ShardWork, StagePlan, split_work
 
 log = logging.getLogger(__name__)
+
+# A shard uses all of its machine: the core spreads it over processes, threads or a GPU.
+ONE_AT_A_TIME: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=1)
 
 Submit = Callable[[ShardWork, bool], PrefectFuture[Any]]
 """Submits one unit of work; the second argument asks to run it even where Prefect remembers a result."""

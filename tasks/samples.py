@@ -1,4 +1,4 @@
-"""The store as evaluation wants to see it: labelled depth maps by data set, split and projection, and a feature cache."""
+"""The store as evaluation wants to see it: labelled depth maps by data set and split, and a feature cache."""
 
 import io
 from collections.abc import Iterable, Iterator, Mapping
@@ -68,7 +68,7 @@ class StoredSamples:
             meta, images = sample.json(), None
             # Aligned shards follow the order of the depth maps and may lack some of them.
             if pending is not None and pending.key == sample.key:
-                images, pending = _images(pending), next(painted, None)
+                images, pending = painted_views(pending), next(painted, None)
             depth = decode_depth(sample.fields["depth.npy"])
             yield EvalSample(meta["object_id"], meta["label"] or None, depth, images)
 
@@ -99,7 +99,7 @@ class StoredSamples:
                 yield sample
 
 
-def _images(sample: Sample) -> NDArray[np.uint8]:
+def painted_views(sample: Sample) -> NDArray[np.uint8]:
     """The painted views [V, H, W, 3] of an aligned sample."""
     from opendlign_core.synthesis import decode_image
 
@@ -123,5 +123,5 @@ class StoredFeatures:
 
     def put(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         buffer = io.BytesIO()
-        np.savez(buffer, **dict(arrays))
+        np.savez(buffer, **dict(arrays), allow_pickle=False)
         self._store.put_if_absent(f"features/{key}.npz", buffer.getvalue())

@@ -1,0 +1,166 @@
+"""The report page and the UI's artifacts, filled from what the store holds."""
+
+import json
+import platform
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from storage.fetch import Fetcher
+from storage.reader import SampleReader
+from storage.records import Manifest
+from storage.shards import sample_key
+from storage.stores import Store
+from tasks.artifacts import publish_markdown, publish_picture, publish_table
+from tasks.pictures import confusion_picture, depth_and_image, spread
+from tasks.samples import EvaluatedOutputs
+from tasks.shards import stage_seconds
+
+if TYPE_CHECKING:
+    from opendlign_core.evaluation.report_data import Curve, ExamplePicture, ImagePair, StageCost
+    from opendlign_core.evaluation.results import EvaluationResults, Example
+
+PAIRS_SHOWN = 8
+CURVES = {
+    "loss": ("contrastive", "distance"),
+    "accuracy in the batch": ("depth_to_image", "image_to_depth"),
+    "held-out zero-shot": ("zero_shot", "base_zero_shot", "depth_zero_shot"),
+}
+
+
+def write_report(
+    store: Store, results: "EvaluationResults", trained: Manifest, sources: Sequence[EvaluatedOutputs], path: Path
+) -> Path:
+    """Write the self-contained page of one evaluation."""
+    from opendlign_core.evaluation.report import render_report
+    from opendlign_core.evaluation.report_data import ReportData
+
+    clip = trained.recipe["clip"]["model"]
+    data = ReportData(
+        title=f"OpenDlign on {clip}",
+        results=results,
+        curves=tuple(_curves(store, trained)),
+        examples=tuple(_examples(store, sources, results.examples)),
+        pairs=tuple(_pairs(store, sources[0])),
+        stages=tuple(_stages(store, trained, sources)),
+        provenance=tuple(_provenance(trained, sources)),
+    )
+    path.write_text(render_report(data), encoding="utf-8")
+    return path
+
+
+def _curves(store: Store, trained: Manifest) -> "Iterable[Curve]":
+    from opendlign_core.evaluation.report_data import Curve
+
+    rows = _metrics(store, trained)
+    for panel, names in CURVES.items():
+        for name in names:
+            kind = "validation" if "zero_shot" in name else "train"
+            points = tuple((float(row["step"]), row[name]) for row in rows if row["kind"] == kind and name in row)
+            if points:
+                yield Curve(panel, name.replace("_", " "), points)
+
+
+def _metrics(store: Store, trained: Manifest) -> list[dict[str, Any]]:
+    with Fetcher(store) as fetcher:
+        text = fetcher.path(trained, trained.file("metrics")).read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _examples(
+    store: Store, sources: Sequence[EvaluatedOutputs], examples: "Sequence[Example]"
+) -> "Iterable[ExamplePicture]":
+    """The depth views of the shown objects, found in one pass over the depth shards."""
+    import numpy as np
+
+    from opendlign_core.evaluation.report_data import ExamplePicture
+    from opendlign_core.projection import decode_depth
+
+    wanted = {sample_key(example.object_id) for example in examples}
+    strips = {}
+    for source in sources:
+        with SampleReader(store, source.depths) as reader:
+            for sample in reader:
+                if sample.key in wanted:
+                    views = decode_depth(sample.fields["depth.npy"])
+                    strips[sample.key] = (np.concatenate(list(views), axis=1) * 255).astype(np.uint8)
+    for example in examples:
+        if (strip := strips.get(sample_key(example.object_id))) is not None:
+            yield ExamplePicture(example, strip)
+
+
+def _pairs(store: Store, source: EvaluatedOutputs) -> "Iterable[ImagePair]":
+    import numpy as np
+
+    from opendlign_core.evaluation.report_data import ImagePair
+
+    if source.aligned is None:
+        return
+    for view, sample in enumerate(spread(store, source.aligned, PAIRS_SHOWN)):
+        depth, image = depth_and_image(sample, view)
+        meta = sample.json()
+        both = np.concatenate([np.repeat(depth[..., None], 3, axis=2), image], axis=1)
+        yield ImagePair(meta["object_id"], meta["caption"], both)
+
+
+def _stages(store: Store, trained: Manifest, sources: Sequence[EvaluatedOutputs]) -> "Iterable[StageCost]":
+    from opendlign_core.evaluation.report_data import StageCost
+
+    outputs = [output for source in sources for output in (source.clouds, source.depths, source.aligned)]
+    machine = platform.machine()
+    for manifest in (*(output for output in outputs if output is not None), trained):
+        seconds, samples = stage_seconds(store, manifest.folder)
+        size = sum(stored.bytes for stored in manifest.every_file()) / 1e6
+        yield StageCost(manifest.stage, seconds, samples, machine, size, manifest.rejected)
+
+
+def _provenance(trained: Manifest, sources: Sequence[EvaluatedOutputs]) -> Iterable[tuple[str, str]]:
+    for source in sources:
+        yield from source.fingerprints.items()
+    yield "train", trained.fingerprint
+    yield "training recipe", json.dumps(trained.recipe, sort_keys=True)
+
+
+def publish_results(store: Store, manifest: Manifest) -> "EvaluationResults":
+    """Show an evaluation in the UI: the table, the confusion of the first row, a summary; returns the results."""
+    from opendlign_core.evaluation.results import EvaluationResults
+
+    with Fetcher(store) as fetcher:
+        text = fetcher.path(manifest, manifest.file("results")).read_text(encoding="utf-8")
+    results = EvaluationResults.model_validate_json(text)
+    rows = [
+        {
+            "data set": row.dataset,
+            "method": row.method,
+            "objects": row.objects,
+            "top-1": round(100 * row.top1.value, 2),
+            "top-3": round(100 * row.top3.value, 2),
+            "top-5": round(100 * row.top5.value, 2),
+            "macro F1": round(100 * row.macro_f1.value, 2),
+        }
+        for row in results.zero_shot
+    ]
+    publish_table("evaluate", "results", rows, "Zero-shot accuracy in percent")
+    if results.zero_shot:
+        last = results.zero_shot[-1]
+        picture = confusion_picture(last.confusion, [entry.name for entry in last.classes])
+        publish_picture("evaluate", "confusion", picture, f"{last.method} on {last.dataset}: true class down")
+    report = f"{store.url}/{manifest.folder}/{manifest.file('report').file}"
+    lines = [f"* **{row['method']}** on {row['data set']}: top-1 {row['top-1']} %" for row in rows]
+    publish_markdown(
+        "evaluate", "summary", "\n".join([*lines, "", f"Report: `{report}`"]), "What the evaluation found"
+    )
+    return results
+
+
+def publish_training(store: Store, manifest: Manifest) -> None:
+    """Show a finished training in the UI: its curves, its last validation, where the adapter lies."""
+    with Fetcher(store) as fetcher:
+        curves = fetcher.path(manifest, manifest.file("curves")).read_bytes()
+    publish_picture("train", "curves", curves, "Loss and accuracy over training steps")
+    found: dict[str, float] = manifest.summary.get("validation", {})
+    rows = [{"measure": "steps", "value": manifest.summary.get("steps", 0)}]
+    rows += [{"measure": name.replace("_", " "), "value": round(value, 4)} for name, value in sorted(found.items())]
+    publish_table("train", "metrics", rows, "The last validation, as fractions")
+    adapter = f"{store.url}/{manifest.folder}/{manifest.file('adapter').file}"
+    publish_markdown("train", "checkpoint", f"Adapter: `{adapter}`", "The trained adapter")

@@ -1,0 +1,178 @@
+"""Train: aligned shards become an adapter of the depth branch; a crash costs at most one epoch, on any machine."""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefect import task
+
+from opendlign_core.training import STAGE_VERSION, TrainExecution, TrainRecipe
+from storage.fetch import Fetcher
+from storage.fingerprint import StageIdentity
+from storage.output import StageOutput
+from storage.reader import SampleReader
+from storage.records import Manifest
+from storage.stores import Store
+from tasks.checkpoints import StoredCheckpoints
+from tasks.policy import SHARD_TASK
+from tasks.progress import current_progress
+from tasks.shards import ShardWork, note_seconds
+from tasks.tokens import TokensRecipe, entry_arrays, of_split, stack_objects
+
+if TYPE_CHECKING:
+    from opendlign_core.evaluation import EvaluatedModel
+    from opendlign_core.training.run import TrainProgress, TrainSource
+    from opendlign_core.training.validation import Validation
+
+STAGE = "train"
+TRAIN_SPLIT = "train"
+VALIDATION_SPLIT = "val"
+
+# A cache larger than this share of the free memory is read shard by shard instead of held whole.
+MOST_OF_MEMORY = 0.5
+
+
+def identify(recipe: TrainRecipe, aligned: str) -> StageIdentity:
+    """A model is what the recipe trains on the aligned shards with that fingerprint; the cache is only a shortcut."""
+    return StageIdentity.of(STAGE, STAGE_VERSION, recipe, {"synthesize": aligned})
+
+
+def output(store: Store, recipe: TrainRecipe, aligned: str) -> StageOutput:
+    return StageOutput(store, identify(recipe, aligned))
+
+
+def cached_splits(recipe: TrainRecipe, aligned: Manifest) -> list[TokensRecipe]:
+    """The token caches a recipe needs: training objects, and held-out ones where there are any."""
+    if recipe.trainer != "cached":
+        return []
+    present: dict[str, int] = aligned.summary.get("splits", {})
+    splits = [split for split in (TRAIN_SPLIT, VALIDATION_SPLIT) if present.get(split)]
+    return [TokensRecipe(cache=recipe.cache_recipe(), split=split) for split in splits]
+
+
+@task(name="train-model", **SHARD_TASK)
+def train_model(
+    work: ShardWork, recipe: TrainRecipe, execution: TrainExecution, aligned: Manifest, caches: dict[str, Manifest]
+) -> str:
+    """Train to the end, from the newest checkpoint in the store if there is one, and commit the adapter."""
+    from opendlign_core.training.run import train
+
+    target, started = work.open(), time.monotonic()
+    kept = StoredCheckpoints(target.store, f"checkpoints/{target.folder}", execution.keep_checkpoints)
+    with tempfile.TemporaryDirectory(prefix="opendlign-train-") as scratch:
+        workdir = Path(scratch)
+        kept.restore(workdir)
+        source = _source(target.store, recipe, aligned, caches, TRAIN_SPLIT)
+        if source is None:
+            raise ValueError(f"{aligned.folder} holds no object of the split {TRAIN_SPLIT!r} to train on")
+        result = train(
+            source,
+            recipe,
+            execution,
+            workdir,
+            validation=_validation(target.store, recipe, aligned, caches),
+            fingerprint=target.identity.fingerprint,
+            on_progress=_show,
+            on_checkpoint=lambda path: kept.save(path, workdir),
+        )
+        files = {"adapter": result.adapter, "metrics": result.metrics, "curves": result.curves}
+        target.commit_manifest(files=files, summary={"steps": result.steps, "validation": result.validation})
+    note_seconds(target, "training", time.monotonic() - started, aligned.summary["splits"][TRAIN_SPLIT])
+    kept.clear()
+    return target.identity.fingerprint
+
+
+def _show(progress: "TrainProgress") -> None:
+    current_progress().reach(progress.step, progress.steps)
+
+
+def _source(
+    store: Store, recipe: TrainRecipe, aligned: Manifest, caches: dict[str, Manifest], split: str
+) -> "TrainSource | None":
+    """The objects of a split as the recipe's trainer reads them; None where there are none."""
+    if recipe.trainer == "plain":
+        return _pixels(store, aligned, split)
+    return _cached(store, caches[split], recipe) if split in caches else None
+
+
+def _cached(store: Store, cache: Manifest, recipe: TrainRecipe) -> "TrainSource":
+    """The cache whole in memory or, where it is too large, shard by shard."""
+    from opendlign_core.training.cache import collect, decode_entries
+    from opendlign_core.training.sources import Sharded
+
+    filled = [record for record in cache.shards if record.samples]
+    reader = SampleReader(store, cache)
+    sizes = [record.samples for record in filled]
+    if sum(record.shard.bytes for record in filled) < MOST_OF_MEMORY * _free_memory():
+        whole = collect(entry_arrays(reader), cache.samples)
+        return type(whole)(whole.data, sizes)
+
+    def load(index: int) -> Any:
+        samples = reader.read_shard(filled[index], range(filled[index].samples))
+        return decode_entries(
+            {name: sample.array(name) for name in sample.fields if name != "json"} for sample in samples
+        )
+
+    return Sharded(load, sizes, keep=(recipe.shuffle_shards or len(sizes)) + 1)
+
+
+def _pixels(store: Store, aligned: Manifest, split: str) -> "TrainSource | None":
+    """Depth maps and images themselves, held as shards of pixels, for the plain trainer."""
+    from opendlign_core.training.sources import Sharded
+
+    reader = SampleReader(store, aligned)
+    counts = [record.summary.get("splits", {}).get(split, 0) for record in aligned.shards]
+    filled = [place for place, count in enumerate(counts) if count]
+    starts = [sum(record.samples for record in aligned.shards[:place]) for place in range(len(counts) + 1)]
+
+    def load(index: int) -> Any:
+        place = filled[index]
+        return stack_objects(list(of_split(reader, split, starts[place], starts[place + 1])))
+
+    return Sharded(load, [counts[place] for place in filled], keep=4) if filled else None
+
+
+def _validation(
+    store: Store, recipe: TrainRecipe, aligned: Manifest, caches: dict[str, Manifest]
+) -> "Validation | None":
+    """Held-out objects with their classes as text, where the data has a validation split."""
+    from opendlign_core.training.validation import Validation
+
+    if not recipe.validate_every or (source := _source(store, recipe, aligned, caches, VALIDATION_SPLIT)) is None:
+        return None
+    import numpy as np
+
+    with SampleReader(store, caches.get(VALIDATION_SPLIT, aligned)) as reader:
+        labels = [sample.json()["label"] for sample in of_split(reader, VALIDATION_SPLIT)]
+    names = tuple(sorted({label for label in labels if label}))
+    if not names:
+        return Validation(source)
+    indices = np.array([names.index(label) if label else -1 for label in labels])
+    return Validation(source, indices, _class_embeddings(recipe, names))
+
+
+def _class_embeddings(recipe: TrainRecipe, names: tuple[str, ...]) -> Any:
+    from opendlign_core.evaluation import EvaluatedModel
+    from opendlign_core.evaluation.model import text_classifier
+    from opendlign_core.training import DepthAlignedCLIP, load_clip
+
+    clip = DepthAlignedCLIP(load_clip(recipe.clip))
+    return text_classifier(EvaluatedModel.aligned(clip, recipe.clip, "text"), names, "depth")
+
+
+def load_trained(store: Store, manifest: Manifest, device: str) -> "EvaluatedModel":
+    """The model of a train output, ready to encode depth maps, images and texts."""
+    from opendlign_core.evaluation import EvaluatedModel
+    from opendlign_core.training import resolve_device
+    from opendlign_core.training.checkpoint import load_aligned
+
+    recipe = TrainRecipe.model_validate(manifest.recipe)
+    with Fetcher(store) as fetcher:
+        aligned = load_aligned(fetcher.path(manifest, manifest.file("adapter")), resolve_device(device))
+    return EvaluatedModel.aligned(aligned, recipe.clip, manifest.fingerprint)
+
+
+def _free_memory() -> int:
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
