@@ -92,7 +92,7 @@ MODELNET40_H5 = Adapter(
 )
 
 MODELNET40_RESAMPLED = Adapter(
-    name="modelnet40-resampled",
+    name="modelnet40-normal-resampled",
     title="modelnet40_normal_resampled",
     layout="modelnet40_shape_names.txt, modelnet40_train.txt, modelnet40_test.txt and <class>/<class>_<nnnn>.txt",
     split="list file",

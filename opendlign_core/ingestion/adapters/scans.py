@@ -13,15 +13,15 @@ from opendlign_core.ingestion.labels import SCANOBJECTNN, article, plain_label
 from opendlign_core.ingestion.recipe import SourceSpec
 
 VARIANTS = {
-    "obj_only": ("main_split_nobg", "objectdataset.h5"),
-    "obj_bg": ("main_split", "objectdataset.h5"),
-    "pb_t50_rs": ("main_split", "objectdataset_augmentedrot_scale75.h5"),
+    "OBJ_ONLY": ("main_split_nobg", "objectdataset.h5"),
+    "OBJ_BG": ("main_split", "objectdataset.h5"),
+    "PB_T50_RS": ("main_split", "objectdataset_augmentedrot_scale75.h5"),
 }
 """Folder and file ending of each variant; the files start with `training_` or `test_`."""
 
 
 def _scanobjectnn(source: SourceSpec, files: Files) -> Iterator[Found]:
-    variant = source.option("variant", "pb_t50_rs")
+    variant = source.option("variant", "PB_T50_RS").upper()
     if variant not in VARIANTS:
         raise ValueError(f"ScanObjectNN has no variant {variant!r}; it has {', '.join(VARIANTS)}")
     folder, ending = VARIANTS[variant]
@@ -73,15 +73,15 @@ def _omniobject3d_packs(listing: Listing, wanted: str) -> Iterator[Found]:
 SCANOBJECTNN_H5 = Adapter(
     name="scanobjectnn",
     title="ScanObjectNN",
-    layout="main_split_nobg/{training,test}_objectdataset.h5 (obj_only), main_split/{training,test}_objectdataset.h5"
-    " (obj_bg), main_split/{training,test}_objectdataset_augmentedrot_scale75.h5 (pb_t50_rs)",
+    layout="main_split_nobg/{training,test}_objectdataset.h5 (OBJ_ONLY), main_split/{training,test}_objectdataset.h5"
+    " (OBJ_BG), main_split/{training,test}_objectdataset_augmentedrot_scale75.h5 (PB_T50_RS)",
     split="file",
     label="`label`, in the order of the 15 official names",
     caption="`a <label>`",
     find=_scanobjectnn,
     up_axis="y",
     licence="ScanObjectNN: research use only",
-    options=(("variant", "`obj_only`, `obj_bg` or `pb_t50_rs` (default)"),),
+    options=(("variant", "`OBJ_ONLY`, `OBJ_BG` or `PB_T50_RS` (default)"),),
 )
 
 OMNIOBJECT3D = Adapter(

@@ -4,9 +4,9 @@ import re
 
 
 def article(words: str) -> str:
-    """The words with their indefinite article: `an armchair`, `a table`; empty stays empty."""
-    if not words:
-        return ""
+    """The words with their indefinite article: `an armchair`, `a table`, unless they have one or are none."""
+    if not words or re.match(r"(an?|the)\s", words, re.IGNORECASE):
+        return words
     return f"an {words}" if words[0].lower() in "aeiou" else f"a {words}"
 
 
