@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from opendlign_core.training.sources import Indices, Objects
 
@@ -10,6 +11,9 @@ def flip_views(objects: Objects, indices: Indices, seed: int, epoch: int) -> Obj
     """Mirror, in half the objects, all depth maps and images left to right; `indices` name the objects."""
     flips = [bool(np.random.default_rng((seed, epoch, int(index))).integers(2)) for index in indices]
     mask = torch.tensor(flips, dtype=torch.bool)
-    depth = torch.where(mask.view(-1, 1, 1, 1), objects.depth.flip(-1), objects.depth)
-    images = torch.where(mask.view(-1, 1, 1, 1, 1), objects.images.flip(-2), objects.images)
-    return Objects(depth, images)
+    return Objects(_flip(objects.depth, mask), _flip(objects.images, mask))
+
+
+def _flip(pixels: Tensor, mask: Tensor) -> Tensor:
+    """Reverse dimension 3, the width, of the masked objects."""
+    return torch.where(mask.view(-1, *[1] * (pixels.ndim - 1)), pixels.flip(3), pixels)

@@ -16,15 +16,19 @@ def images_to_input(images: Tensor, spec: ClipSpec) -> Tensor:
 
 
 def depth_to_input(depth: Tensor, spec: ClipSpec) -> Tensor:
-    """Normalise depth maps in [0, 1] (background 1) [..., H, W] to three equal channels [..., 3, H, W]."""
+    """Normalise depth maps in [0, 1] (background 1) to float32 [..., 3, H, W].
+
+    Maps are [..., H, W], repeated over the channels, or [..., H, W, 3] as the published files hold them.
+    """
     if not depth.is_floating_point():
         raise ValueError(f"depth must be floating in [0, 1], got {depth.dtype}; divide uint8 maps by 255")
-    _check_size(depth.shape[-2], depth.shape[-1], spec)
+    channels_last = depth if depth.shape[-1] == 3 else depth.unsqueeze(-1)
+    _check_size(channels_last.shape[-3], channels_last.shape[-2], spec)
     low, high = depth.aminmax() if depth.numel() else (depth.new_zeros(()), depth.new_zeros(()))
     if not (low >= 0 and high <= 1):
         raise ValueError(f"depth must lie in [0, 1], found {float(low):g} to {float(high):g}")
-    pixels = depth.to(torch.float32).unsqueeze(-3)
-    return (pixels - _channels(spec.mean, pixels)) / _channels(spec.std, pixels)
+    pixels = channels_last.movedim(-1, -3)
+    return ((pixels - _channels(spec.mean, pixels)) / _channels(spec.std, pixels)).to(torch.float32)
 
 
 def _channels(values: tuple[float, float, float], like: Tensor) -> Tensor:
