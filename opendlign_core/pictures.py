@@ -123,7 +123,7 @@ def _view_axes(azimuth: float, elevation: float) -> tuple[Floats, Floats, Floats
 
 def _disc(points: int, size: int) -> npt.NDArray[np.int64]:
     """Pixel offsets [K, 2] of a disc large enough that a cloud of so many points looks closed."""
-    radius = float(np.clip(1.8 * size / np.sqrt(max(points, 1)), 1.0, 4.0))
+    radius = float(np.clip(2.4 * size / np.sqrt(max(points, 1)), 1.0, 4.0))
     reach = int(radius)
     grid: npt.NDArray[np.int64] = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1).T
     inside: npt.NDArray[np.int64] = grid[(grid**2).sum(1) <= radius**2]
