@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from storage.errors import StorageError, StoreFull, StoreUnavailable
+from storage.errors import StoreFull, StoreUnavailable
 from storage.stores import ObjectInfo, check_key
 
 SCRATCH = ".scratch"
@@ -135,6 +135,10 @@ def _files_below(folder: str, prefix: str) -> Iterator[ObjectInfo]:
         entries = list(os.scandir(folder))
     except FileNotFoundError:
         return
+    except NotADirectoryError:
+        if prefix:
+            return  # an object has no objects below it; but the store itself must not be a file
+        raise
     for entry in entries:
         if entry.is_dir():
             if entry.name != SCRATCH:

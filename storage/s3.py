@@ -18,6 +18,7 @@ PART_BYTES = 16 << 20
 PARALLEL_PARTS = 4
 MOST_PARTS = 10_000
 RANGE_BYTES = 8 << 20
+PAGE_KEYS = 1000
 
 # Interrupted multipart uploads, which S3 keeps (and bills) unseen, go by keys in this folder.
 UPLOADS = ".uploads"
@@ -51,7 +52,7 @@ class S3Store:
 
     def list(self, folder: str = "") -> Iterator[ObjectInfo]:
         base = self._key(folder) if folder else self.prefix
-        for page in self._pages("list_objects_v2", Prefix=f"{base}/" if base else ""):
+        for page in self._pages("list_objects_v2", Prefix=f"{base}/" if base else "", MaxKeys=PAGE_KEYS):
             for entry in page.get("Contents", ()):
                 if not entry["Key"].endswith("/"):  # consoles put empty objects where they draw folders
                     yield ObjectInfo(self._relative(entry["Key"]), int(entry["Size"]))

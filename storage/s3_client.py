@@ -1,15 +1,16 @@
 """How requests reach S3: one connection per process, one layer of retries, and errors that name the remedy.
 
-The libraries below retry too, each on its own terms, which multiplies into minutes; both are told to try once.
+The libraries below retry too, each on its own terms, which multiplies into minutes; all are told to try once.
 """
 
 import errno
 import logging
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
 
 from storage.errors import StoreUnavailable
 from storage.settings import Settings
@@ -20,6 +21,7 @@ T = TypeVar("T")
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
 ATTEMPTS = 3
+FIRST_PAUSE = 0.5
 CONNECTIONS = 32
 # A connection that trickles resets every read timeout; below this rate an attempt is given up.
 SLOWEST_BYTES_PER_SECOND = 128 << 10
@@ -34,15 +36,11 @@ class S3Client:
     def __init__(self, url: str, settings: Settings) -> None:
         self._url = url
         self._settings = settings
-        self._by_process: dict[int, Any] = {}
 
     @property
     def filesystem(self) -> Any:
-        """Opened on first use; a forked child opens its own, since connections must not be shared."""
-        process = os.getpid()
-        if process not in self._by_process:
-            self._by_process.setdefault(process, _filesystem(self._settings))
-        return self._by_process[process]
+        """Opened on first use and shared by all stores of a process; a forked child opens its own."""
+        return _filesystem(os.getpid(), self._settings)
 
     def request(self, operation: str, what: str, **arguments: Any) -> Any:
         """One S3 operation, such as `put_object`; `what` names its object in errors."""
@@ -74,8 +72,18 @@ def error_code(error: BaseException) -> str:
     return str(response.get("Error", {}).get("Code", ""))
 
 
-def _filesystem(settings: Settings) -> Any:
+@lru_cache(maxsize=8)
+def _filesystem(process: int, settings: Settings) -> Any:
+    """Costs half a second. `process` is part of the key because connections must not be shared after a fork."""
     import s3fs
+    from aiobotocore.httpsession import AIOHTTPSession  # type: ignore[import-untyped]
+
+    class OneAttemptSession(AIOHTTPSession):  # type: ignore[misc]
+        async def _get_session(self, proxy_url: str | None) -> Any:
+            session = await super()._get_session(proxy_url)
+            # There is no public switch: aiohttp sends a request again when the connection broke under it.
+            session._retry_connection = False
+            return session
 
     class OneAttemptFileSystem(s3fs.S3FileSystem):  # type: ignore[misc]
         retries = 1
@@ -91,6 +99,7 @@ def _filesystem(settings: Settings) -> Any:
             "read_timeout": READ_TIMEOUT,
             "max_pool_connections": CONNECTIONS,
             "retries": {"total_max_attempts": 1},
+            "http_session_cls": OneAttemptSession,
             **(_COMPATIBLE if settings.s3_endpoint else {}),
         },
         use_listings_cache=False,
@@ -114,7 +123,7 @@ def _retrying(what: str) -> Retrying:
     return Retrying(
         retry=retry_if_exception(_may_pass),
         stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_exponential_jitter(initial=0.5, max=8),
+        wait=wait_exponential(multiplier=FIRST_PAUSE, max=8) + wait_random(0, FIRST_PAUSE),
         before_sleep=note,
         reraise=True,
     )
