@@ -1,4 +1,4 @@
-"""Window filters on flat buffers of planes whose empty margins make every shift a contiguous slice.
+"""Window filters on flat buffers whose empty margins make a shift along any axis a contiguous slice.
 
 All look forward: position p of the result reads positions p, p + step, ... of the input, and is the result for
 the cell half a window further on. Products and sums are separate operations, so that no fused rounding makes a
@@ -6,13 +6,15 @@ pixel depend on where in a buffer it lies.
 """
 
 import math
+from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from opendlign_core.projection.recipe import Bilateral, Gaussian
+from opendlign_core.projection.recipe import Bilateral
 
-_ACTIVE_AT_ONCE = {"cpu": 1 << 13, "cuda": 1 << 22}
+_EVALUATED_AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 26}  # neighbours, one exponential each
 
 
 def window_maximum(flat: Tensor, window: int, step: int) -> Tensor:
@@ -31,7 +33,10 @@ def gaussian_weights(window: int, sigma: float) -> list[float]:
 
 
 def gaussian_pass(flat: Tensor, weights: list[float], step: int) -> Tensor:
-    """Return a Gaussian along one axis, not normalised; shorter than `flat` by 2 * len(weights) * step."""
+    """Return a Gaussian along one axis; shorter than `flat` by 2 * len(weights) * step.
+
+    It is not normalised: every image is divided by its own maximum in the end.
+    """
     reach = len(weights)
     length = len(flat) - 2 * reach * step
 
@@ -44,54 +49,67 @@ def gaussian_pass(flat: Tensor, weights: list[float], step: int) -> Tensor:
     return total
 
 
-def gaussian_planes(flat: Tensor, smooth: Gaussian, pitch: int) -> Tensor:
-    """Return in-plane Gaussians up to one factor, which the division by the image's maximum cancels."""
-    for axis, step in ((2, 1), (1, pitch)):
-        flat = gaussian_pass(flat, gaussian_weights(smooth.window[axis], smooth.sigma[axis]), step)
-    return flat
+@dataclass(frozen=True)
+class Taps:
+    """The neighbours of a bilateral filter: forward offsets in the flat buffer, and logarithms of spatial weights."""
+
+    offsets: Tensor  # [T, 1] int64
+    logs: Tensor  # [T, 1] float32
+    centre: int
+    scale: float  # of the squared difference of values
 
 
-def bilateral_taps(smooth: Bilateral) -> list[tuple[int, int, float]]:
-    """Return (row, column, logarithm of the spatial weight) of every neighbour in the plane."""
-    radius = smooth.window[1] // 2
-    cells = [(r, c) for r in range(-radius, radius + 1) for c in range(-radius, radius + 1)]
-    limit = radius**2 if smooth.support == "disc" else 2 * radius**2
-    return [(r, c, -(r * r + c * c) / (2 * smooth.sigma_space**2)) for r, c in cells if r * r + c * c <= limit]
+@lru_cache(maxsize=64)
+def bilateral_taps(smooth: Bilateral, steps: tuple[int, int, int], device: torch.device) -> Taps:
+    """Return the taps of a filter in a buffer with these steps from slice to slice, row to row, column to column."""
+    radii = [extent // 2 for extent in smooth.window]
+    grid = torch.cartesian_prod(*(torch.arange(-radius, radius + 1) for radius in radii))
+    square = grid.square().sum(1)
+    if smooth.support == "disc":
+        grid, square = grid[square <= max(radii) ** 2], square[square <= max(radii) ** 2]
+    centre = sum(radius * step for radius, step in zip(radii, steps, strict=True))
+    return Taps(
+        offsets=((grid * torch.tensor(steps)).sum(1) + centre)[:, None].to(device),
+        logs=(square / (-2 * smooth.sigma_space**2))[:, None].to(device),
+        centre=centre,
+        scale=-1 / (2 * smooth.sigma_value**2),
+    )
+
+
+def bilateral_at(dense: Tensor, position: Tensor, taps: Taps) -> Tensor:
+    """Return the bilateral filter at these positions (of the result) only: [n]."""
+    value = dense[position + taps.offsets]  # [T, n]
+    weight = value - dense[position + taps.centre]
+    weight.mul_(weight).mul_(taps.scale).add_(taps.logs).exp_()
+    return value.mul_(weight).sum(0).div_(weight.sum(0))
 
 
 def bilateral_squeeze(dense: Tensor, layers: int, pitch: int, smooth: Bilateral) -> Tensor:
-    """Return the maximum over layers of the planes' bilateral filter: [views, pitch, pitch].
+    """Return the maximum over layers of the planes' in-plane bilateral filter, flat.
 
-    A mean of values lies between them, and slice z holds values in (z - 1, z]. Where a nearer slice fills the whole
-    window no farther slice can win, so only the cells that something reaches and nothing hides are evaluated.
+    A mean of values lies between them, and a slice holds nearer values than any slice behind it. Where a slice
+    fills the whole window nothing behind it can win, so only cells that something reaches and nothing hides count.
     """
     width = smooth.window[1]
     size = (len(dense) - (width - 1) * (pitch + 1)) // layers
+    taps = bilateral_taps(smooth, (0, pitch, 1), dense.device)
     squeezed = dense.new_zeros(size)
-    active = _active(dense, layers, size, width, pitch).nonzero()[:, 0]
-    for part in torch.split(active, _ACTIVE_AT_ONCE[dense.device.type]):
-        squeezed.scatter_reduce_(0, part % size, _bilateral(dense, part, pitch, smooth), "amax")
-    return squeezed.view(-1, pitch, pitch)
+    active = _unhidden(dense, layers, size, width, pitch).nonzero()[:, 0]
+    for part in torch.split(active, _EVALUATED_AT_ONCE[dense.device.type] // len(taps.offsets)):
+        squeezed.scatter_reduce_(0, part % size, bilateral_at(dense, part, taps), "amax")
+    return squeezed
 
 
-def _active(dense: Tensor, layers: int, size: int, width: int, pitch: int) -> Tensor:
+def _unhidden(dense: Tensor, layers: int, size: int, width: int, pitch: int) -> Tensor:
+    """Return where a window holds anything and no nearer layer fills it: uint8 [layers * size]."""
+
+    def anywhere(mask: Tensor) -> Tensor:
+        spread = window_maximum(window_maximum(mask, width, 1), width, pitch)
+        return spread[: layers * size].view(layers, size)
+
     filled = (dense > 0).byte()
-    touched = window_maximum(window_maximum(filled, width, 1), width, pitch)[: layers * size].view(layers, size)
-    empty = filled.bitwise_xor_(1)
-    gap = window_maximum(window_maximum(empty, width, 1), width, pitch)[: layers * size].view(layers, size)
+    touched, gap = anywhere(filled), anywhere(filled.bitwise_xor_(1))
     for layer in range(1, layers):
-        gap[layer].bitwise_and_(gap[layer - 1])  # from here on: no layer so far fills the window
         touched[layer].bitwise_and_(gap[layer - 1])
+        gap[layer].bitwise_and_(gap[layer - 1])
     return touched.flatten()
-
-
-def _bilateral(dense: Tensor, position: Tensor, pitch: int, smooth: Bilateral) -> Tensor:
-    radius = smooth.window[1] // 2
-    taps = bilateral_taps(smooth)
-    offsets = [(r + radius) * pitch + c + radius for r, c, _ in taps]
-    centre = dense[position + radius * (pitch + 1)]
-    value = dense[position + torch.tensor(offsets, device=dense.device)[:, None]]  # [taps, n]
-    weight = value - centre
-    weight.mul_(weight).mul_(-1 / (2 * smooth.sigma_value**2))
-    weight.add_(torch.tensor([log for _, _, log in taps], device=dense.device)[:, None]).exp_()
-    return value.mul_(weight).sum(0) / weight.sum(0)

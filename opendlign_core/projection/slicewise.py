@@ -1,9 +1,9 @@
-"""Projection whose filters act inside each depth slice, evaluated only on slices that hold points.
+"""Projection whose filters act inside each depth slice, evaluated only where there are points.
 
 The grid of a view is mostly empty, so only its occupied slices become planes, numbered from the nearest, and
-only the part of a plane that points and filters can reach is kept: a canvas. Planes lie one behind the other in
-one flat buffer, and every canvas ends in an empty margin as wide as the filters reach; a shift by rows or columns
-is then a shift of the flat buffer, and a window maximum is a few contiguous passes.
+only the part of a plane that the view's points and the filters can reach is kept: a canvas. Planes lie one behind
+the other in one flat buffer, and every canvas starts with an empty margin as wide as the filters reach; a shift by
+rows or columns is then a shift of the flat buffer, and a window maximum is a few contiguous passes.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from opendlign_core.projection.filters import bilateral_squeeze, gaussian_planes, window_maximum
-from opendlign_core.projection.grid import Cells, cell_range
+from opendlign_core.projection.filters import bilateral_squeeze, gaussian_pass, gaussian_weights, window_maximum
+from opendlign_core.projection.grid import Cells
 from opendlign_core.projection.recipe import Bilateral, Gaussian, ProjectionRecipe, WindowMax
 
 CHUNK_CELLS = {"cpu": 1 << 18, "cuda": 1 << 26}
@@ -22,110 +22,138 @@ CHUNK_CELLS = {"cpu": 1 << 18, "cuda": 1 << 26}
 
 @dataclass(frozen=True)
 class Canvas:
-    """The square part of a slice that can be anything but background.
+    """The rectangle of an image that can be anything but background.
 
-    Canvas position p of a filtered plane is pixel `origin + p` of the native image. Before filtering, the first
-    reachable cell lies at position `lead`: windows look forward from the position they write to.
+    Its position (r, c) is pixel (top + r, left + c). Windows look forward from the position they write to, so
+    points are written `lead` positions further on.
     """
 
+    first_row: int
+    first_column: int
+    rows: int
     pitch: int
     lead: int
-    origin: int
-    reach: int
-    window: int
-    image: int
+    top: int
+    left: int
 
     @property
     def cells(self) -> int:
-        return self.pitch * self.pitch
+        return self.rows * self.pitch
 
-    @property
-    def guard(self) -> int:
-        """Cells that forward windows read behind the last plane."""
-        return self.lead * (self.pitch + 1)
-
-    def visible(self) -> tuple[slice, slice]:
-        """Return the canvas positions inside the image, and the pixels they are."""
-        first, last = max(0, self.origin), min(self.image, self.origin + self.pitch)
-        return slice(first - self.origin, last - self.origin), slice(first, last)
+    def position(self, row: Tensor, column: Tensor) -> Tensor:
+        """Return where in a flat plane the points of these grid cells are written."""
+        down, right = self.lead - self.first_row, self.lead - self.first_column
+        return (row + down) * self.pitch + (column + right)
 
 
-def canvas_of(recipe: ProjectionRecipe) -> Canvas:
-    assert isinstance(recipe.densify, WindowMax)
-    window, padding = recipe.densify.window[1], recipe.densify.padding[1]
-    reach = recipe.smooth.window[1] // 2 if recipe.smooth else 0
-    first, last = cell_range(recipe)
-    lead = window - 1 + 2 * reach
-    return Canvas(
-        pitch=last - first + 1 + lead,
-        lead=lead,
-        origin=first + padding - window + 1 - reach,
-        reach=reach,
-        window=window,
-        image=recipe.image_size,
-    )
+@dataclass(frozen=True)
+class _Plan:
+    """Views filtered together: their numbers in the batch, the layers that suffice for all, and their canvas."""
+
+    views: Tensor
+    layers: int
+    canvas: Canvas
 
 
 def project_slicewise(cells: Cells, recipe: ProjectionRecipe) -> Tensor:
     """Return the native images [B, V, S, S] of the cells."""
     clouds, views, _ = cells.row.shape
-    canvas = canvas_of(recipe)
-    images = cells.depth.new_ones(clouds * views, canvas.image, canvas.image)
-    inside, pixels = canvas.visible()
-    target = images[:, pixels, pixels]
-    for order, planes, layers in _occupied_planes(cells.of_views(), recipe, canvas):
-        squeezed = _filtered(planes, layers, recipe, canvas)  # [v, pitch, pitch]
+    flat = cells.of_views()
+    images = flat.depth.new_ones(clouds * views, recipe.image_size, recipe.image_size)
+    layer, layers = _layers(flat, recipe.slices)
+    for plan in _plans(flat, layers, recipe):
+        squeezed = _filtered(_planes(flat, layer, plan), plan, recipe)  # [v, rows, pitch]
         nearest = squeezed.flatten(1).amax(1)[:, None, None]
-        target.index_copy_(0, order, 1 - squeezed[:, inside, inside] / nearest)
-    return images.view(clouds, views, canvas.image, canvas.image)
+        _paste(images, squeezed.div_(nearest).neg_().add_(1), plan)
+    return images.view(clouds, views, recipe.image_size, recipe.image_size)
 
 
-def _occupied_planes(cells: Cells, recipe: ProjectionRecipe, canvas: Canvas) -> Iterator[tuple[Tensor, Tensor, int]]:
-    """Yield chunks: the views in it, their planes flat [layers * views * cells + guard], the number of layers.
-
-    Layer 0 of a view is its nearest occupied slice. Views with equally many layers share a chunk.
-    """
-    device = cells.depth.device
-    occupied = torch.zeros(len(cells.row), recipe.slices, dtype=torch.int32, device=device)
+def _layers(cells: Cells, slices: int) -> tuple[Tensor, Tensor]:
+    """Return the rank of every point's slice among the view's occupied ones, nearest first, and their number."""
+    occupied = torch.zeros(len(cells.row), slices, dtype=torch.int32, device=cells.row.device)
     occupied.scatter_(1, cells.layer.long(), 1)
     rank = occupied.flip(1).cumsum(1).flip(1) - 1  # [views, slices]
-    counts, order = (rank.amax(1) + 1).sort(descending=True, stable=True)
-    first, _ = cell_range(recipe)
-    flat = (cells.row - first + canvas.lead) * canvas.pitch + (cells.column - first + canvas.lead)
-    layer = rank.gather(1, cells.layer.long())
-    numbers = counts.tolist()
+    return rank.gather(1, cells.layer.long()), rank.amax(1) + 1
+
+
+def _plans(cells: Cells, layers: Tensor, recipe: ProjectionRecipe) -> Iterator[_Plan]:
+    """Yield plans that cover all views; views of similar size share one."""
+    bounds = torch.stack(
+        [cells.row.amin(1), cells.row.amax(1), cells.column.amin(1), cells.column.amax(1), layers.int()], 1
+    ).cpu()
+    order = (bounds[:, 4] * 65536 + bounds[:, 1] - bounds[:, 0]).argsort(descending=True, stable=True)
     start = 0
-    while start < len(numbers):
-        layers = numbers[start]
-        stop = min(len(numbers), start + max(1, CHUNK_CELLS[device.type] // (layers * canvas.cells)))
-        chunk = order[start:stop]
-        plane = layer[chunk] * (stop - start) + torch.arange(stop - start, device=device)[:, None]
-        planes = torch.zeros(layers * (stop - start) * canvas.cells + canvas.guard, device=device)
-        index = (plane * canvas.cells + flat[chunk]).flatten()
-        planes.scatter_reduce_(0, index, cells.depth[chunk].flatten(), "amax")
-        yield chunk, planes, layers
-        start = stop
+    while start < len(order):
+        depth = int(bounds[order[start], 4])
+        room = CHUNK_CELLS[cells.row.device.type] // (depth * _canvas(bounds[order[start : start + 1]], recipe).cells)
+        views = order[start : start + max(1, room)]
+        yield _Plan(views.to(cells.row.device), depth, _canvas(bounds[views], recipe))
+        start += len(views)
 
 
-def _filtered(planes: Tensor, layers: int, recipe: ProjectionRecipe, canvas: Canvas) -> Tensor:
-    """Return densified, smoothed and squeezed planes: [views, pitch, pitch]."""
-    dense = window_maximum(window_maximum(planes, canvas.window, 1), canvas.window, canvas.pitch)
-    _clear_outside(dense, canvas)
+def _canvas(bounds: Tensor, recipe: ProjectionRecipe) -> Canvas:
+    assert isinstance(recipe.densify, WindowMax)
+    window, padding = recipe.densify.window[1], recipe.densify.padding[1]
+    reach = recipe.smooth.window[1] // 2 if recipe.smooth else 0
+    top, left = int(bounds[:, 0].min()), int(bounds[:, 2].min())
+    lead = window - 1 + 2 * reach
+    before = window - 1 - padding + reach
+    return Canvas(
+        first_row=top,
+        first_column=left,
+        rows=int(bounds[:, 1].max()) - top + 1 + lead,
+        pitch=int(bounds[:, 3].max()) - left + 1 + lead,
+        lead=lead,
+        top=top - before,
+        left=left - before,
+    )
+
+
+def _planes(cells: Cells, layer: Tensor, plan: _Plan) -> Tensor:
+    """Return the occupied slices of the plan's views, flat and layer by layer, with room for windows at the end."""
+    count, canvas = len(plan.views), plan.canvas
+    plane = layer[plan.views] * count + torch.arange(count, device=layer.device)[:, None]
+    index = plane * canvas.cells + canvas.position(cells.row[plan.views], cells.column[plan.views])
+    guard = canvas.lead * (canvas.pitch + 1)
+    planes = torch.zeros(plan.layers * count * canvas.cells + guard, device=layer.device)
+    return planes.scatter_reduce_(0, index.flatten(), cells.depth[plan.views].flatten(), "amax")
+
+
+def _filtered(planes: Tensor, plan: _Plan, recipe: ProjectionRecipe) -> Tensor:
+    """Return densified, smoothed and squeezed planes: [views, rows, pitch]."""
+    assert isinstance(recipe.densify, WindowMax)
+    canvas, window = plan.canvas, recipe.densify.window[1]
+    size = len(plan.views) * canvas.cells
+    dense = window_maximum(window_maximum(planes, window, 1), window, canvas.pitch)
+    reach = (canvas.lead - window + 1) // 2
+    _clear_outside(dense[: plan.layers * size].view(-1, canvas.rows, canvas.pitch), canvas, reach, recipe.image_size)
     if isinstance(recipe.smooth, Bilateral):
-        return bilateral_squeeze(dense, layers, canvas.pitch, recipe.smooth)
-    if isinstance(recipe.smooth, Gaussian):
-        dense = gaussian_planes(dense, recipe.smooth, canvas.pitch)
-    count = len(dense) // (layers * canvas.cells) * layers * canvas.cells
-    return dense[:count].view(layers, -1, canvas.pitch, canvas.pitch).amax(0)
+        squeezed = bilateral_squeeze(dense, plan.layers, canvas.pitch, recipe.smooth)
+    else:
+        smooth = _gaussian(dense, canvas.pitch, recipe.smooth) if recipe.smooth else dense
+        squeezed = smooth[: plan.layers * size].view(plan.layers, size).amax(0)
+    return squeezed.view(-1, canvas.rows, canvas.pitch)
 
 
-def _clear_outside(dense: Tensor, canvas: Canvas) -> None:
-    """Empty what lies outside the image, where a filter must see background."""
-    planes = dense[: len(dense) // canvas.cells * canvas.cells].view(-1, canvas.pitch, canvas.pitch)
-    before, after = canvas.reach - canvas.origin, canvas.pitch + canvas.origin - canvas.reach - canvas.image
-    if before > 2 * canvas.reach:
-        planes[:, :before] = 0
-        planes[:, :, :before] = 0
-    if after > 0:
-        planes[:, canvas.pitch - after :] = 0
-        planes[:, :, canvas.pitch - after :] = 0
+def _gaussian(flat: Tensor, pitch: int, smooth: Gaussian) -> Tensor:
+    for axis, step in ((2, 1), (1, pitch)):
+        flat = gaussian_pass(flat, gaussian_weights(smooth.window[axis], smooth.sigma[axis]), step)
+    return flat
+
+
+def _clear_outside(planes: Tensor, canvas: Canvas, reach: int, size: int) -> None:
+    """Empty what lies outside the image, where the next filter must see background."""
+    for axis, first in ((1, canvas.top - reach), (2, canvas.left - reach)):
+        length = planes.shape[axis]
+        if first + 2 * reach < 0:
+            planes.narrow(axis, 0, -first).zero_()
+        if first + length > size:
+            planes.narrow(axis, size - first, first + length - size).zero_()
+
+
+def _paste(images: Tensor, canvases: Tensor, plan: _Plan) -> None:
+    canvas, size = plan.canvas, images.shape[-1]
+    top, left = max(0, canvas.top), max(0, canvas.left)
+    bottom, right = min(size, canvas.top + canvas.rows), min(size, canvas.left + canvas.pitch)
+    inside = canvases[:, top - canvas.top : bottom - canvas.top, left - canvas.left : right - canvas.left]
+    images[:, top:bottom, left:right].index_copy_(0, plan.views, inside)
