@@ -20,16 +20,9 @@ from opendlign_core.evaluation.features import (
 )
 from opendlign_core.evaluation.labelled import LabelledFeatures, with_labels
 from opendlign_core.evaluation.model import EvaluatedModel, text_classifier
-from opendlign_core.evaluation.recipe import DatasetSpec, EvalExecution, EvalRecipe, MethodSpec, PixelNorm
-from opendlign_core.evaluation.results import (
-    EvaluationResults,
-    Example,
-    FewShotResult,
-    RetrievalResult,
-    ScoredObjects,
-    ViewsResult,
-    ZeroShotResult,
-)
+from opendlign_core.evaluation.recipe import Branches, DatasetSpec, EvalExecution, EvalRecipe, MethodSpec, PixelNorm
+from opendlign_core.evaluation.results import EvaluationResults, ScoredObjects
+from opendlign_core.evaluation.tasks import HeadSearch, few_shot_results, retrieval_results, views_results
 from opendlign_core.evaluation.zero_shot import examples_of, zero_shot_result
 
 logger = logging.getLogger(__name__)
@@ -59,6 +52,9 @@ class FeatureCache(Protocol):
         ...
 
 
+_KINDS = ("zero_shot", "few_shot", "views", "retrieval", "examples")
+
+
 @dataclass
 class Benchmark:
     """One run. Results accumulate in `results()`; `scored` holds per-object scores for the table."""
@@ -71,35 +67,22 @@ class Benchmark:
     scored: list[ScoredObjects] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    rows: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in _KINDS})
     _texts: dict[object, Floats] = field(default_factory=dict)
 
     def run(self) -> EvaluationResults:
         """Do every task on every data set."""
-        zero_shot: list[ZeroShotResult] = []
-        few_shot: list[FewShotResult] = []
-        views: list[ViewsResult] = []
-        retrieval: list[RetrievalResult] = []
-        examples: list[Example] = []
         for dataset in self.recipe.datasets:
             for (projection, pixels), methods in self._by_pixels().items():
-                data = self._labelled(dataset, dataset.split, projection, pixels, methods)
-                for method in methods:
-                    result, scored = self._zero_shot(dataset, method, data)
-                    zero_shot.append(result)
-                    self.scored.append(scored)
-                    examples += examples_of(scored, self.recipe.examples)
+                self._on_pixels(dataset, projection, pixels, methods)
         return EvaluationResults(
             model=self.model.name,
             model_fingerprint=self.model.fingerprint,
             precision=self.recipe.precision,
             interval_level=self.recipe.bootstrap.level,
-            zero_shot=tuple(zero_shot),
-            few_shot=tuple(few_shot),
-            views=tuple(views),
-            retrieval=tuple(retrieval),
-            examples=tuple(examples),
             notes=tuple(self.notes),
             seconds=self.seconds,
+            **{name: tuple(rows) for name, rows in self.rows.items()},
         )
 
     def _by_pixels(self) -> dict[tuple[str, PixelNorm], list[MethodSpec]]:
@@ -108,12 +91,63 @@ class Benchmark:
             groups.setdefault((method.projection, method.pixels), []).append(method)
         return groups
 
+    def _on_pixels(self, dataset: DatasetSpec, projection: str, pixels: PixelNorm, methods: list[MethodSpec]) -> None:
+        plan = FeaturePlan((), ())
+        for method in methods:
+            plan = plan.union(plan_for(method))
+        test = with_labels(self._features(dataset, dataset.split, projection, pixels, plan), dataset)
+        train = None
+        if self._needs_training(methods):
+            if dataset.train_split is None:
+                raise ValueError(f"{dataset.name}: few-shot and the train-split search need a train_split")
+            seen = self._features(dataset, dataset.train_split, projection, pixels, plan)
+            train = with_labels(seen, dataset, test.classes)
+        judged: set[Branches] = set()
+        for method in methods:
+            self._judge(dataset, method, test, train, fresh=method.branches not in judged)
+            judged.add(method.branches)
+
+    def _needs_training(self, methods: list[MethodSpec]) -> bool:
+        return "few-shot" in self.recipe.tasks or any(method.search == "train-split" for method in methods)
+
+    def _judge(
+        self,
+        dataset: DatasetSpec,
+        method: MethodSpec,
+        test: LabelledFeatures,
+        train: LabelledFeatures | None,
+        fresh: bool,
+    ) -> None:
+        """All tasks of one method; few-shot depends on the features alone and is done for `fresh` branches only."""
+        name, tasks, recipe = dataset.name, self.recipe.tasks, self.recipe
+        text = self.text(test.classes, method)
+        record = None
+        if method.search != "off":
+            with self._timed("search"):
+                known = train if method.search == "train-split" and train is not None else test
+                method, text, record = HeadSearch(self.model, recipe, self.execution).run(method, known, text)
+        if "zero-shot" in tasks:
+            self._zero_shot(name, method, test, text, record)
+        if "views" in tasks:
+            self.rows["views"] += views_results(name, method, test, text, recipe.view_counts)
+        if "few-shot" in tasks and fresh and train is not None:
+            with self._timed("few-shot"):
+                self.rows["few_shot"] += few_shot_results(name, method, train, test, recipe.few_shot)
+        if "retrieval" in tasks and method == self.recipe.methods[0]:
+            with self._timed("retrieval"):
+                self.rows["retrieval"] += retrieval_results(name, method, test, text, recipe.retrieval)
+            if {"image", "text+image"} & set(recipe.retrieval.queries) and not len(test.features.images):
+                self.notes.append(f"{name}: no painted images, so image queries were left out of retrieval.")
+
     def _zero_shot(
-        self, dataset: DatasetSpec, method: MethodSpec, data: LabelledFeatures
-    ) -> tuple[ZeroShotResult, ScoredObjects]:
-        text = self.text(data.classes, method)
+        self, name: str, method: MethodSpec, test: LabelledFeatures, text: Floats, record: dict[str, object] | None
+    ) -> None:
         with self._timed("zero-shot"):
-            return zero_shot_result(dataset.name, method, data, text, self.recipe.bootstrap)
+            result, scored = zero_shot_result(name, method, test, text, self.recipe.bootstrap)
+        searched = {"search": record, "searched_on_test": method.search == "test-labels"}
+        self.rows["zero_shot"].append(result.model_copy(update=searched))
+        self.rows["examples"] += examples_of(scored, self.recipe.examples)
+        self.scored.append(scored)
 
     def text(self, classes: tuple[str, ...], method: MethodSpec) -> Floats:
         """Class embeddings [C, E]; encoded once for all methods and data sets that share words."""
@@ -123,15 +157,6 @@ class Benchmark:
                 batch = self.execution.text_batch
                 self._texts[key] = text_classifier(self.model, classes, method.text, batch).numpy()
         return self._texts[key]
-
-    def _labelled(
-        self, dataset: DatasetSpec, split: str | None, projection: str, pixels: PixelNorm, methods: list[MethodSpec]
-    ) -> LabelledFeatures:
-        plan = FeaturePlan((), ())
-        for method in methods:
-            plan = plan.union(plan_for(method))
-        features = self._features(dataset, split, projection, pixels, plan)
-        return with_labels(features, dataset)
 
     def _features(
         self, dataset: DatasetSpec, split: str | None, projection: str, pixels: PixelNorm, plan: FeaturePlan

@@ -136,19 +136,25 @@ class Extractor:
 
     def extract(self, samples: Iterable[EvalSample]) -> ViewFeatures:
         """Features of all samples; depth maps are held one batch at a time."""
-        views = max(len(self.plan.base), len(self.plan.depth), len({*self.plan.base, *self.plan.depth}), 1)
-        ids: list[str] = []
-        labels: list[str | None] = []
-        parts: list[tuple[Floats, Floats, Floats]] = []
-        with torch.inference_mode():
-            for batch in _batched(samples, max(1, self.image_batch // views)):
-                ids += [sample.object_id for sample in batch]
-                labels += [sample.label for sample in batch]
-                parts.append((*self._depth_features(batch), self._image_features(batch)))
+        parts = [features for _, features in self.stream(samples)]
         if not parts:
             raise ValueError("no samples to extract features from; check the data set's sources and split")
-        base, depth, images = (_joined(arrays) for arrays in zip(*parts, strict=True))
-        return ViewFeatures(tuple(ids), tuple(labels), self.plan, base, depth, images)
+        ids = tuple(name for part in parts for name in part.object_ids)
+        labels = tuple(label for part in parts for label in part.labels)
+        base, depth, images = (
+            _joined([getattr(part, name) for part in parts]) for name in ("base", "depth", "images")
+        )
+        return ViewFeatures(ids, labels, self.plan, base, depth, images)
+
+    def stream(self, samples: Iterable[EvalSample]) -> Iterator[tuple[list[EvalSample], ViewFeatures]]:
+        """Batches of samples with their features, for callers that keep neither."""
+        views = max(1, len({*self.plan.base, *self.plan.depth}))
+        for batch in _batched(samples, max(1, self.image_batch // views)):
+            with torch.inference_mode():
+                base, depth = self._depth_features(batch)
+                images = self._image_features(batch)
+            ids, labels = tuple(sample.object_id for sample in batch), tuple(sample.label for sample in batch)
+            yield batch, ViewFeatures(ids, labels, self.plan, base, depth, images)
 
     def _depth_features(self, batch: list[EvalSample]) -> tuple[Floats, Floats]:
         depth = torch.from_numpy(np.stack([_checked(sample, self.plan) for sample in batch]))  # [B, V, H, W]
@@ -183,14 +189,18 @@ class Extractor:
         if any(sample.images is None for sample in batch):
             return np.zeros((0, 0, 0), np.float32)
         stacked = np.stack([sample.images for sample in batch if sample.images is not None])  # [B, V, H, W, 3]
-        flat = _channels_first(torch.from_numpy(stacked).flatten(0, 1))
+        flat = _channels_first(torch.from_numpy(stacked).flatten(0, 1)).float() / 255
+        return self.encode_pictures(flat).reshape(len(batch), stacked.shape[1], -1)
+
+    def encode_pictures(self, pictures: torch.Tensor) -> Floats:
+        """Unit features [N, E] of pictures [N, 3, H, W] in [0, 1] through the frozen branch."""
         parts = []
-        for chunk in torch.split(flat, self.image_batch):
-            with self.model.autocast(self.precision):
-                parts.append(
-                    _unit(self.model.encoder.encode_image(self._to_device(chunk.float() / 255), branch="base"))
-                )
-        features: Floats = torch.cat(parts).view(len(batch), stacked.shape[1], -1).numpy()
+        with torch.inference_mode():
+            for chunk in torch.split(pictures, self.image_batch):
+                pixels = self._to_device(chunk)
+                with self.model.autocast(self.precision):
+                    parts.append(_unit(self.model.encoder.encode_image(pixels, branch="base")))
+        features: Floats = torch.cat(parts).numpy()
         return features
 
     def _to_device(self, images: torch.Tensor) -> torch.Tensor:
@@ -226,9 +236,10 @@ def _checked(sample: EvalSample, plan: FeaturePlan) -> Floats:
     return depth
 
 
-def _joined(parts: tuple[Floats, ...]) -> Floats:
-    """All batches in order; painted images count only when every batch has them."""
-    return parts[0] if any(part.size == 0 for part in parts) else np.concatenate(parts)
+def _joined(parts: list[Floats]) -> Floats:
+    """All batches in order; an array that some batch lacks (painted images) is dropped for all."""
+    whole = all(part.shape[1:] == parts[0].shape[1:] for part in parts)
+    return np.concatenate(parts) if whole else np.zeros((0, 0, 0), np.float32)
 
 
 def _channels_first(maps: torch.Tensor) -> torch.Tensor:

@@ -51,6 +51,8 @@ class EvaluatedModel:
     device: str = "cpu"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    logit_scale: float = 100.0
+    """What CLIP multiplies cosines with before its softmax; used for probabilities shown to people."""
 
     def autocast(self, precision: str) -> torch.autocast:
         """bfloat16 where asked for; float32 runs untouched."""
@@ -62,8 +64,8 @@ class EvaluatedModel:
         from opendlign_core.training import load_tokenizer
 
         tokenize = cast("Callable[[Sequence[str]], torch.Tensor]", load_tokenizer(spec))
-        device, size = str(aligned.device), spec.image_size
-        return cls(spec.model, aligned, tokenize, size, fingerprint, device, spec.mean, spec.std)
+        device, scale = str(aligned.device), float(aligned.clip.logit_scale.exp())
+        return cls(spec.model, aligned, tokenize, spec.image_size, fingerprint, device, spec.mean, spec.std, scale)
 
 
 def encode_texts(model: EvaluatedModel, texts: Sequence[str], batch: int = 256) -> torch.Tensor:

@@ -124,7 +124,7 @@ class SearchSpec(Recipe):
     fixed_views: int = Field(default=3, ge=0, le=VIEWS)
     fixed_weight: float = 0.75
     validation_share: float = Field(default=0.2, gt=0, lt=1)
-    """Share of the train split, by object, on which candidates are judged; the test split is never seen."""
+    """Share of the train split held out: what the search found is kept only if it does better there."""
     seed: int = 0
 
 

@@ -1,0 +1,221 @@
+"""An exact nearest-neighbour index: unit embeddings in one Parquet file, searched by cosine.
+
+A row holds an object's id, label, a small picture and its embedding. `EmbeddingIndex` keeps the embeddings in memory
+(a million of 512 numbers are 2 GB); `search_file` streams them and needs memory for one row group. Both give the same
+hits.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from opendlign_core.evaluation.features import Floats
+
+ROW_GROUP = 16384
+_BLOCK = 32768
+"""Rows scored at once: their scores stay in the processor's cache while the best are picked."""
+
+
+@dataclass(frozen=True)
+class IndexRow:
+    """One object of the gallery; `preview` is a WebP picture of it, empty when there is none."""
+
+    object_id: str
+    label: str | None
+    embedding: Floats  # [E]
+    preview: bytes = b""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One answer, best first; `score` is the cosine."""
+
+    object_id: str
+    label: str | None
+    score: float
+    preview: bytes = b""
+
+
+def index_schema(width: int, fingerprint: str) -> pa.Schema:
+    """Columns of an index; the model's fingerprint travels in the file's metadata."""
+    fields = [
+        ("object_id", pa.string()),
+        ("label", pa.string()),
+        ("preview", pa.binary()),
+        ("embedding", pa.list_(pa.float32(), width)),
+    ]
+    return pa.schema(fields, metadata={"model": fingerprint})
+
+
+def write_index(path: Path, rows: Iterable[IndexRow], fingerprint: str) -> int:
+    """Write rows as they come and return how many there were; memory holds one row group."""
+    writer: pq.ParquetWriter | None = None
+    count = 0
+    try:
+        for group in _grouped(rows, ROW_GROUP):
+            schema = index_schema(len(group[0].embedding), fingerprint)
+            if writer is None:
+                # Embeddings do not compress; plain pages are read at the speed of a copy.
+                writer = pq.ParquetWriter(path, schema, compression="none", use_dictionary=False)
+            writer.write_table(_table(group, schema))
+            count += len(group)
+    finally:
+        if writer is not None:
+            writer.close()
+    if writer is None:
+        raise ValueError(f"nothing to index: no objects were given for {path}")
+    return count
+
+
+def _table(rows: list[IndexRow], schema: pa.Schema) -> pa.Table:
+    stacked = np.stack([row.embedding for row in rows]).astype(np.float32)
+    columns = [
+        pa.array([row.object_id for row in rows]),
+        pa.array([row.label for row in rows], pa.string()),
+        pa.array([row.preview for row in rows], pa.binary()),
+        pa.FixedSizeListArray.from_arrays(pa.array(stacked.ravel()), stacked.shape[1]),
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _grouped(rows: Iterable[IndexRow], size: int) -> Iterator[list[IndexRow]]:
+    group: list[IndexRow] = []
+    for row in rows:
+        group.append(row)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+class EmbeddingIndex:
+    """Embeddings in memory, names and pictures fetched from the file for the hits alone."""
+
+    def __init__(self, path: Path) -> None:
+        """Load the embeddings of `path` into one array.
+
+        Raises:
+            ValueError: the file is not an index.
+        """
+        self.path = path
+        with _open(path) as file:
+            self.fingerprint = _fingerprint(file)
+            width = file.schema_arrow.field("embedding").type.list_size
+            self.embeddings: Floats = np.empty((file.metadata.num_rows, width), np.float32)
+            for start, block in _blocks(file):
+                self.embeddings[start : start + len(block)] = block
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    def search(self, queries: Floats, top: int = 10) -> list[list[Hit]]:
+        """The `top` nearest objects of every unit query [Q, E], best first."""
+        best = _Best(np.atleast_2d(queries), top)
+        for start in range(0, len(self.embeddings), _BLOCK):
+            best.offer(start, self.embeddings[start : start + _BLOCK])
+        return _hits(self.path, best)
+
+    def check_model(self, fingerprint: str) -> None:
+        """Refuse queries of another model than the one that built the index."""
+        _check_model(self.path, self.fingerprint, fingerprint)
+
+
+def search_file(path: Path, queries: Floats, top: int = 10, fingerprint: str | None = None) -> list[list[Hit]]:
+    """Like `EmbeddingIndex.search`, reading the file row group by row group.
+
+    Raises:
+        ValueError: the file is not an index, or not of the model with this fingerprint.
+    """
+    best = _Best(np.atleast_2d(queries), top)
+    with _open(path) as file:
+        if fingerprint is not None:
+            _check_model(path, _fingerprint(file), fingerprint)
+        for start, block in _blocks(file):
+            best.offer(start, block.copy())  # Arrow lends its pages read-only, torch wants to own them
+    return _hits(path, best)
+
+
+class _Best:
+    """The best rows so far of every query, equal scores in row order."""
+
+    def __init__(self, queries: Floats, top: int) -> None:
+        self.queries, self.top = torch.from_numpy(np.ascontiguousarray(queries, np.float32)), top
+        self.scores = torch.empty(len(queries), 0)
+        self.rows = torch.empty(len(queries), 0, dtype=torch.int64)
+
+    def offer(self, start: int, block: Floats) -> None:
+        """Score a block [R, E] whose first row is `start`."""
+        if block.shape[1] != self.queries.shape[1]:
+            raise ValueError(f"queries have {self.queries.shape[1]} numbers, the index has {block.shape[1]}")
+        scores = _cosines(self.queries, torch.from_numpy(block))  # [Q, R]
+        found, places = scores.topk(min(self.top, scores.shape[1]), dim=1)
+        merged, rows = torch.cat([self.scores, found], 1), torch.cat([self.rows, places + start], 1)
+        order = torch.from_numpy(np.lexsort((rows.numpy(), -merged.numpy()), axis=1)[:, : self.top].copy())
+        self.scores, self.rows = merged.gather(1, order), rows.gather(1, order)
+
+
+def _cosines(queries: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
+    """[Q, E] x [R, E] -> [Q, R]; a single query is a matrix-vector product, which reads the block once."""
+    return torch.mv(block, queries[0])[None] if len(queries) == 1 else queries @ block.T
+
+
+def _check_model(path: Path, built_with: str, asked_with: str) -> None:
+    if built_with != asked_with:
+        raise ValueError(
+            f"{path} was built with model {built_with or 'unknown'}, the query comes from {asked_with}; "
+            "build the index anew with this model"
+        )
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    file = pq.ParquetFile(path, memory_map=True)
+    if "embedding" not in file.schema_arrow.names:
+        file.close()
+        raise ValueError(f"{path} is not an index: it has no 'embedding' column (columns: {file.schema_arrow.names})")
+    return file
+
+
+def _fingerprint(file: pq.ParquetFile) -> str:
+    metadata: dict[bytes, bytes] = file.schema_arrow.metadata or {}
+    return metadata.get(b"model", b"").decode()
+
+
+def _blocks(file: pq.ParquetFile) -> Iterator[tuple[int, Floats]]:
+    """(first row, embeddings [R, E]) of every row group."""
+    start = 0
+    for group in range(file.metadata.num_row_groups):
+        column = file.read_row_group(group, columns=["embedding"]).column(0).combine_chunks()
+        block: Floats = column.values.to_numpy(zero_copy_only=False).reshape(len(column), -1)
+        yield start, block
+        start += len(block)
+
+
+def _hits(path: Path, best: _Best) -> list[list[Hit]]:
+    """Names and pictures of the winning rows; only the row groups that hold one are read."""
+    wanted = sorted({int(row) for row in best.rows.flatten()})
+    details: dict[int, tuple[str, str | None, bytes]] = {}
+    with _open(path) as file:
+        start = 0
+        for group in range(file.metadata.num_row_groups):
+            size = file.metadata.row_group(group).num_rows
+            inside = [row - start for row in wanted if start <= row < start + size]
+            if inside:
+                names = file.read_row_group(group, columns=["object_id", "label", "preview"]).take(inside).to_pylist()
+                found = zip(inside, names, strict=True)
+                details |= {start + row: (n["object_id"], n["label"], n["preview"]) for row, n in found}
+            start += size
+    return [
+        [_hit(details[int(row)], float(score)) for row, score in zip(rows, scores, strict=True)]
+        for rows, scores in zip(best.rows, best.scores, strict=True)
+    ]
+
+
+def _hit(details: tuple[str, str | None, bytes], score: float) -> Hit:
+    object_id, label, preview = details
+    return Hit(object_id, label, score, preview)

@@ -1,0 +1,163 @@
+"""Single objects: what is this, and which of these is meant. Behind `opendlign classify` and `opendlign search`."""
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from opendlign_core.evaluation.features import EvalSample, Extractor, Floats, plan_for
+from opendlign_core.evaluation.index import EmbeddingIndex, Hit, IndexRow, search_file, write_index
+from opendlign_core.evaluation.labels import check_labels
+from opendlign_core.evaluation.model import EvaluatedModel, encode_texts, text_classifier
+from opendlign_core.evaluation.recipe import METHODS, MethodSpec
+from opendlign_core.evaluation.retrieval import mixed_queries, object_embeddings
+from opendlign_core.evaluation.scoring import view_features
+from opendlign_core.pictures import contact_sheet, depth_picture
+
+_PREVIEW = 112
+
+
+@dataclass(frozen=True)
+class Classification:
+    """One object's probabilities over the labels; views are judged one by one in `view_probabilities`."""
+
+    object_id: str
+    labels: tuple[str, ...]
+    probabilities: Floats  # [C]
+    view_probabilities: Floats  # [V, C]
+
+    @property
+    def prediction(self) -> str:
+        """The most probable label."""
+        return self.labels[int(self.probabilities.argmax())]
+
+    def ranked(self) -> list[tuple[str, float]]:
+        """Labels with their probability, best first."""
+        order = np.argsort(-self.probabilities, kind="stable")
+        return [(self.labels[index], float(self.probabilities[index])) for index in order]
+
+
+def classify(
+    model: EvaluatedModel,
+    samples: Iterable[EvalSample],
+    labels: Sequence[str],
+    method: MethodSpec = METHODS["opendlign"],
+    image_batch: int = 160,
+) -> Iterator[Classification]:
+    """Probabilities of every object: the softmax, at CLIP's temperature, of the cosines averaged over the views.
+
+    The order of the labels is that of the averaged cosines; the benchmark's own scores are nearly flat by design.
+    """
+    names = check_labels(labels, "the labels")
+    text = text_classifier(model, names, method.text)  # [C, E]
+    extractor = Extractor(model, plan_for(method), method.pixels, image_batch=image_batch)
+    for _, features in extractor.stream(samples):
+        cosines = torch.from_numpy(view_features(features, method)) @ text.T  # [B, V, C]
+        views = F.softmax(model.logit_scale * cosines, dim=-1).numpy()
+        overall = F.softmax(model.logit_scale * cosines.mean(dim=1), dim=-1).numpy()
+        for row, object_id in enumerate(features.object_ids):
+            yield Classification(object_id, names, overall[row], views[row])
+
+
+def classification_picture(sample: EvalSample, found: Classification, tile: int = 168) -> Image.Image:
+    """The depth views in two rows, each with its own best label and that label's probability."""
+    best = found.view_probabilities.argmax(axis=1)
+    captions = [
+        f"{found.labels[label]} {100 * found.view_probabilities[view, label]:.0f}%" for view, label in enumerate(best)
+    ]
+    views = [depth_picture(_gray(depth)) for depth in sample.depth[: len(best)]]
+    return contact_sheet(views, captions, columns=(len(views) + 1) // 2, tile=tile)
+
+
+def build_index(
+    model: EvaluatedModel,
+    samples: Iterable[EvalSample],
+    path: Path,
+    method: MethodSpec = METHODS["opendlign"],
+    image_batch: int = 160,
+) -> int:
+    """Embed objects as they come, write them to `path` and return their number.
+
+    An object's embedding is the unit mean of its view features, each view through the branch `method` gives it.
+    """
+    extractor = Extractor(model, plan_for(method), method.pixels, image_batch=image_batch)
+    return write_index(path, _index_rows(extractor, samples, method), model.fingerprint)
+
+
+def _index_rows(extractor: Extractor, samples: Iterable[EvalSample], method: MethodSpec) -> Iterator[IndexRow]:
+    for batch, features in extractor.stream(samples):
+        embeddings = object_embeddings(view_features(features, method))
+        for sample, embedding in zip(batch, embeddings, strict=True):
+            yield IndexRow(sample.object_id, sample.label, embedding, preview_of(sample))
+
+
+def preview_of(sample: EvalSample) -> bytes:
+    """A small WebP of the first depth view."""
+    picture = Image.fromarray(depth_picture(_gray(sample.depth[0])))
+    picture.thumbnail((_PREVIEW, _PREVIEW))
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=70)
+    return buffer.getvalue()
+
+
+def query_embedding(
+    model: EvaluatedModel, text: str | None = None, image: Floats | None = None, shape: EvalSample | None = None
+) -> Floats:
+    """A unit query [1, E] from words, a picture [H, W, 3] in [0, 1], a shape's depth maps, or words with a picture.
+
+    Words are taken as they are written: a whole sentence is its own prompt.
+    """
+    if shape is not None:
+        method = METHODS["opendlign"]
+        features = Extractor(model, plan_for(method), method.pixels).extract([shape])
+        return object_embeddings(view_features(features, method))
+    words = None if text is None else encode_texts(model, [text]).numpy()
+    pixels = None if image is None else _image_embedding(model, image)
+    if words is not None and pixels is not None:
+        return mixed_queries(words, pixels)
+    single = words if words is not None else pixels
+    if single is None:
+        raise ValueError("a query needs words, a picture or a shape")
+    return single
+
+
+def search(model: EvaluatedModel, index: EmbeddingIndex | Path, query: Floats, top: int = 10) -> list[Hit]:
+    """The objects nearest to a query [1, E]; an index given as a path is streamed.
+
+    Raises:
+        ValueError: the index was built with other weights.
+    """
+    if isinstance(index, Path):
+        return search_file(index, query, top, model.fingerprint)[0]
+    index.check_model(model.fingerprint)
+    return index.search(query, top)[0]
+
+
+def hits_picture(hits: Sequence[Hit], columns: int = 5, tile: int = 160) -> Image.Image:
+    """The hits' pictures, best first, with label (or id) and cosine."""
+    if not hits:
+        raise ValueError("no hits to draw: the index is empty")
+    pictures = [_preview_pixels(hit) for hit in hits]
+    captions = [f"{number}. {hit.label or hit.object_id} {hit.score:.3f}" for number, hit in enumerate(hits, 1)]
+    return contact_sheet(pictures, captions, columns=columns, tile=tile)
+
+
+def _preview_pixels(hit: Hit) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
+    if not hit.preview:
+        return np.full((_PREVIEW, _PREVIEW, 3), 235, np.uint8)
+    return np.asarray(Image.open(io.BytesIO(hit.preview)).convert("RGB"))
+
+
+def _image_embedding(model: EvaluatedModel, image: Floats) -> Floats:
+    pixels = torch.from_numpy(np.ascontiguousarray(image, np.float32)).movedim(-1, 0)[None]
+    extractor = Extractor(model, plan_for(METHODS["opendlign"]))
+    return extractor.encode_pictures(pixels)
+
+
+def _gray(depth: Floats) -> Floats:
+    return depth if depth.ndim == 2 else depth.mean(axis=-1)
