@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from opendlign_core.ingestion.errors import UnreadableShape
+from opendlign_core.ingestion.npy import MAX_NPY_HEADER, read_npy_header
 from opendlign_core.ingestion.safety import parsing, read_bounded, require
 
 _DTYPE_KINDS = "biufcSU"
@@ -29,12 +30,9 @@ def load_array_dictionary(source: str | Path | bytes) -> dict[str, Any]:
     """
     data = source if isinstance(source, bytes) else read_bounded(Path(source))
     with parsing("array dictionary"):
-        stream = io.BytesIO(data)
-        major, _ = np.lib.format.read_magic(stream)
-        read_header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(stream)
-        require(dtype.hasobject and shape == (), "is a plain array, not a dictionary")
-        loaded = _Unpickler(stream, encoding="latin1").load()
+        header = read_npy_header(data[:MAX_NPY_HEADER])
+        require(header.dtype.hasobject and header.shape == (), "is a plain array, not a dictionary")
+        loaded = _Unpickler(io.BytesIO(data[header.start :]), encoding="latin1").load()
         return _dictionary(loaded)
 
 
@@ -133,8 +131,10 @@ class _Unpickler(pickle._Unpickler):
         target = stack[-1]
         if isinstance(target, np.dtype):
             require(isinstance(state, tuple) and state[1] in "<>|=", "has a dtype of unknown byte order")
+            # Only the byte order is taken from the file; sizes and flags stay those of the dtype itself.
+            own = target.__reduce__()[2]
             set_state = getattr(target, "__setstate__")  # noqa: B009 - not in the published types
-            set_state((3, state[1], None, None, None, -1, -1, 0))
+            set_state((own[0], state[1], *own[2:]))
         else:
             require(isinstance(target, np.ndarray), f"sets the state of a {type(target).__name__}")
             target.__setstate__(_array_state(state))

@@ -1,14 +1,15 @@
 """The arrays of .npy, .npz, .h5 and pickled dictionary files by name, each read only when asked for."""
 
-import io
+import math
 import zipfile
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from opendlign_core.ingestion.dictionaries import load_array_dictionary
 from opendlign_core.ingestion.errors import UnreadableShape
+from opendlign_core.ingestion.npy import MAX_NPY_HEADER, NpyHeader, parse_npy, read_npy_header
 from opendlign_core.ingestion.safety import MAX_FILE_BYTES, read_bounded, read_zip_member, require
 from opendlign_core.ingestion.shapes import Array
 
@@ -40,43 +41,18 @@ def open_arrays(path: Path) -> ArrayFile:
 
 def _open_npy(path: Path) -> ArrayFile:
     with path.open("rb") as stream:
-        _, _, dtype = read_npy_header(stream)
-    return PickledArrays(path) if dtype.hasobject else NpyArrays(path)
-
-
-def read_npy_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, Fortran order and dtype; the header is a literal of bounded length and evaluates nothing."""
-    major, _ = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(stream)
-    require(all(isinstance(size, int) and size >= 0 for size in shape), f"declares an array of shape {shape}")
-    return shape, fortran, dtype
-
-
-def parse_npy(data: bytes) -> Array:
-    """An array out of the bytes of a `.npy` file; shapes beyond the bytes and pickled objects are refused."""
-    stream = io.BytesIO(data)
-    shape, fortran, dtype = read_npy_header(stream)
-    require(not dtype.hasobject, "holds pickled objects where a plain array was expected")
-    count = int(np.prod(shape, dtype=object)) if shape else 1
-    start = stream.tell()
-    needed = count * dtype.itemsize
-    require(needed <= len(data) - start, f"declares {needed} bytes of array, but holds {len(data) - start}")
-    flat = np.frombuffer(data, dtype=dtype, count=count, offset=start)
-    return flat.reshape(shape, order="F" if fortran else "C")
+        header = read_npy_header(stream.read(MAX_NPY_HEADER))
+    return PickledArrays(path) if header.dtype.hasobject else NpyArrays(path, header)
 
 
 class NpyArrays:
     """A plain `.npy` file, mapped into memory."""
 
-    def __init__(self, path: Path) -> None:
-        with path.open("rb") as stream:
-            shape, fortran, dtype = read_npy_header(stream)
-            start = stream.tell()
-        count = int(np.prod(shape, dtype=object)) if shape else 1
-        needed, present = count * dtype.itemsize, path.stat().st_size - start
+    def __init__(self, path: Path, header: NpyHeader) -> None:
+        needed, present = header.nbytes, path.stat().st_size - header.start
         require(0 < needed <= present, f"declares {needed} bytes of array, but holds {present}")
-        self._array: Array = np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
+        order: Literal["F", "C"] = "F" if header.fortran else "C"
+        self._array: Array = np.memmap(path, header.dtype, "r", header.start, header.shape, order)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of the one array."""
@@ -101,7 +77,7 @@ class NpzArrays:
         found = {}
         for name, member in self._members.items():
             with self._archive.open(member) as stream:
-                found[name], _, _ = read_npy_header(stream)
+                found[name] = read_npy_header(stream.read(MAX_NPY_HEADER)).shape
         return found
 
     def read(self, name: str, row: int | None) -> Array:
@@ -158,6 +134,6 @@ class H5Arrays:
         require(dataset.external is None and not dataset.is_virtual, f"keeps {name!r} in other files")
         cells = dataset.shape if row is None else dataset.shape[1:]
         for wanted in (cells, dataset.chunks or ()):
-            needed = int(np.prod(wanted, dtype=object)) * dataset.dtype.itemsize
+            needed = math.prod(wanted) * dataset.dtype.itemsize
             require(needed <= MAX_FILE_BYTES, f"declares {needed} bytes for {name!r}")
         return np.asarray(dataset[()] if row is None else dataset[row])

@@ -2,22 +2,25 @@
 
 import io
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from opendlign_core.ingestion.cloud import Mesh, PointCloud
 from opendlign_core.ingestion.entry import UpAxis
+from opendlign_core.ingestion.polygons import triangulate
 from opendlign_core.ingestion.readers.shape_file import ShapeFile
 from opendlign_core.ingestion.readers.xml import checked_xml
 from opendlign_core.ingestion.safety import MAX_ELEMENTS, require
 from opendlign_core.ingestion.shapes import Array, make_shape
 
+_MAX_PLACED = 100_000
 _UP: dict[str, UpAxis] = {"X_UP": "x", "Y_UP": "y", "Z_UP": "z"}
 
 
 def read_collada(file: ShapeFile) -> Mesh | PointCloud:
-    """Read through pycollada, which also triangulates; images and materials are never fetched."""
+    """Read through pycollada; images and materials are never fetched."""
     import collada
 
     def refuse(name: str) -> bytes:
@@ -48,15 +51,28 @@ def _unit(name: Any, metres: Any) -> str:
     return known.get(round(float(metres), 6), str(name or "")) if metres else str(name or "")
 
 
-def _triangle_sets(document: Any) -> Any:
-    """Vertices [V, 3] and triangles [F, 3] of every primitive, in scene space; the geometries where no scene is."""
-    if document.scene is not None:
-        bound = [*document.scene.objects("geometry"), *document.scene.objects("controller")]
-        primitives = [primitive for item in bound for primitive in item.primitives()]
-    else:
-        primitives = [primitive for geometry in document.geometries for primitive in geometry.primitives]
-    for primitive in primitives:
-        triangles = primitive.triangleset() if hasattr(primitive, "triangleset") else primitive
-        vertices, indices = triangles.vertex, getattr(triangles, "vertex_index", None)
-        if vertices is not None and indices is not None and np.ndim(indices) == 2 and np.shape(indices)[1] == 3:
+def _triangle_sets(document: Any) -> Iterator[tuple[Array, Array]]:
+    """Vertices [V, 3] and triangles [F, 3] of every primitive in scene space; of every geometry where no scene is."""
+    for primitive in _primitives(document):
+        vertices, indices = primitive.vertex, getattr(primitive, "vertex_index", None)
+        if vertices is None or indices is None:
+            continue
+        if hasattr(primitive, "polyindex"):
+            # pycollada triangulates too, but allocates whatever corner counts the file declares.
+            bounds = np.asarray(primitive.polyindex, dtype=np.int64)
+            yield np.asarray(vertices), triangulate(indices, bounds[:, 1] - bounds[:, 0])
+        elif np.ndim(indices) == 2 and np.shape(indices)[1] == 3:
             yield np.asarray(vertices), np.asarray(indices)
+
+
+def _primitives(document: Any) -> Iterator[Any]:
+    if document.scene is None:
+        for geometry in document.geometries:
+            yield from geometry.primitives
+        return
+    placed = 0
+    for kind in ("geometry", "controller"):
+        for item in document.scene.objects(kind):
+            placed += 1
+            require(placed <= _MAX_PLACED, f"places more than {_MAX_PLACED} geometries in its scene")
+            yield from item.primitives()

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from opendlign_core.ingestion import Mesh, UnreadableShape
+from opendlign_core.ingestion.orient import to_y_up
+from opendlign_core.ingestion.polygons import strip_triangles, triangulate
+from opendlign_core.ingestion.sampling import object_rng, sample_surface
+from tests.ingestion.samples import FAN, VERTICES
+
+WEDGE = Mesh(VERTICES.astype(np.float32), FAN)
+
+
+def test_points_lie_on_the_surface_in_proportion_to_area() -> None:
+    # Two squares, one of nine times the area of the other, one above the other.
+    square = np.array([[0, 0, 0], [1, 0, 0], [1, 0, 1], [0, 0, 1]], dtype=np.float32)
+    mesh = Mesh(np.concatenate([square, square * 3 + (0, 5, 0)]).astype(np.float32), triangulate(range(8), [4, 4]))
+    points, _ = sample_surface(mesh, 20_000, object_rng(0, "a"))
+    assert set(np.unique(points[:, 1]).tolist()) == {0.0, 5.0}
+    assert np.mean(points[:, 1] == 5) == pytest.approx(0.9, abs=0.01)
+    upper = points[points[:, 1] == 5]
+    quarters = np.histogram2d(upper[:, 0], upper[:, 2], bins=3, range=[[0, 3], [0, 3]])[0] / len(upper)
+    assert np.abs(quarters - 1 / 9).max() < 0.01
+
+
+def test_draws_depend_on_the_seed_and_the_object_alone() -> None:
+    first, again = (sample_surface(WEDGE, 100, object_rng(1, "x/1"))[0] for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    for other in (object_rng(2, "x/1"), object_rng(1, "x/2")):
+        assert not np.array_equal(first, sample_surface(WEDGE, 100, other)[0])
+
+
+def test_colours_are_interpolated() -> None:
+    colors = np.zeros((6, 3), dtype=np.uint8)
+    colors[:, 0] = VERTICES[:, 0] * 80
+    points, shades = sample_surface(Mesh(WEDGE.vertices, FAN, colors), 500, object_rng(0, "a"))
+    assert shades is not None
+    np.testing.assert_allclose(shades[:, 0], points[:, 0] * 80, atol=0.51)
+
+
+@pytest.mark.parametrize("third", [[2, 0, 0], [2, 1e-13, 0]])
+def test_triangles_without_area_are_refused(third: list[float]) -> None:
+    mesh = Mesh(np.array([[0, 0, 0], [1, 0, 0], third], dtype=np.float32), np.array([[0, 1, 2]]))
+    with pytest.raises(UnreadableShape, match="without area"):
+        sample_surface(mesh, 10, object_rng(0, "a"))
+
+
+def test_polygons_become_fans_and_strips_keep_their_winding() -> None:
+    assert triangulate([0, 1, 2, 3, 9, 4, 5, 6], [4, 1, 3]).tolist() == [[0, 1, 2], [0, 2, 3], [4, 5, 6]]
+    assert strip_triangles([0, 1, 2, 3]).tolist() == [[0, 1, 2], [2, 1, 3]]
+
+
+@pytest.mark.parametrize(
+    ("axis", "up"),
+    [("x", (1, 0, 0)), ("y", (0, 1, 0)), ("z", (0, 0, 1)), ("-x", (-1, 0, 0)), ("-y", (0, -1, 0)), ("-z", (0, 0, -1))],
+)
+def test_up_becomes_y_by_a_rotation(axis: str, up: tuple[int, int, int]) -> None:
+    from typing import cast
+
+    from opendlign_core.ingestion import UpAxis
+
+    named = cast("UpAxis", axis)
+    assert to_y_up(np.array([up], dtype=np.float32), named).tolist() == [[0, 1, 0]]
+    turned = to_y_up(np.eye(3, dtype=np.float32), named)
+    assert np.linalg.det(turned) == pytest.approx(1.0)
