@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     )
 
     store: str = Field("store", description="Default store: a folder or s3://bucket/prefix")
+    home: str = Field("~/.opendlign", description="Where `opendlign up` keeps process ids and logs")
     s3_endpoint: str | None = Field(None, description="URL of an S3-compatible server; unset for AWS")
     s3_key: SecretStr | None = Field(None, description="Access key; unset to use the usual AWS variables and files")
     s3_secret: SecretStr | None = Field(None, description="Secret key")

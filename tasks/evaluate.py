@@ -19,6 +19,7 @@ from tasks.policy import SHARD_TASK
 from tasks.report import write_report
 from tasks.samples import EvaluatedOutputs, StoredFeatures, StoredSamples
 from tasks.shards import ShardWork, note_seconds
+from tasks.slots import gpu_slot
 
 STAGE = "evaluate"
 
@@ -60,7 +61,8 @@ def evaluate_model(work: ShardWork, recipe: EvalRecipe, execution: EvalExecution
     model = load_trained(store, trained, execution.device)
     sources = tuple(read_outputs(store, inputs))
     samples = StoredSamples(store, sources, ProjectionExecution(device=execution.device))
-    results, scored = evaluate(model, recipe, samples, execution, StoredFeatures(store))
+    with gpu_slot(execution.device):
+        results, scored = evaluate(model, recipe, samples, execution, StoredFeatures(store))
     with tempfile.TemporaryDirectory(prefix="opendlign-results-") as scratch:
         # How long it took is no part of what was found.
         numbers, table = write_results(results.model_copy(update={"seconds": {}}), scored, Path(scratch))

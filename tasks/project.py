@@ -16,6 +16,7 @@ from storage.stores import Store
 from tasks.policy import SHARD_TASK
 from tasks.progress import current_progress
 from tasks.shards import ShardBuilder, ShardWork, StagePlan, building, finish, follow_shards
+from tasks.slots import gpu_slot
 
 STAGE = "project"
 
@@ -36,7 +37,7 @@ def project_shard(
 ) -> list[int]:
     """Project the clouds of each shard; reading, computing, encoding and writing overlap."""
     output = work.open()
-    with SampleReader(output.store, clouds) as reader:
+    with SampleReader(output.store, clouds) as reader, gpu_slot(execution.device):
         for shard in work.shards:
             with building(output, shard) as builder:
                 _build(builder, recipe, execution, reader, shard)

@@ -64,7 +64,7 @@ def _run_all(planned: StagePlan, shards: Sequence[ShardRange], submit: Submit, *
     failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
     if failures:
         raise ShardsFailed(
-            f"{planned.output.identity.folder}: {len(failures)} of {len(futures)} units of work failed, the first with: "
+            f"{planned.output.identity.folder}: {len(failures)} of {len(futures)} units of work failed, the first: "
             f"{failures[0]}"
         ) from failures[0]
 

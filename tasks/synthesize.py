@@ -25,6 +25,7 @@ from storage.stores import Store
 from tasks.policy import SHARD_TASK
 from tasks.progress import current_progress
 from tasks.shards import ShardBuilder, ShardWork, StagePlan, building, finish
+from tasks.slots import gpu_slot
 
 STAGE = "synthesize"
 
@@ -45,8 +46,9 @@ def synthesize_shard(
     work: ShardWork, recipe: SynthesisRecipe, execution: SynthesisExecution, depths: Manifest
 ) -> list[int]:
     """Paint the objects of each shard with a painter that stays loaded for all shards of this process."""
-    output, painter = work.open(), _painter(recipe, execution)
-    with SampleReader(output.store, depths) as reader:
+    output = work.open()
+    with SampleReader(output.store, depths) as reader, gpu_slot(execution.device):
+        painter = _painter(recipe, execution)
         for shard in work.shards:
             with building(output, shard) as builder:
                 _build(builder, recipe, execution, painter, reader, shard)

@@ -18,6 +18,7 @@ from storage.stores import Store
 from tasks.policy import SHARD_TASK
 from tasks.progress import current_progress
 from tasks.shards import ShardBuilder, ShardWork, StagePlan, building, finish, follow_shards
+from tasks.slots import gpu_slot
 
 if TYPE_CHECKING:
     from opendlign_core.training import DepthAlignedCLIP
@@ -46,8 +47,9 @@ def plan(store: Store, recipe: TokensRecipe, aligned: Manifest) -> StagePlan:
 @task(name="tokens-shard", **SHARD_TASK)
 def tokens_shard(work: ShardWork, recipe: TokensRecipe, execution: TrainExecution, aligned: Manifest) -> list[int]:
     """Run the frozen tower over the objects of each shard."""
-    output, model = work.open(), _model(recipe.cache.model_dump_json(), execution.device)
-    with SampleReader(output.store, aligned) as reader:
+    output = work.open()
+    with SampleReader(output.store, aligned) as reader, gpu_slot(execution.device):
+        model = _model(recipe.cache.model_dump_json(), execution.device)
         for shard in work.shards:
             with building(output, shard) as builder:
                 _build(builder, recipe, execution, model, reader, shard)
@@ -56,7 +58,7 @@ def tokens_shard(work: ShardWork, recipe: TokensRecipe, execution: TrainExecutio
 
 @functools.lru_cache(maxsize=1)
 def _model(cache_recipe: str, device: str) -> "DepthAlignedCLIP":
-    """The frozen model, loaded once for all shards of this process. (A recipe with a mapping has no hash; JSON has.)"""
+    """The frozen model, loaded once for all shards of this process; a recipe with a mapping has no hash, JSON has."""
     from opendlign_core.training import DepthAlignedCLIP, load_clip, resolve_device
 
     recipe = CacheRecipe.model_validate_json(cache_recipe)

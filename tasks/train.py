@@ -19,6 +19,7 @@ from tasks.checkpoints import StoredCheckpoints
 from tasks.policy import SHARD_TASK
 from tasks.progress import current_progress
 from tasks.shards import ShardWork, note_seconds
+from tasks.slots import gpu_slot
 from tasks.tokens import TokensRecipe, entry_arrays, of_split, stack_objects
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def train_model(
 
     target, started = work.open(), time.monotonic()
     kept = StoredCheckpoints(target.store, f"checkpoints/{target.folder}", execution.keep_checkpoints)
-    with tempfile.TemporaryDirectory(prefix="opendlign-train-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="opendlign-train-") as scratch, gpu_slot(execution.device):
         workdir = Path(scratch)
         kept.restore(workdir)
         source = _source(target.store, recipe, aligned, caches, TRAIN_SPLIT)

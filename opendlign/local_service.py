@@ -1,0 +1,184 @@
+"""A Prefect server and its workers on this machine, started together and stopped by their process ids."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.settings import get_settings
+
+START_SECONDS = 120
+STOP_SECONDS = 20
+CPU_RUNS = 4
+"""Runs a CPU worker takes at once: a regeneration waits for its stages, which need room beside it."""
+
+
+@dataclass(frozen=True)
+class Service:
+    url: str
+    logs: Path
+    processes: dict[str, int]
+
+
+def start_service(*, port: int = 4200, store: str | None = None, gpus: int | None = None) -> Service:
+    """Start server and workers, deploy everything, and return where they are.
+
+    Raises:
+        ValueError: when a service runs already, or the port is taken.
+        TimeoutError: when the server does not answer; what was started is stopped again.
+    """
+    home = service_home()
+    if any(_alive(pid, name) for name, pid in _recorded(home).items()):
+        raise ValueError(f"a service is already running (see {home / 'service.json'}); stop it with `opendlign down`")
+    _require_free(port)
+    url = f"http://127.0.0.1:{port}"
+    environment = _environment(url, store)
+    service = Service(url, home / "logs", {})
+    try:
+        _spawn(service, home, "server", ["server", "start", "--host", "127.0.0.1", "--port", str(port)], environment)
+        wait_until_healthy(url)
+        _deploy(environment, service.logs)
+        _workers(service, home, environment, _visible_gpus() if gpus is None else gpus)
+    except BaseException:
+        stop_service()
+        raise
+    return service
+
+
+def stop_service() -> list[str]:
+    """Stop workers, then the server; returns the names of what was running."""
+    home = service_home()
+    stopped = []
+    recorded = _recorded(home)
+    for name in sorted(recorded, key=lambda name: name == "server"):
+        if _alive(recorded[name], name):
+            _stop(recorded[name])
+            stopped.append(name)
+    (home / "service.json").unlink(missing_ok=True)
+    return stopped
+
+
+def service_home() -> Path:
+    home = Path(get_settings().home).expanduser()
+    (home / "logs").mkdir(parents=True, exist_ok=True)
+    return home
+
+
+def wait_until_healthy(url: str, seconds: float = START_SECONDS) -> None:
+    """Return once the API answers."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(f"{url}/api/health", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+    raise TimeoutError(f"the Prefect server at {url} did not answer within {seconds:.0f} s; see its log")
+
+
+def _environment(url: str, store: str | None) -> dict[str, str]:
+    place = store or get_settings().store
+    environment = {
+        **os.environ,
+        "PREFECT_API_URL": f"{url}/api",
+        # On any port but 4200 the UI needs to be told where its API is.
+        "PREFECT_SERVER_UI_API_URL": f"{url}/api",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",
+        "OPENDLIGN_STORE": place if place.startswith("s3://") else str(Path(place).expanduser().absolute()),
+    }
+    environment.pop("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", None)
+    return environment
+
+
+def _workers(service: Service, home: Path, environment: dict[str, str], gpus: int) -> None:
+    cpu = ["worker", "start", "--pool", "cpu", "--name", "cpu-0", "--limit", str(CPU_RUNS)]
+    _spawn(service, home, "cpu-0", cpu, environment)
+    for index in range(gpus):
+        command = ["worker", "start", "--pool", "gpu", "--name", f"gpu-{index}", "--limit", "1"]
+        _spawn(service, home, f"gpu-{index}", command, {**environment, "CUDA_VISIBLE_DEVICES": str(index)})
+
+
+def _spawn(service: Service, home: Path, name: str, words: list[str], environment: dict[str, str]) -> None:
+    # Its own session: a worker started in a shell's background would ignore the signal that stops it.
+    with (service.logs / f"{name}.log").open("ab") as log:
+        command = [sys.executable, "-m", "prefect", *words]
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    service.processes[name] = process.pid
+    (home / "service.json").write_text(json.dumps(service.processes), encoding="utf-8")
+
+
+def _deploy(environment: dict[str, str], logs: Path) -> None:
+    command = [sys.executable, "-m", "opendlign", "deploy", "--store", environment["OPENDLIGN_STORE"]]
+    with (logs / "deploy.log").open("ab") as log:
+        done = subprocess.run(command, env=environment, stdout=log, stderr=log, check=False)
+    if done.returncode:
+        raise RuntimeError(f"deploying failed; see {logs / 'deploy.log'}")
+
+
+def _stop(pid: int) -> None:
+    os.killpg(pid, signal.SIGTERM)
+    end = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < end and _running(pid):
+        time.sleep(0.2)
+    if _running(pid):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _recorded(home: Path) -> dict[str, int]:
+    try:
+        found: dict[str, int] = json.loads((home / "service.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def _alive(pid: int, name: str) -> bool:
+    """Whether that process is still ours: its number may have been given to another since."""
+    if not _running(pid):
+        return False
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return True
+    return b"prefect" in words and (b"server" if name == "server" else name.encode()) in words
+
+
+def _running(pid: int) -> bool:
+    try:
+        finished, _ = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        finished = 0
+    if finished:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ValueError(f"port {port} is taken; choose another with --port") from error
+
+
+def _visible_gpus() -> int:
+    """GPUs of this machine, without importing torch for it."""
+    try:
+        listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return 0
+    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
