@@ -17,6 +17,7 @@ from opendlign_core.ingestion.procedural import (
 )
 from opendlign_core.ingestion.procedural.gallery import gallery
 from opendlign_core.ingestion.procedural.paint import COLOURS
+from opendlign_core.ingestion.procedural.solid import Solid
 from opendlign_core.synthesis.words import read_look
 
 ROUNDS = 12
@@ -184,6 +185,14 @@ def test_a_gallery_shows_every_category() -> None:
     picture = gallery(("mug", "car"), columns=2, tile=48)
     assert picture.width > 2 * 48
     assert np.asarray(picture).std() > 10
+
+
+def test_describing_an_object_computes_no_surface(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[Solid] = []
+    monkeypatch.setattr(Solid, "surface", property(computed.append))
+    described = [procedural_entry(0, index) for index in range(2 * len(LABELS))]
+    assert len(described) == 2 * len(LABELS)
+    assert not computed
 
 
 def test_generation_is_fast() -> None:

@@ -7,14 +7,9 @@ import pytest
 
 from opendlign_core.ingestion.procedural.paint import Paint
 from opendlign_core.ingestion.procedural.primitives import (
-    Solid,
-    around,
     bar,
-    both_sides,
     box,
-    copies,
     cylinder,
-    join,
     lathe,
     prism,
     sample_surface,
@@ -23,6 +18,7 @@ from opendlign_core.ingestion.procedural.primitives import (
     torus,
     tube,
 )
+from opendlign_core.ingestion.procedural.solid import Solid, around, both_sides, copies, join
 
 CLOSED = {
     "box": box(1, 2, 3),

@@ -27,11 +27,10 @@ def _scanobjectnn(source: SourceSpec, files: Files) -> Iterator[Found]:
     folder, ending = VARIANTS[variant]
     listing = Listing(files)
     for split, prefix in (("train", "training_"), ("test", "test_")):
-        key = listing.find(f"{folder}/{prefix}{ending}")
-        for row, index in enumerate(pack_labels(files.local(key)) if key else ()):
-            label = label_at(SCANOBJECTNN, index, f"{folder}/{prefix}{ending}")
-            name = f"{variant}-{split}-{row:05d}"
-            yield Found(name, split, label, key or "", member=row, caption=article(label))
+        if key := listing.find(f"{folder}/{prefix}{ending}"):
+            for row, index in enumerate(pack_labels(files.local(key))):
+                label = label_at(SCANOBJECTNN, index, key)
+                yield Found(f"{variant}-{split}-{row:05d}", split, label, key, row, article(label))
 
 
 def _omniobject3d(source: SourceSpec, files: Files) -> Iterator[Found]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -60,8 +58,7 @@ def _official_splits(listing: Listing) -> dict[str, tuple[str, str]]:
     key = listing.find("all.csv")
     if key is None:
         return {}
-    rows = csv.DictReader(io.StringIO(listing.text(key)))
-    return {row["modelId"]: (row["split"], (row.get("subSynsetId") or "").zfill(8)) for row in rows}
+    return {row["modelId"]: (row["split"], row.get("subSynsetId", "").zfill(8)) for row in listing.rows(key)}
 
 
 def _openshape(source: SourceSpec, files: Files) -> Iterator[Found]:

@@ -29,8 +29,6 @@ class Found:
     uri: str
     member: str | int | None = None
     caption: str = ""
-    source: str = ""
-    """Overrides the source's name, for lists of objects that come from several."""
     up_axis: UpAxis | None = None
     """Overrides the adapter's up axis, for lists that state one per object."""
 
@@ -78,7 +76,7 @@ def entries_of(adapter: Adapter, source: SourceSpec, files: Files) -> Iterator[O
 
 
 def _entry(adapter: Adapter, source: SourceSpec, found: Found) -> ObjectEntry:
-    name = found.source or source.name or adapter.name
+    name = source.name or adapter.name
     return ObjectEntry(
         object_id=f"{name}/{found.name}",
         source=name,

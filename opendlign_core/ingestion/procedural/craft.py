@@ -6,23 +6,9 @@ import numpy as np
 
 from opendlign_core.ingestion.procedural.paint import Paint
 from opendlign_core.ingestion.procedural.parts import axles, counted, spaced
-from opendlign_core.ingestion.procedural.primitives import (
-    FloatArray,
-    Solid,
-    around,
-    bar,
-    both_sides,
-    box,
-    copies,
-    cylinder,
-    join,
-    lathe,
-    loft,
-    prism,
-    sphere,
-    spline,
-)
+from opendlign_core.ingestion.procedural.primitives import bar, box, cylinder, lathe, loft, prism, sphere, spline
 from opendlign_core.ingestion.procedural.shape import Category, Draw, Shape
+from opendlign_core.ingestion.procedural.solid import FloatArray, Solid, around, both_sides, copies, join
 
 
 def fin(root: float, tip: float, span: float, sweep: float, thick: float) -> Solid:
@@ -117,11 +103,11 @@ def rocket(draw: Draw) -> Shape:
     cone = lathe(tip, 20).painted(Paint.ACCENT)
     count, span = draw.pick((3, 4)), radius * draw.uniform(0.9, 1.8)
     root = height * draw.uniform(0.16, 0.3)
-    blade = fin(root, root * draw.uniform(0.3, 0.7), span, root * draw.uniform(0.3, 0.9), 0.14)
+    tip_chord, sweep = root * draw.uniform(0.3, 0.7), root * draw.uniform(0.3, 0.9)
     # Turned to spread along +z from the hull, its chord running down from y = 0.
-    blade = blade.turn("x", 90).mirror("y")
-    low = float(blade.vertices[:, 1].min())
-    fins = around(blade.move(y=-low - draw.uniform(-0.3, 0.5), z=waist * 0.85), count).painted(Paint.ACCENT)
+    blade = fin(root, tip_chord, span, sweep, 0.14).turn("x", 90).mirror("y")
+    length = max(root, tip_chord + sweep)
+    fins = around(blade.move(y=length - draw.uniform(-0.3, 0.5), z=waist * 0.85), count).painted(Paint.ACCENT)
     nozzle = cylinder(waist * 0.75, 0.5, waist * 0.4).move(y=-0.5).painted(Paint.BLACK)
     solid = join(body, cone, fins, nozzle)
     if draw.chance(0.35):

@@ -22,9 +22,10 @@ from opendlign_core.ingestion.procedural.craft import CRAFT
 from opendlign_core.ingestion.procedural.household import HOUSEHOLD
 from opendlign_core.ingestion.procedural.outdoors import OUTDOORS
 from opendlign_core.ingestion.procedural.paint import COLOURS, palette
-from opendlign_core.ingestion.procedural.primitives import Solid, sample_surface
+from opendlign_core.ingestion.procedural.primitives import sample_surface
 from opendlign_core.ingestion.procedural.seating import SEATING
 from opendlign_core.ingestion.procedural.shape import Category, Draw
+from opendlign_core.ingestion.procedural.solid import Solid
 from opendlign_core.ingestion.procedural.tables import TABLES
 from opendlign_core.ingestion.procedural.vehicles import VEHICLES
 from opendlign_core.ingestion.procedural.vessels import VESSELS

@@ -6,22 +6,9 @@ import numpy as np
 
 from opendlign_core.ingestion.procedural.paint import Paint
 from opendlign_core.ingestion.procedural.parts import counted, spaced
-from opendlign_core.ingestion.procedural.primitives import (
-    Solid,
-    around,
-    bar,
-    both_sides,
-    box,
-    copies,
-    cylinder,
-    join,
-    lathe,
-    prism,
-    sphere,
-    spline,
-    tube,
-)
+from opendlign_core.ingestion.procedural.primitives import bar, box, cylinder, lathe, prism, sphere, spline, tube
 from opendlign_core.ingestion.procedural.shape import Category, Draw, Shape
+from opendlign_core.ingestion.procedural.solid import Solid, around, both_sides, copies, join
 
 
 def _shade(draw: Draw, radius: float) -> tuple[Solid, str]:

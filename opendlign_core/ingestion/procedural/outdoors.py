@@ -6,21 +6,9 @@ import numpy as np
 
 from opendlign_core.ingestion.procedural.paint import Paint
 from opendlign_core.ingestion.procedural.parts import counted, shell, spaced
-from opendlign_core.ingestion.procedural.primitives import (
-    FloatArray,
-    Solid,
-    bar,
-    both_sides,
-    box,
-    copies,
-    cylinder,
-    join,
-    loft,
-    prism,
-    sphere,
-    spline,
-)
+from opendlign_core.ingestion.procedural.primitives import bar, box, cylinder, loft, prism, sphere, spline
 from opendlign_core.ingestion.procedural.shape import Category, Draw, Shape
+from opendlign_core.ingestion.procedural.solid import FloatArray, Solid, Surface, both_sides, copies, deferred, join
 
 
 def _waisted(lower: float, waist: float, upper: float, height: float, nick: float = 0.0) -> FloatArray:
@@ -41,8 +29,9 @@ def guitar(draw: Draw) -> Shape:
     thick = draw.uniform(0.04, 0.05) if electric else draw.uniform(0.085, 0.12)
     solid = prism(outline, thick)
     if electric:
-        outline[:, 1] += np.where(np.abs(outline[:, 0]) > lower * 0.4, 0.08 * (outline[:, 1] > height * 0.8), 0)
-        solid = join(prism(outline, thick), box(0.07, 0.02, 0.02, (0, height * 0.4, thick / 2)).painted(Paint.BLACK))
+        horns = (np.abs(outline[:, 0]) > lower * 0.4) & (outline[:, 1] > height * 0.8)
+        raised = outline + np.outer(horns, (0, 0.08))
+        solid = join(prism(raised, thick), box(0.07, 0.02, 0.02, (0, height * 0.4, thick / 2)).painted(Paint.BLACK))
     else:
         solid += (
             cylinder(0.048, 0.004, segments=18).turn("x", 90).move(y=height * 0.66, z=thick / 2).painted(Paint.BLACK)
@@ -156,11 +145,12 @@ def _fronds(draw: Draw, count: int, reach: float, width: float, lift: float = 0.
     return join(*leaves)
 
 
-def _ribbon(strip: FloatArray) -> Solid:  # [K, 2, 3]
+@deferred
+def _ribbon(strip: FloatArray) -> Surface:  # [K, 2, 3]
     rows = len(strip)
     start = np.arange(rows - 1)[:, None] * 2
     faces = np.concatenate([start + np.array(corner) for corner in ((0, 1, 3), (0, 3, 2))])
-    return Solid(strip.reshape(-1, 3), faces, np.full(len(faces), Paint.LEAF, np.uint8))
+    return Surface(strip.reshape(-1, 3), faces, np.full(len(faces), Paint.LEAF, np.uint8))
 
 
 def potted_plant(draw: Draw) -> Shape:

@@ -8,24 +8,9 @@ from typing import Literal
 import numpy as np
 
 from opendlign_core.ingestion.procedural.paint import Paint
-from opendlign_core.ingestion.procedural.primitives import (
-    FloatArray,
-    Point,
-    Solid,
-    around,
-    bar,
-    both_sides,
-    box,
-    copies,
-    cylinder,
-    join,
-    lathe,
-    prism,
-    spline,
-    torus,
-    tube,
-)
+from opendlign_core.ingestion.procedural.primitives import bar, box, cylinder, lathe, prism, spline, torus, tube
 from opendlign_core.ingestion.procedural.shape import Draw
+from opendlign_core.ingestion.procedural.solid import FloatArray, Point, Solid, around, both_sides, copies, join
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 

@@ -1,105 +1,20 @@
-"""Triangle surfaces and the few operations that combine them.
+"""Primitive solids, and points drawn from them.
 
-A `Solid` is vertices, triangles and one paint slot per triangle. Everything curved is a `loft`: a stack of rings
-joined by quads. Frame: right-handed, y up, front towards +z, metres. Solids may overlap; nothing is trimmed.
+Everything curved is a `loft`: a stack of rings joined by quads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from opendlign_core.ingestion.procedural.paint import Paint
+from opendlign_core.ingestion.procedural.solid import FloatArray, IntArray, Point, Solid, Surface, deferred
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 Caps = Literal["both", "first", "none"]
-Point = tuple[float, float, float]
-
-_AXES = {"x": 0, "y": 1, "z": 2}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Solid:
-    """A painted triangle surface; every method returns a new one."""
-
-    vertices: FloatArray  # [V, 3]
-    faces: IntArray  # [F, 3]
-    paint: npt.NDArray[np.uint8]  # [F]
-
-    def move(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Solid:
-        return Solid(self.vertices + np.array((x, y, z)), self.faces, self.paint)
-
-    def scale(self, x: float = 1.0, y: float = 1.0, z: float = 1.0) -> Solid:
-        return Solid(self.vertices * (x, y, z), self.faces, self.paint)
-
-    def turn(self, axis: Literal["x", "y", "z"], degrees: float) -> Solid:
-        """Rotate about an axis through the origin, counter-clockwise seen from its positive end."""
-        return Solid(self.vertices @ rotation(axis, degrees).T, self.faces, self.paint)
-
-    def mirror(self, axis: Literal["x", "y", "z"] = "x") -> Solid:
-        """The reflection through the plane across `axis`, with triangles still wound outwards."""
-        flip = np.ones(3)
-        flip[_AXES[axis]] = -1.0
-        return Solid(self.vertices * flip, self.faces[:, ::-1], self.paint)
-
-    def painted(self, paint: Paint) -> Solid:
-        return Solid(self.vertices, self.faces, np.full(len(self.faces), paint, np.uint8))
-
-    def bend(self, degrees: float) -> Solid:
-        """Shear along z as y grows: a cheap lean that keeps feet on the ground."""
-        vertices = self.vertices.copy()
-        vertices[:, 2] += np.tan(np.radians(degrees)) * vertices[:, 1]
-        return Solid(vertices, self.faces, self.paint)
-
-    def __add__(self, other: Solid) -> Solid:
-        return join(self, other)
-
-
-def rotation(axis: Literal["x", "y", "z"], degrees: float) -> FloatArray:
-    """The [3, 3] matrix that turns column vectors counter-clockwise about an axis."""
-    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    rows = {
-        "x": [[1, 0, 0], [0, c, -s], [0, s, c]],
-        "y": [[c, 0, s], [0, 1, 0], [-s, 0, c]],
-        "z": [[c, -s, 0], [s, c, 0], [0, 0, 1]],
-    }
-    return np.array(rows[axis])
-
-
-def join(*solids: Solid) -> Solid:
-    """All surfaces as one, keeping their paint."""
-    starts = np.cumsum([0] + [len(s.vertices) for s in solids[:-1]])
-    faces = np.concatenate([s.faces + start for s, start in zip(solids, starts, strict=True)])
-    vertices = np.concatenate([s.vertices for s in solids])
-    return Solid(vertices, faces, np.concatenate([s.paint for s in solids]))
-
-
-def copies(solid: Solid, offsets: Sequence[Point] | FloatArray) -> Solid:
-    """One solid placed at each of `offsets` [K, 3]."""
-    return _stack(solid, solid.vertices[None] + np.asarray(offsets, np.float64)[:, None])
-
-
-def around(solid: Solid, count: int, start: float = 0.0) -> Solid:
-    """`count` copies spread evenly about the y axis, the first turned by `start` degrees."""
-    turns = np.stack([rotation("y", start + 360.0 * i / count) for i in range(count)])
-    return _stack(solid, np.einsum("kij,vj->kvi", turns, solid.vertices))
-
-
-def both_sides(solid: Solid) -> Solid:
-    """The solid and its mirror image in x."""
-    return join(solid, solid.mirror("x"))
-
-
-def _stack(solid: Solid, vertices: FloatArray) -> Solid:  # [K, V, 3]
-    count = len(vertices)
-    faces = solid.faces[None] + (np.arange(count) * len(solid.vertices))[:, None, None]
-    return Solid(vertices.reshape(-1, 3), faces.reshape(-1, 3), np.tile(solid.paint, count))
 
 
 @lru_cache(maxsize=512)
@@ -121,14 +36,17 @@ def _loft_faces(rings: int, around_ring: int, closed: bool, caps: Caps) -> IntAr
     return np.concatenate(parts).astype(np.int64)
 
 
-def loft(rings: FloatArray, *, closed: bool = False, caps: Caps = "both") -> Solid:
+def _loft(rings: FloatArray, *, closed: bool = False, caps: Caps = "both") -> Surface:
     """Join rings [K, M, 3] into a skin; `closed` also joins the last ring to the first."""
     caps = "none" if closed else caps
     faces = _loft_faces(rings.shape[0], rings.shape[1], closed, caps)
     vertices = rings.reshape(-1, 3)
     if caps != "none":
         vertices = np.concatenate([vertices, rings[[0, -1]].sum(1) / rings.shape[1]])
-    return Solid(vertices, faces, np.zeros(len(faces), np.uint8))
+    return Surface(vertices, faces, np.zeros(len(faces), np.uint8))
+
+
+loft = deferred(_loft)
 
 
 _CUBE = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
@@ -150,9 +68,10 @@ _CUBE_FACES = np.array(
 )
 
 
-def box(width: float, height: float, depth: float, at: Point = (0.0, 0.0, 0.0)) -> Solid:
+@deferred
+def box(width: float, height: float, depth: float, at: Point = (0.0, 0.0, 0.0)) -> Surface:
     """A box of extents along x, y, z, centred at `at`."""
-    return Solid(_CUBE * (width, height, depth) + at, _CUBE_FACES, np.zeros(12, np.uint8))
+    return Surface(_CUBE * (width, height, depth) + at, _CUBE_FACES, np.zeros(12, np.uint8))
 
 
 @lru_cache(maxsize=64)
@@ -161,14 +80,15 @@ def _circle(segments: int) -> FloatArray:
     return np.stack([np.cos(angle), np.sin(angle)], -1)
 
 
-def lathe(profile: Sequence[tuple[float, float]] | FloatArray, segments: int = 20, caps: Caps = "both") -> Solid:
+@deferred
+def lathe(profile: Sequence[tuple[float, float]] | FloatArray, segments: int = 20, caps: Caps = "both") -> Surface:
     """Revolve a profile [K, 2] of (radius, height), bottom first, about the y axis."""
     line, circle = np.asarray(profile, np.float64), _circle(segments)
     rings = np.empty((len(line), segments, 3))
     rings[..., 0] = line[:, :1] * circle[:, 0]
     rings[..., 1] = line[:, 1:]
     rings[..., 2] = line[:, :1] * -circle[:, 1]
-    return loft(rings, caps=caps)
+    return _loft(rings, caps=caps)
 
 
 def cylinder(radius: float, height: float, top: float | None = None, segments: int = 16) -> Solid:
@@ -182,13 +102,14 @@ def sphere(radius: float, segments: int = 14, rings: int = 9) -> Solid:
     return lathe(np.stack([np.cos(angle), np.sin(angle)], -1) * radius, segments, caps="none")
 
 
+@deferred
 def tube(
     path: Sequence[Point] | FloatArray,
     radius: float | Sequence[float] | FloatArray,
     *,
     segments: int = 8,
     closed: bool = False,
-) -> Solid:
+) -> Surface:
     """Sweep a circle along a path [K, 3]; `radius` is one number or one per point."""
     line = np.asarray(path, np.float64)
     ahead = _unit(_tangents(line, closed))
@@ -197,7 +118,7 @@ def tube(
     v, circle = cross(ahead, u), _circle(segments)
     size = np.broadcast_to(np.asarray(radius, np.float64), len(line))[:, None, None]
     spokes = circle[None, :, :1] * u[:, None] + circle[None, :, 1:] * v[:, None]
-    return loft(line[:, None] + size * spokes, closed=closed)
+    return _loft(line[:, None] + size * spokes, closed=closed)
 
 
 def _tangents(line: FloatArray, closed: bool) -> FloatArray:
@@ -225,7 +146,8 @@ def torus(ring: float, thickness: float, segments: int = 20, sides: int = 8) -> 
     return tube(path, thickness, segments=sides, closed=True)
 
 
-def prism(outline: Sequence[tuple[float, float]] | FloatArray, depth: float, axis: Literal["x", "z"] = "z") -> Solid:
+@deferred
+def prism(outline: Sequence[tuple[float, float]] | FloatArray, depth: float, axis: Literal["x", "z"] = "z") -> Surface:
     """Extrude an outline [M, 2] symmetrically by `depth`.
 
     Along z the outline is (x, y), along x it is (z, y). It must be star-shaped about the mean of its points.
@@ -235,7 +157,7 @@ def prism(outline: Sequence[tuple[float, float]] | FloatArray, depth: float, axi
     rings[..., 1] = flat[:, 1]
     rings[..., 0 if axis == "z" else 2] = flat[:, 0]
     rings[..., 2 if axis == "z" else 0] = np.array([[-depth / 2], [depth / 2]])
-    return loft(rings)
+    return _loft(rings)
 
 
 @lru_cache(maxsize=128)

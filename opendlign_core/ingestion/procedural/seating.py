@@ -13,18 +13,9 @@ from opendlign_core.ingestion.procedural.parts import (
     spaced,
     stretchers,
 )
-from opendlign_core.ingestion.procedural.primitives import (
-    Solid,
-    bar,
-    both_sides,
-    box,
-    copies,
-    cylinder,
-    join,
-    spline,
-    tube,
-)
+from opendlign_core.ingestion.procedural.primitives import bar, box, cylinder, spline, tube
 from opendlign_core.ingestion.procedural.shape import Category, Draw, Shape
+from opendlign_core.ingestion.procedural.solid import Solid, both_sides, copies, join
 
 
 def _under(draw: Draw, width: float, depth: float, height: float) -> tuple[Solid, str]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from opendlign_core.ingestion.procedural.primitives import Solid
+from opendlign_core.ingestion.procedural.solid import Solid
 
 T = TypeVar("T")
 

@@ -14,15 +14,9 @@ from opendlign_core.ingestion.procedural.parts import (
     spaced,
     stretchers,
 )
-from opendlign_core.ingestion.procedural.primitives import (
-    Solid,
-    both_sides,
-    box,
-    copies,
-    cylinder,
-    join,
-)
+from opendlign_core.ingestion.procedural.primitives import box, cylinder
 from opendlign_core.ingestion.procedural.shape import Category, Draw, Shape
+from opendlign_core.ingestion.procedural.solid import Solid, both_sides, copies, join
 
 
 def table(draw: Draw) -> Shape:

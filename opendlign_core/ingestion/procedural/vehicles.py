@@ -6,20 +6,9 @@ import numpy as np
 
 from opendlign_core.ingestion.procedural.paint import Paint
 from opendlign_core.ingestion.procedural.parts import axles, counted, spaced, spoked_wheel
-from opendlign_core.ingestion.procedural.primitives import (
-    Solid,
-    bar,
-    both_sides,
-    box,
-    copies,
-    cylinder,
-    join,
-    prism,
-    sphere,
-    spline,
-    tube,
-)
+from opendlign_core.ingestion.procedural.primitives import bar, box, cylinder, prism, sphere, spline, tube
 from opendlign_core.ingestion.procedural.shape import Category, Draw, Shape
+from opendlign_core.ingestion.procedural.solid import Solid, both_sides, copies, join
 
 
 def _lamps(width: float, height: float, front: float) -> Solid:
@@ -59,8 +48,8 @@ def truck(draw: Draw) -> Shape:
     middle = back + bay / 2
     style = draw.pick(("box", "box", "flatbed", "tanker"))
     if style == "box":
-        load = box(width, draw.uniform(1.7, 2.3), bay, (0, 0, middle))
-        load = load.move(y=deck - float(load.vertices[:, 1].min()))
+        height = draw.uniform(1.7, 2.3)
+        load = box(width, height, bay, (0, deck + height / 2, middle))
     elif style == "tanker":
         load = cylinder(width * 0.42, bay).turn("x", 90).move(y=deck + width * 0.42, z=middle - bay / 2)
     else:

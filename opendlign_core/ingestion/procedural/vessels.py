@@ -6,17 +6,9 @@ import numpy as np
 
 from opendlign_core.ingestion.procedural.paint import Paint
 from opendlign_core.ingestion.procedural.parts import ear_handle, shell
-from opendlign_core.ingestion.procedural.primitives import (
-    Solid,
-    cylinder,
-    join,
-    lathe,
-    sphere,
-    spline,
-    torus,
-    tube,
-)
+from opendlign_core.ingestion.procedural.primitives import cylinder, lathe, sphere, spline, torus, tube
 from opendlign_core.ingestion.procedural.shape import Category, Draw, Shape
+from opendlign_core.ingestion.procedural.solid import Solid, join
 
 
 def mug(draw: Draw) -> Shape:
