@@ -80,7 +80,7 @@ class ControlNetSynthesizer(Synthesizer):
         if self.execution.compile and count < self.batch_size:  # another shape would be compiled anew
             places = [place % count for place in range(self.batch_size)]
             depth, prompts, seeds = depth[places], [prompts[i] for i in places], [seeds[i] for i in places]
-        maps = torch.from_numpy(np.ascontiguousarray(depth)).to(self.device)
+        maps = torch.from_numpy(depth.copy()).to(self.device)  # copied: views may run backwards
         latents = self.denoise(self.condition(maps), self.encode(prompts), seeds)[:count]
         slices = torch.split(latents, self.execution.decode_slice)
         parts = [self._decode(part, depth.shape[1:]) for part in slices]

@@ -1,5 +1,6 @@
 """From noise to latents, many images at once: ControlNet and UNet under one sampler."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,7 +41,7 @@ class Denoiser:
         """Latents [N, C, h, w] in float32 from conditions [N, 3, H, W], embeddings [N, T, D] and seeds."""
         side = self.recipe.generation_size // LATENT_SCALE
         noise, generators = initial_latents(seeds, self.channels, side)
-        self.scheduler.set_timesteps(self.recipe.steps)  # on the CPU: an index on the GPU would wait for it
+        self._start()
         latents = noise.to(self.device) * float(self.scheduler.init_noise_sigma)
         hint = self._embed(condition.to(self.dtype))
         options = {"generator": generators} if self.recipe.scheduler == "lcm" else {}
@@ -49,6 +50,13 @@ class Denoiser:
             prediction = self._predict(scaled, step, prompts, hint, self._guided(index))
             latents = self.scheduler.step(prediction, step, latents, return_dict=False, **options)[0]
         return latents
+
+    def _start(self) -> None:
+        """Set the sampler to its first step; on the CPU, since every index that lies on the GPU would wait for it."""
+        with warnings.catch_warnings():
+            # diffusers' UniPC hands a tensor to numpy in a way that numpy 2 deprecates.
+            warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+            self.scheduler.set_timesteps(self.recipe.steps)
 
     def _guided(self, index: int) -> bool:
         start, end = self.recipe.guidance_interval

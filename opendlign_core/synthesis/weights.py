@@ -34,82 +34,86 @@ def load_networks(recipe: ControlNetRecipe, device: torch.device, offline: bool)
     import diffusers
     import transformers
 
-    load = _Loader(getattr(torch, recipe.dtype), device, offline)
-    unet = load(diffusers.UNet2DConditionModel, recipe.base, "unet")
-    if recipe.lora is not None:
-        merge_lora(unet, read_lora(_lora_file(recipe.lora, offline)))
-    if recipe.tiny_vae is not None:
-        vae = load(diffusers.AutoencoderTiny, recipe.tiny_vae)
-    else:
-        vae = load(diffusers.AutoencoderKL, recipe.base, "vae")
-    return Networks(
-        unet=unet,
-        controlnet=load(diffusers.ControlNetModel, recipe.controlnet),
-        vae=vae,
-        text_encoder=load(transformers.CLIPTextModel, recipe.base, "text_encoder"),
-        tokenizer=load.plain(transformers.CLIPTokenizer, recipe.base, "tokenizer"),
-        scheduler=_scheduler(load, recipe),
-    )
-
-
-def _scheduler(load: "_Loader", recipe: ControlNetRecipe) -> Any:
-    """The recipe's sampler with the noise schedule that the base model was trained with."""
-    import diffusers
-
-    kinds = {
+    samplers = {
         "ddim": diffusers.DDIMScheduler,
         "unipc": diffusers.UniPCMultistepScheduler,
         "lcm": diffusers.LCMScheduler,
     }
-    return load.plain(kinds[recipe.scheduler], recipe.base, "scheduler")
+    base = _locate(recipe.base, offline)
+    load = _Loader(getattr(torch, recipe.dtype), device)
+    unet = load(diffusers.UNet2DConditionModel, base / "unet")
+    if recipe.lora is not None:
+        merge_lora(unet, read_lora(_lora_file(recipe.lora, offline)))
+    if recipe.tiny_vae is not None:
+        vae = load(diffusers.AutoencoderTiny, _locate(recipe.tiny_vae, offline))
+    else:
+        vae = load(diffusers.AutoencoderKL, base / "vae")
+    return Networks(
+        unet=unet,
+        controlnet=load(diffusers.ControlNetModel, _locate(recipe.controlnet, offline)),
+        vae=vae,
+        text_encoder=load(transformers.CLIPTextModel, base / "text_encoder"),
+        tokenizer=_read(transformers.CLIPTokenizer, base / "tokenizer"),
+        # The sampler is the recipe's, its noise schedule the one that the base model was trained with.
+        scheduler=_read(samplers[recipe.scheduler], base / "scheduler"),
+    )
 
 
 @dataclass(frozen=True)
 class _Loader:
     dtype: torch.dtype
     device: torch.device
-    offline: bool
 
-    def __call__(self, kind: Any, model: ModelRef, subfolder: str = "") -> Any:
+    def __call__(self, kind: Any, folder: Path) -> Any:
         """A network in evaluation mode on the device, its convolutions laid out channels-last on CUDA."""
-        network = self.plain(kind, model, subfolder, torch_dtype=self.dtype, use_safetensors=True)
-        network.requires_grad_(False).eval()
-        if self.device.type == "cuda" and not subfolder.startswith("text"):
+        network = _read(kind, folder, torch_dtype=self.dtype, use_safetensors=True).requires_grad_(False).eval()
+        if self.device.type == "cuda":
             return network.to(self.device, memory_format=torch.channels_last)
         return network.to(self.device)
 
-    def plain(self, kind: Any, model: ModelRef, subfolder: str = "", **options: Any) -> Any:
-        """Any part that is not a network; errors name it."""
-        if subfolder:
-            options["subfolder"] = subfolder
-        try:
-            return kind.from_pretrained(model.id, revision=model.revision, local_files_only=self.offline, **options)
-        except (OSError, ValueError) as error:
-            raise WeightsMissing(_explain(kind.__name__, model, subfolder, self.offline)) from error
+
+def _read(kind: Any, folder: Path, **options: Any) -> Any:
+    try:
+        return kind.from_pretrained(str(folder), local_files_only=True, **options)
+    except (OSError, ValueError) as error:
+        raise WeightsMissing(f"{folder} holds no complete {kind.__name__}: {error}") from error
+
+
+_FILES = [
+    *("config.json", "diffusion_pytorch_model.safetensors", "pytorch_lora_weights.safetensors"),
+    *(
+        f"{part}/{name}"
+        for part in ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+        for name in ("*.json", "*.txt", "model.safetensors", "diffusion_pytorch_model.safetensors")
+    ),
+]
+"""What is wanted of a hub repository: settings and full-precision safetensors, no other copies of the weights."""
+
+
+def _locate(model: ModelRef, offline: bool) -> Path:
+    """The local folder of a model: the one named, or the hub's snapshot of the pinned revision."""
+    from huggingface_hub import snapshot_download
+
+    if Path(model.id).exists():
+        return Path(model.id)
+    try:
+        return Path(
+            snapshot_download(model.id, revision=model.revision, local_files_only=offline, allow_patterns=_FILES)
+        )
+    except (OSError, ValueError) as error:
+        raise WeightsMissing(_explain(model, offline)) from error
 
 
 def _lora_file(lora: ModelRef, offline: bool) -> Path:
-    from huggingface_hub import hf_hub_download
-
-    local = Path(lora.id)
-    if local.is_file():
-        return local
-    name = "pytorch_lora_weights.safetensors"
-    if local.is_dir():
-        return local / name
-    try:
-        return Path(hf_hub_download(lora.id, name, revision=lora.revision, local_files_only=offline))
-    except (OSError, ValueError) as error:
-        raise WeightsMissing(_explain("LoRA", lora, "", offline)) from error
+    path = _locate(lora, offline)
+    return path / "pytorch_lora_weights.safetensors" if path.is_dir() else path
 
 
-def _explain(part: str, model: ModelRef, subfolder: str, offline: bool) -> str:
-    place = f"{model.id}/{subfolder}" if subfolder else model.id
-    revision = f" at revision {model.revision}" if model.revision else ""
+def _explain(model: ModelRef, offline: bool) -> str:
+    revision = f" --revision {model.revision}" if model.revision else ""
     remedy = (
-        f"download it once with `hf download {model.id}{f' --revision {model.revision}' if model.revision else ''}`, "
-        "name a local folder in the recipe, or set offline=False in the execution"
+        f"run `hf download {model.id}{revision}` once, name a local folder in the recipe, or set offline=False"
         if offline
         else "check the id, the revision and the network"
     )
-    return f"{part} was not found in {place}{revision}: {remedy}."
+    return f"{model.id} is neither a folder nor among the weights on this machine: {remedy}."

@@ -100,7 +100,7 @@ def _after_connective(words: list[str]) -> list[str]:
 def _colours(words: list[str]) -> list[Rgb]:
     found: list[Rgb] = []
     for index, word in enumerate(words):
-        if word not in COLOURS:
+        if word not in COLOURS or words[max(index - 1, 0) : index + 1] == ["ice", "cream"]:
             continue
         factor, white = _SHADES.get(words[index - 1], (1.0, 0.0)) if index else (1.0, 0.0)
         red, green, blue = (channel * factor * (1 - white) + white for channel in COLOURS[word])

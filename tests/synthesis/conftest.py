@@ -1,5 +1,6 @@
 """Real networks of the real classes, small and with random weights, saved the way published ones are."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,20 @@ from opendlign_core.synthesis import ControlNetRecipe, DepthObject, ModelRef, Sy
 from tests.synthesis.scenes import scene
 
 
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small products gain nothing from threads, and lose much on a busy machine."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `base` and `controlnet` as `save_pretrained` writes them."""
+    """A folder with a pipeline as `save_pretrained` writes it."""
     from tests.synthesis.networks import save_networks
 
     folder = tmp_path_factory.mktemp("weights")
@@ -24,7 +36,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small(weights: Path) -> ControlNetRecipe:
     """The recipe of a small ControlNet painter in float32."""
     return ControlNetRecipe(
-        base=ModelRef(id=str(weights / "base")),
+        base=ModelRef(id=str(weights)),
         controlnet=ModelRef(id=str(weights / "controlnet")),
         steps=3,
         generation_size=32,

@@ -4,22 +4,32 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    ControlNetModel,
+    DDIMScheduler,
+    StableDiffusionControlNetPipeline,
+    UNet2DConditionModel,
+)
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 
 def save_networks(folder: Path) -> None:
-    """Write `base` (unet, vae, text_encoder, tokenizer, scheduler) and `controlnet` below `folder`."""
+    """Write a whole pipeline as published ones are; its ControlNet lies in `controlnet`."""
     torch.manual_seed(0)
-    unet, base = _unet(), folder / "base"
-    unet.save_pretrained(base / "unet")
-    _controlnet(unet).save_pretrained(folder / "controlnet")
-    _vae().save_pretrained(base / "vae")
-    _scheduler().save_pretrained(base / "scheduler")
-    tokenizer = _tokenizer()
-    tokenizer.save_pretrained(base / "tokenizer")
-    _text_encoder(len(tokenizer)).save_pretrained(base / "text_encoder")
+    unet, tokenizer = _unet(), _tokenizer()
+    StableDiffusionControlNetPipeline(
+        vae=_vae(),
+        text_encoder=_text_encoder(len(tokenizer)),
+        tokenizer=tokenizer,
+        unet=unet,
+        controlnet=_controlnet(unet),
+        scheduler=_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder)
 
 
 def _unet() -> Any:
