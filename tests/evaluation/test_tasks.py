@@ -1,0 +1,210 @@
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from opendlign_core.evaluation import EvalExecution, EvalRecipe, EvalSample, evaluate
+from opendlign_core.evaluation.features import Floats
+from opendlign_core.evaluation.few_shot import draw_shots, few_shot_accuracy
+from opendlign_core.evaluation.pointclip import read_sentences, search_sentences, search_weights
+from opendlign_core.evaluation.recipe import FewShotSpec, SearchSpec
+from opendlign_core.evaluation.retrieval import retrieval_scores, unit
+from opendlign_core.evaluation.scoring import views_of_count
+from tests.evaluation.test_benchmark import CLASSES, TEXT, ListSource
+from tests.evaluation.tiny import random_samples, seeded_model
+
+
+def clusters(count: int, classes: int, noise: float, seed: int = 0) -> tuple[Floats, Any]:
+    """View features [N, 10, 16] around one centre per class."""
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).normal(size=(classes, 1, 16))
+    labels = np.arange(count) % classes
+    return unit((centres[labels] + noise * rng.normal(size=(count, 10, 16))).astype(np.float32)), labels
+
+
+def source(images: bool = False) -> ListSource:
+    return ListSource(random_samples(24, CLASSES, 0, images), random_samples(30, CLASSES, 1, images))
+
+
+def recipe(**changes: Any) -> EvalRecipe:
+    values: dict[str, Any] = {
+        "datasets": [{"name": "small", "labels": CLASSES}],
+        "methods": [{"name": "opendlign", "text": TEXT}, {"name": "training-free", "text": TEXT, "branches": "base"}],
+        "bootstrap": {"samples": 50},
+        "few_shot": {"shots": (1, 2), "seeds": (0, 1)},
+        **changes,
+    }
+    return EvalRecipe.model_validate(values)
+
+
+def test_all_tasks_of_a_recipe() -> None:
+    tasks = ("zero-shot", "few-shot", "views", "retrieval")
+    results, _ = evaluate(seeded_model(), recipe(tasks=tasks), source(images=True))
+    assert [(row.method, row.shots) for row in results.few_shot] == [
+        ("opendlign", 1),
+        ("opendlign", 2),
+        ("training-free", 1),
+        ("training-free", 2),
+    ]
+    assert all(len(row.accuracies) == 2 for row in results.few_shot)
+    assert [len(row.views) for row in results.views] == [*range(1, 11), *range(1, 11)]
+    full = {row.method: row.top1.value for row in results.zero_shot}
+    assert all(row.top1 == full[row.method] for row in results.views if len(row.views) == 10)
+    assert [row.query for row in results.retrieval] == ["text", "image", "shape", "text+image"]
+    assert set(results.seconds) >= {"features", "texts", "zero-shot", "few-shot", "retrieval"}
+
+
+def test_image_queries_are_left_out_with_a_note_where_nothing_was_painted() -> None:
+    results, _ = evaluate(seeded_model(), recipe(tasks=("retrieval",)), source())
+    assert [row.query for row in results.retrieval] == ["text", "shape"]
+    assert "no painted images" in results.notes[0]
+
+
+def test_training_is_needed_for_few_shot() -> None:
+    dataset = {"name": "small", "labels": CLASSES, "train_split": None}
+    with pytest.raises(ValueError, match=r"small: few-shot .* need a train_split"):
+        evaluate(seeded_model(), recipe(tasks=("few-shot",), datasets=[dataset]), source())
+
+
+def test_few_shot_learns_and_more_shots_help() -> None:
+    train, train_labels = clusters(200, 5, 1.5, seed=1)
+    test, test_labels = clusters(100, 5, 1.5, seed=2)
+    found = [few_shot_accuracy(train, train_labels, test, test_labels, k, 0, FewShotSpec()) for k in (1, 16)]
+    assert found[0] > 0.5
+    assert found[1] >= found[0]
+    assert found[1] > 0.9
+
+
+def test_few_shot_with_two_classes() -> None:
+    train, labels = clusters(40, 2, 0.5)
+    assert few_shot_accuracy(train, labels, train, labels, 4, 0, FewShotSpec()) > 0.9
+    with pytest.raises(ValueError, match="two classes"):
+        few_shot_accuracy(train, np.zeros_like(labels), train, labels, 4, 0, FewShotSpec())
+
+
+def test_shots_are_per_class_nested_and_seeded() -> None:
+    labels = np.array([0, 0, 0, 0, 1, 1, 2])
+    two, one = draw_shots(labels, 2, seed=3), draw_shots(labels, 1, seed=3)
+    assert np.bincount(labels[two]).tolist() == [2, 2, 1]
+    assert set(one) <= set(two)
+    assert any(set(draw_shots(labels, 2, seed)) != set(two) for seed in range(4, 12))
+
+
+def test_view_counts_take_from_both_sides() -> None:
+    for count in range(1, 11):
+        views = views_of_count(count)
+        assert len(set(views)) == count
+        assert sum(view < 5 for view in views) == count // 2
+    assert views_of_count(10) == list(range(10))
+    with pytest.raises(ValueError, match="11 views asked for"):
+        views_of_count(11)
+
+
+def test_retrieval_numbers_by_hand() -> None:
+    gallery = unit(np.array([[1, 0], [0.9, 0.1], [0, 1], [0.5, 0.5]], np.float32))
+    labels = np.array([0, 1, 1, 0])
+    found = retrieval_scores(unit(np.array([[1, 0]], np.float32)), np.array([1]), gallery, labels, (1, 2))
+    assert found.recall == {1: 0.0, 2: 1.0}
+    assert found.mean_average_precision == pytest.approx((1 / 2 + 2 / 4) / 2)
+    own = retrieval_scores(gallery[:1], labels[:1], gallery, labels, (1, 3), own=np.array([0]))
+    assert own.recall == {1: 0.0, 3: 1.0}
+    assert own.mean_average_precision == pytest.approx(1 / 2)
+
+
+def test_queries_without_anything_relevant_do_not_count() -> None:
+    gallery = unit(np.eye(3, dtype=np.float32))
+    found = retrieval_scores(gallery, np.array([0, 1, 9]), gallery, np.array([0, 1, 2]))
+    assert found.queries == 2
+    assert found.mean_average_precision == 1.0
+
+
+def test_average_precision_agrees_with_scikit_learn() -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(0)
+    queries, gallery = (unit(rng.normal(size=(n, 8)).astype(np.float32)) for n in (20, 300))
+    labels, own = rng.integers(0, 6, 300), rng.integers(0, 6, 20)
+    expected = [
+        metrics.average_precision_score(labels == label, query @ gallery.T)
+        for query, label in zip(queries, own, strict=True)
+    ]
+    found = retrieval_scores(queries, own, gallery, labels)
+    assert found.mean_average_precision == pytest.approx(np.mean(expected), abs=1e-6)
+
+
+def head(search: str) -> dict[str, Any]:
+    values = {"name": "v2", "text": ("{}",), "branches": "base", "aggregation": "pointclip-v2", "pixels": "none"}
+    return {**values, "search": search}
+
+
+def test_honest_search_never_reads_the_test_labels() -> None:
+    settings = {"levels": (0.5, 1.0), "fixed_views": 8, "validation_share": 0.4}
+    data = source()
+    results, _ = evaluate(seeded_model(), recipe(methods=[head("train-split")], search=settings), data)
+    shuffled = [EvalSample(s.object_id, CLASSES[(i * 5 + 2) % 6], s.depth) for i, s in enumerate(data.test)]
+    other, _ = evaluate(
+        seeded_model(), recipe(methods=[head("train-split")], search=settings), ListSource(shuffled, data.train)
+    )
+    assert results.zero_shot[0].search == other.zero_shot[0].search
+    assert not results.zero_shot[0].searched_on_test
+    record = results.zero_shot[0].search
+    assert record is not None
+    assert record["objects"] + record["held_out"] == 30
+
+
+def test_search_on_test_labels_is_marked(tmp_path: Path) -> None:
+    library = tmp_path / "library.json"
+    library.write_text(json.dumps({name: [f"a {name}", f"one {name} alone", name.upper()] for name in CLASSES}))
+    digest = hashlib.sha256(library.read_bytes()).hexdigest()
+    settings = {"levels": (0.5, 1.0), "fixed_views": 8, "library_sha256": digest}
+    plan = recipe(methods=[head("test-labels")], search=settings)
+    results, _ = evaluate(seeded_model(), plan, source(), EvalExecution(libraries=(str(library),)))
+    row = results.zero_shot[0]
+    assert row.searched_on_test
+    assert row.search is not None
+    assert row.search["accuracy_after"] >= row.search["accuracy_before"]
+    assert row.top1.value == pytest.approx(row.search["accuracy_after"])
+    with pytest.raises(FileNotFoundError, match="name its file in `libraries`"):
+        evaluate(seeded_model(), plan, source())
+
+
+def test_sentence_library_needs_every_class(tmp_path: Path) -> None:
+    path = tmp_path / "library.json"
+    path.write_text(json.dumps({"night_stand": ["x"], "chair": [" y"]}))
+    assert read_sentences(path, ("chair", "night stand")) == ((" y",), ("x",))
+    with pytest.raises(ValueError, match="no sentences for table"):
+        read_sentences(path, ("chair", "table"))
+    path.write_text("[1]")
+    with pytest.raises(ValueError, match="must hold one JSON object"):
+        read_sentences(path, ("chair",))
+
+
+def test_sentence_search_equals_the_plain_loop() -> None:
+    views, labels = clusters(60, 5, 2.5)
+    objects = views.sum(axis=1)
+    rng = np.random.default_rng(5)
+    text = unit(rng.normal(size=(5, 16)).astype(np.float32))
+    library = [unit(rng.normal(size=(9, 16)).astype(np.float32)) for _ in range(5)]
+    current, best, chosen = text.copy(), ((objects @ text.T).argmax(1) == labels).mean(), [-1] * 5
+    for _ in range(2):
+        for place in range(5):
+            for number, sentence in enumerate(library[place]):
+                trial = current.copy()
+                trial[place] = sentence
+                accuracy = ((objects @ trial.T).argmax(1) == labels).mean()
+                if accuracy > best:
+                    current, best, chosen[place] = trial, accuracy, number
+    found = search_sentences(objects, labels, text, library, 2)
+    assert list(found.chosen) == chosen
+    assert found.after == best
+    assert found.after > found.before
+
+
+def test_weights_stay_when_nothing_beats_equal_views() -> None:
+    views, labels = clusters(20, 2, 0.01)
+    text = unit(np.random.default_rng(99).normal(size=(2, 1, 16))[:, 0].astype(np.float32))
+    found = search_weights(views, labels, text, (0.3,) * 10, SearchSpec(levels=(0.5, 1.0)))
+    assert found.weights == (0.3,) * 10
+    assert found.before == found.after == 1.0

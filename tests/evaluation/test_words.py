@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import pytest
+
+from opendlign_core.evaluation.labels import LabelIndex, check_labels, label_lists, packaged_labels, read_labels
+from opendlign_core.evaluation.recipe import METHODS, EvalRecipe, MethodSpec
+from opendlign_core.evaluation.templates import (
+    depth_templates,
+    fill,
+    imagenet_templates,
+    named_templates,
+    read_templates,
+)
+
+
+def test_packaged_lists_have_their_sizes() -> None:
+    sizes = {name: len(check_labels(packaged_labels(name), name)) for name in label_lists()}
+    assert sizes == {"modelnet40": 40, "objaverse-lvis": 1156, "omniobject3d": 216, "scanobjectnn": 15}
+    with pytest.raises(ValueError, match="known: modelnet40"):
+        packaged_labels("modelnet")
+
+
+def test_rewording_counts() -> None:
+    worded = depth_templates(imagenet_templates())
+    assert len(set(worded)) >= 79
+    assert all(template.count("{}") == 2 for template in worded)
+    assert sum("2D model" in template for template in worded) == 24
+    assert sum("3D model" in template for template in worded) == 56
+    assert sum("a rough {} object" in template for template in worded) == 26
+    assert sum("photo" in template for template in worded) == 0
+
+
+def test_the_scan_list_differs_once() -> None:
+    pairs = zip(named_templates("depth"), named_templates("depth-scanobjectnn"), strict=True)
+    assert [plain != scan for plain, scan in pairs].count(True) == 1
+
+
+def test_every_slot_is_filled_and_braces_in_names_survive() -> None:
+    assert fill("a {} of {}", "x{}") == "a x{} of x{}"
+
+
+@pytest.mark.parametrize("text", ['["a {}.", "the {}"]', "a {}.\n\n  the {}  \n", "\ufeffa {}.\nthe {}\n"])
+def test_template_files(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "templates.txt"
+    path.write_text(text, encoding="utf-8")
+    assert tuple(template.rstrip(".") for template in read_templates(path)) == ("a {}", "the {}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("a chair", "has no {}"), ("", "holds no templates"), ("[1", "not JSON")]
+)
+def test_bad_template_files_are_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "templates.txt"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message) as error:
+        read_templates(path)
+    assert "templates.txt" in str(error.value)
+
+
+def test_label_files_and_twins(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text("chair\nnight_stand\n")
+    assert read_labels(path) == ("chair", "night_stand")
+    path.write_text("night stand\nNight_Stand\n")
+    with pytest.raises(ValueError, match="are the same class"):
+        read_labels(path)
+
+
+def test_labels_are_found_by_alias_case_and_underscore() -> None:
+    index = LabelIndex(("chair", "night stand"), {"bedside table": "night stand"})
+    assert [index.find(name) for name in ("Chair", "night_stand", "Bedside_Table", "sofa", None)] == [
+        0,
+        1,
+        1,
+        None,
+        None,
+    ]
+    with pytest.raises(ValueError, match="alias 'x' leads to 'boat'"):
+        LabelIndex(("chair",), {"x": "boat"})
+
+
+def test_recipes_take_methods_by_name_and_refuse_nonsense() -> None:
+    recipe = EvalRecipe.model_validate({"datasets": [{"name": "a"}], "methods": ["pointclip-v2", {"name": "mine"}]})
+    assert recipe.methods == (METHODS["pointclip-v2"], MethodSpec(name="mine"))
+    assert EvalRecipe.model_validate_json(recipe.model_dump_json()) == recipe
+    with pytest.raises(ValueError, match="unknown method 'best'; known: opendlign"):
+        EvalRecipe.model_validate({"datasets": [{"name": "a"}], "methods": ["best"]})
+    with pytest.raises(ValueError, match="two methods share a name"):
+        EvalRecipe.model_validate({"datasets": [{"name": "a"}], "methods": ["opendlign", "opendlign"]})
+    with pytest.raises(ValueError, match="belong to aggregation"):
+        MethodSpec(name="x", search="train-split")
+    with pytest.raises(ValueError, match="9 view weights, expected 10"):
+        MethodSpec(name="x", aggregation="pointclip-v2", view_weights=(1.0,) * 9)
