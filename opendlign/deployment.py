@@ -101,7 +101,7 @@ def _automation(silence: timedelta) -> str:
     )
     try:
         # Synchronous outside an event loop, whatever its annotation says.
-        existing = cast(Automation, Automation.read(name=AUTOMATION))
+        existing = cast("Automation", Automation.read(name=AUTOMATION))
     except ValueError:
         wanted.create()
         return f"automation {AUTOMATION} created"

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from opendlign_core.evaluation.templates import fill, named_templates
-from opendlign_core.ingestion.labels import article
 from opendlign_core.ingestion.procedural import LABELS, SPLIT_ROUNDS, build_object, procedural_cloud, procedural_entry
 from opendlign_core.projection import RECIPES, ProjectionRecipe, project
 from opendlign_core.projection.recipe import Bilateral, WindowMax

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from opendlign_core.ingestion.entry import UpAxis
 from opendlign_core.recipe import Execution, Recipe
@@ -22,6 +22,7 @@ FrozenOptions = Annotated[
     tuple[tuple[str, str], ...],
     BeforeValidator(_sorted_pairs),
     PlainSerializer(dict, return_type=dict[str, str]),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
 ]
 """A mapping of str to str that is given and dumped as a mapping, and held as sorted pairs."""
 
