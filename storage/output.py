@@ -63,9 +63,11 @@ class StageOutput:
     def declare(self) -> None:
         """Say what the folder is before it is finished, so that `gc` spares what an unfinished output reads."""
         key, content = f"{self.folder}/{IDENTITY}", self.identity.to_bytes()
-        if self.store.exists(key) or self.store.put_if_absent(key, content):
-            return
-        if self.store.read(key) != content:
+        try:
+            found = self.store.read(key)
+        except FileNotFoundError:
+            found = content if self.store.put_if_absent(key, content) else self.store.read(key)
+        if found != content:
             raise ConflictingOutput(f"{key} describes another recipe than the one being run; remove {self.folder}")
 
     def committed(self) -> frozenset[int]:

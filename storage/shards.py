@@ -128,6 +128,14 @@ class ShardFile:
                 if not self._samples or self._samples[-1][0] != key:
                     self._samples.append((key, []))
                 self._samples[-1][1].append(_Member(extension, info.offset_data, info.size))
+        self._check_end()
+
+    def _check_end(self) -> None:
+        """A tar cut inside a header looks like a shorter one, but for the zeros that every tar ends with."""
+        last = self._samples[-1][1][-1] if self._samples else _Member("", 0, 0)
+        self._stream.seek(last.offset + -(-last.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
+        if self._stream.read(2 * tarfile.BLOCKSIZE) != bytes(2 * tarfile.BLOCKSIZE):
+            raise tarfile.ReadError("the tar ends too soon")
 
     def __len__(self) -> int:
         return len(self._samples)

@@ -202,15 +202,13 @@ class _ProxyHandler(socketserver.StreamRequestHandler):
         if fault["kind"] == "reset":
             self._break()
         elif fault["kind"] in ("error", "throttle"):
-            self._body(self.rfile, head)
+            self._request_body(head)
             self._refuse(fault["kind"])
         else:
             self._pass_on(head, fault)
 
     def _pass_on(self, head: bytes, fault: dict[str, Any]) -> None:
-        if b"expect: 100-continue" in head.lower():
-            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = self._body(self.rfile, head)
+        body = self._request_body(head)
         with socket.create_connection(self.server.upstream) as upstream:
             upstream.sendall(_without_persistence(head) + body)
             with upstream.makefile("rb") as stream:
@@ -226,6 +224,11 @@ class _ProxyHandler(socketserver.StreamRequestHandler):
                 time.sleep(fault["seconds"])
         else:
             self.wfile.write(answer)
+
+    def _request_body(self, head: bytes) -> bytes:
+        if b"expect: 100-continue" in head.lower():
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return self._body(self.rfile, head)
 
     @staticmethod
     def _head(stream: Any) -> bytes:

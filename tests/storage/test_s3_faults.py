@@ -28,8 +28,8 @@ READS: dict[str, Act] = {
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short time-outs and pauses."""
-    monkeypatch.setattr("storage.s3_client.CONNECT_TIMEOUT", 1.0)
-    monkeypatch.setattr("storage.s3_client.READ_TIMEOUT", 0.6)
+    monkeypatch.setattr("storage.s3_client.CONNECT_TIMEOUT", 1.5)
+    monkeypatch.setattr("storage.s3_client.READ_TIMEOUT", 1.5)
     monkeypatch.setattr("storage.s3_client.FIRST_PAUSE", 0.02)
 
 
@@ -49,8 +49,9 @@ def test_one_bad_answer_is_retried_once(
     proxy.reset()
     proxy.fault(kind)
     result = READS[act](proxied_store)
-    # A short answer may arrive whole although the connection breaks after it.
-    assert len(proxy.requests()) in ((undisturbed + 1,) if kind != "cut" else (undisturbed, undisturbed + 1))
+    more = len(proxy.requests()) - undisturbed
+    # After a lost answer a put must look whose object it met. A short answer may arrive whole before the break.
+    assert more == (2 if (act, kind) == ("put_if_absent", "lost") else 1) or (kind == "cut" and more == 0)
     assert result in (b"content", True, None) or isinstance(result, list)
     if act == "put_if_absent":
         # Also when the first answer was lost and the repeated put met the object of the first.
@@ -59,16 +60,17 @@ def test_one_bad_answer_is_retried_once(
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("kind", ["error", "throttle", "reset", "slow"])
-@pytest.mark.parametrize("act", READS)
+@pytest.mark.parametrize(
+    ("kind", "act"), [*((kind, act) for kind in ("error", "throttle", "reset") for act in READS), ("slow", "read")]
+)
 def test_a_server_that_stays_bad_is_asked_three_times(
     proxied_store: S3Store, proxy: FaultyProxy, kind: str, act: str
 ) -> None:
-    proxy.fault(kind, times=99, seconds=1.5)
+    proxy.fault(kind, times=99, seconds=4)
     started = time.monotonic()
     with pytest.raises(StoreUnavailable, match="no answer after 3 attempts") as caught:
         READS[act](proxied_store)
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 15
     assert len(proxy.requests()) == 3
     assert proxied_store.url in str(caught.value)
 

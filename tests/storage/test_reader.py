@@ -1,0 +1,231 @@
+"""Readers give every sample exactly once, go on where they stopped, and notice damage."""
+
+import pickle
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from storage import (
+    Consumer,
+    DamagedOutput,
+    Fetcher,
+    LocalStore,
+    Manifest,
+    S3Store,
+    Sample,
+    SampleReader,
+    ShuffledReader,
+    Store,
+)
+from tests.storage.making import make_output
+
+ITEMS, SIZE = 50, 6
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalStore, Manifest]:
+    """49 samples (number 3 was rejected) in nine shards, the last one shorter."""
+    store = LocalStore(tmp_path_factory.mktemp("store"))
+    return store, make_output(store, items=ITEMS, size=SIZE)
+
+
+def numbers(samples: "list[Sample]") -> list[int]:
+    return [sample.json()["number"] for sample in samples]
+
+
+ALL = [number for number in range(ITEMS) if number != 3]
+
+
+def test_samples_come_in_order_whole_and_by_range(made: tuple[LocalStore, Manifest]) -> None:
+    with SampleReader(*made) as reader:
+        assert len(reader) == len(ALL)
+        assert numbers(list(reader)) == ALL
+        assert numbers(list(reader.read(4, 20))) == ALL[4:20]
+        assert numbers(list(reader.read(45))) == ALL[45:]
+        assert list(reader.read(20, 20)) == []
+        assert list(reader.read(100)) == []
+
+
+def test_a_range_opens_only_the_shards_that_hold_it(
+    made: tuple[LocalStore, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = count_openings(monkeypatch)
+    list(SampleReader(*made).read(12, 14))
+    assert opened == [made[1].shards[2].shard.file]
+
+
+def count_openings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    opened: list[str] = []
+    fetch = Fetcher.path
+
+    def noted(self: Fetcher, place: Manifest, stored: object) -> Path:
+        opened.append(stored.file)  # type: ignore[attr-defined]
+        return fetch(self, place, stored)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Fetcher, "path", noted)
+    return opened
+
+
+@given(
+    count=st.integers(1, 60),
+    epoch=st.integers(0, 5),
+    mix=st.integers(1, 12),
+    seed=st.integers(0, 2**31),
+    data=st.data(),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_consumers_share_an_epoch_exactly(
+    made: tuple[LocalStore, Manifest], count: int, epoch: int, mix: int, seed: int, data: st.DataObject
+) -> None:
+    reader = SampleReader(*made, verify=False)
+    shares = []
+    for index in range(count):
+        shuffled = ShuffledReader(reader, seed, Consumer(index, count), mix=mix)
+        share = numbers(list(shuffled.epoch(epoch)))
+        assert len(share) == len(shuffled)
+        shares.append(share)
+    assert sorted(number for share in shares for number in share) == ALL
+    sizes = {len(share) for share in shares}
+    assert max(sizes) - min(sizes) <= 1
+    index = data.draw(st.integers(0, count - 1))
+    skip = data.draw(st.integers(0, len(shares[index]) + 2))
+    resumed = ShuffledReader(reader, seed, Consumer(index, count), mix=mix).epoch(epoch, skip)
+    assert numbers(list(resumed)) == shares[index][skip:]
+
+
+def test_the_order_depends_on_seed_and_epoch_and_mixes_shards(made: tuple[LocalStore, Manifest]) -> None:
+    reader = SampleReader(*made)
+    orders = [numbers(list(ShuffledReader(reader, seed).epoch(epoch))) for seed in (0, 1) for epoch in (0, 1)]
+    assert len({tuple(order) for order in orders}) == 4
+    assert orders[0] == numbers(list(ShuffledReader(reader, 0).epoch(0)))
+    assert len({number // SIZE for number in orders[0][:6]}) > 1, "neighbours come from several shards"
+    one = numbers(list(ShuffledReader(reader, 0, mix=1).epoch(0)))
+    assert len({number // SIZE for number in one[:5]}) == 1
+
+
+def test_each_consumer_opens_few_shards(made: tuple[LocalStore, Manifest], monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = count_openings(monkeypatch)
+    list(ShuffledReader(SampleReader(*made), 0, mix=2).epoch(0))
+    assert sorted(opened) == sorted(record.shard.file for record in made[1].shards), "each shard once"
+    for mix, most in ((1, 4), (2, 6)):
+        for index in range(5):
+            opened.clear()
+            list(ShuffledReader(SampleReader(*made), 0, Consumer(index, 5), mix=mix).epoch(0))
+            assert len(opened) <= most
+
+
+def test_ranks_and_workers_are_numbered_together() -> None:
+    seen = {Consumer.of(rank, 3, worker, 4) for rank in range(3) for worker in range(4)}
+    assert seen == {Consumer(index, 12) for index in range(12)}
+    for index, count in ((2, 2), (-1, 2), (0, 0)):
+        with pytest.raises(ValueError, match="count from 0"):
+            Consumer(index, count)
+    with pytest.raises(ValueError, match="count from 0"):
+        Consumer.of(0, 2, 4, 4)
+
+
+def test_impossible_requests_are_refused(made: tuple[LocalStore, Manifest]) -> None:
+    with pytest.raises(ValueError, match="-1"):
+        next(ShuffledReader(SampleReader(*made), 0).epoch(0, skip=-1))
+    with pytest.raises(ValueError, match="at least one shard"):
+        ShuffledReader(SampleReader(*made), 0, mix=0)
+
+
+def test_a_pickled_reader_reads(made: tuple[LocalStore, Manifest]) -> None:
+    copy = pickle.loads(pickle.dumps(ShuffledReader(SampleReader(*made, verify=False), 7)))
+    assert numbers(list(copy.epoch(1))) == numbers(list(ShuffledReader(SampleReader(*made), 7).epoch(1)))
+
+
+def damage(store: Store, manifest: Manifest, how: Callable[[bytes], bytes | None]) -> str:
+    """Damage the second shard; returns its name."""
+    file = manifest.shards[1].shard.file
+    key = f"{manifest.folder}/{file}"
+    content = how(store.read(key))
+    store.delete(key)
+    if content is not None:
+        store.put_if_absent(key, content)
+    return file
+
+
+def flip(content: bytes) -> bytes:
+    return content[:600] + bytes([content[600] ^ 1]) + content[601:]
+
+
+@pytest.mark.parametrize(("how", "found"), [(flip, "[0-9a-f]{64}"), (lambda content: None, "no object")])
+def test_damage_is_named(store: Store, how: Callable[[bytes], bytes | None], found: str) -> None:
+    manifest = make_output(store)
+    file = damage(store, manifest, how)
+    expected = manifest.shards[1].shard.sha256
+    with (
+        SampleReader(store, manifest) as reader,
+        pytest.raises(
+            DamagedOutput,
+            match=f"ingest/{manifest.fingerprint}: {file} is damaged: expected sha256 {expected}, found {found}",
+        ) as caught,
+    ):
+        list(reader)
+    assert (caught.value.stage, caught.value.fingerprint, caught.value.file) == ("ingest", manifest.fingerprint, file)
+    thawed = pickle.loads(pickle.dumps(caught.value))
+    assert (str(thawed), thawed.file) == (str(caught.value), file)
+
+
+def test_verification_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = LocalStore(tmp_path)
+    manifest = make_output(store)
+    damage(store, manifest, flip)
+    assert len(list(SampleReader(store, manifest, verify=False))) == len(list(range(20))) - 1
+    from storage import get_settings
+
+    monkeypatch.setenv("OPENDLIGN_VERIFY_READS", "false")
+    get_settings.cache_clear()
+    try:
+        assert len(list(SampleReader(store, manifest))) == 19
+    finally:
+        get_settings.cache_clear()
+
+
+@pytest.mark.parametrize("size", [0, 300, 1200, 3000])
+def test_an_unverified_shard_cut_short_is_still_noticed(tmp_path: Path, size: int) -> None:
+    store = LocalStore(tmp_path)
+    manifest = make_output(store)
+    file = damage(store, manifest, lambda content: content[:size])
+    with pytest.raises(DamagedOutput, match=f"{file} is damaged: expected a tar of 4 samples"):
+        list(SampleReader(store, manifest, verify=False))
+
+
+def test_a_shard_with_too_few_samples_is_noticed(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    manifest = make_output(store)
+    empty = tmp_path / "empty.tar"
+    tarfile.open(empty, "w").close()
+    damage(store, manifest, lambda content: empty.read_bytes())
+    with pytest.raises(DamagedOutput, match="expected a tar of 4 samples, found 0 samples"):
+        list(SampleReader(store, manifest, verify=False))
+
+
+def test_a_fetcher_hashes_each_file_once_and_keeps_few(
+    s3_store: S3Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    manifest = make_output(s3_store)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with Fetcher(s3_store, keep=2) as fetcher:
+        paths = [fetcher.path(manifest, record.shard) for record in manifest.shards[:3]]
+        assert [path.exists() for path in paths] == [False, True, True]
+        again = fetcher.path(manifest, manifest.shards[1].shard)
+        assert again == paths[1]
+        fetcher.path(manifest, manifest.shards[3].shard)
+        assert [path.exists() for path in paths] == [False, True, False], "the least recently used went"
+        target = fetcher.copy(manifest, "table", tmp_path / "deep" / "table.json")
+        assert target.read_bytes() == b'{"shards": 5}'
+        assert [path.name for path in target.parent.iterdir()] == ["table.json"]
+        copy = pickle.loads(pickle.dumps(Fetcher(LocalStore(tmp_path), verify=False, keep=3)))
+        assert (copy.verify, copy._keep) == (False, 3)
+    assert [path for path in tmp_path.iterdir() if path.name.startswith("opendlign-")] == []
+    forgotten = Fetcher(s3_store)
+    scratch = forgotten.path(manifest, manifest.shards[0].shard).parent
+    del forgotten
+    assert not scratch.exists(), "downloads go with their fetcher"

@@ -1,0 +1,126 @@
+"""The sentences of docs/architecture.md about who may import whom, each tried in a fresh process."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import ROOT
+
+ROOMS = ("opendlign_core", "storage", "tasks", "flows", "opendlign")
+
+# What the source of a room may not name, not even inside a function.
+NEVER = {
+    "opendlign_core": ("prefect", "s3fs", "fsspec", "storage", "tasks", "flows", "opendlign"),
+    "storage": ("prefect", "torch", "opendlign_core", "tasks", "flows", "opendlign"),
+    "tasks": ("flows", "opendlign"),
+    "flows": ("opendlign",),
+}
+
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+package, blocked = importlib.import_module(sys.argv[1]), set(sys.argv[2].split(",")) - {""}
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in blocked:
+            raise ModuleNotFoundError(f"{name} is blocked", name=name)
+
+sys.meta_path.insert(0, Blocker())
+names = [package.__name__]
+names += [found.name for found in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
+for name in names:
+    importlib.import_module(name)
+print(len(names), *sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def import_all(package: str, *blocked: str) -> set[str]:
+    """Import every module of a package in a fresh process; returns all top-level modules that this loaded."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", IMPORT_ALL, package, ",".join(blocked)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    count, *loaded = ended.stdout.splitlines()[-1].split()
+    assert int(count) == len([path for path in source_files(package) if path.name != "__main__.py"])
+    return set(loaded)
+
+
+def source_files(room: str) -> list[Path]:
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Top-level names of everything that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module.partition(".")[0]
+
+
+def test_the_core_stands_alone() -> None:
+    loaded = import_all("opendlign_core", "prefect", "s3fs", "fsspec", "storage", "tasks", "flows", "opendlign")
+    assert not loaded & {"storage", "tasks", "flows", "opendlign"}
+
+
+def test_storage_needs_neither_torch_nor_prefect() -> None:
+    loaded = import_all("storage", "torch", "prefect", "opendlign_core", "tasks", "flows", "opendlign")
+    assert "pyarrow" in loaded
+
+
+def test_importing_flows_leaves_torch_out() -> None:
+    loaded = import_all("flows")
+    assert not loaded & {"torch", "torchvision", "diffusers", "transformers", "open_clip"}
+
+
+def test_importing_storage_is_light() -> None:
+    code = "import sys, storage, storage.settings, storage.stores; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert not set(loaded.split()) & {"s3fs", "fsspec", "pyarrow", "numpy", "botocore"}
+
+
+def test_every_public_name_of_storage_is_there() -> None:
+    import storage
+
+    for name in storage.__all__:
+        assert getattr(storage, name) is not None
+    assert set(storage.__all__) == set(storage._MODULE_OF)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        getattr(storage, "nothing")  # noqa: B009
+
+
+@pytest.mark.parametrize("room", NEVER)
+def test_arrows_point_one_way(room: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in source_files(room)
+        for name in imported(path)
+        if name in NEVER[room]
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_modules_stay_small(room: str) -> None:
+    long = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in source_files(room)}
+    assert {name: lines for name, lines in long.items() if lines > 400} == {}
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if room != "opendlign"])
+def test_functions_stay_small(room: str) -> None:
+    sizes = [
+        (node.end_lineno or node.lineno) - node.lineno + 1
+        for path in source_files(room)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert not sizes or sum(size < 35 for size in sizes) >= 0.9 * len(sizes)
