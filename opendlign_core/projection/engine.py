@@ -1,5 +1,7 @@
 """The entry point: points in, depth maps out, whatever the recipe and the backend."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -37,9 +39,34 @@ def project(
 
 
 def _images(points: Tensor, recipe: ProjectionRecipe, backend: str) -> Tensor:
+    engine = _choose_backend(points.device, recipe, backend)
     cells = cells_of(points, recipe)
+    if engine == "triton":
+        from opendlign_core.projection.triton_backend import project_triton
+
+        return project_triton(cells, recipe)
     if isinstance(recipe.densify, WeightedSplat):
         return project_splat(cells, recipe)
-    if is_volumetric(recipe):
-        return project_volume(cells, recipe)
-    return project_slicewise(cells, recipe)
+    return project_volume(cells, recipe) if is_volumetric(recipe) else project_slicewise(cells, recipe)
+
+
+def _choose_backend(device: torch.device, recipe: ProjectionRecipe, backend: str) -> str:
+    if backend not in ("auto", "torch", "triton"):
+        raise ValueError(f"unknown backend {backend!r}; choose auto, torch or triton")
+    windows = not isinstance(recipe.densify, WeightedSplat)
+    if backend == "auto":
+        return "triton" if device.type == "cuda" and windows and find_spec("triton") else "torch"
+    if backend == "triton":
+        _refuse_without_triton(device, windows)
+    return backend
+
+
+def _refuse_without_triton(device: torch.device, windows: bool) -> None:
+    if not find_spec("triton"):
+        raise ValueError("the triton backend needs the triton package; install it, or choose torch")
+    if not windows:
+        raise ValueError("the triton backend has no weighted splats; choose torch or auto for this recipe")
+    from opendlign_core.projection.triton_backend import runs_on
+
+    if not runs_on(device):
+        raise ValueError(f"the triton backend needs points on a CUDA device, got {device}; choose torch or auto")

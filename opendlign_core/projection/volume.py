@@ -45,7 +45,9 @@ class Slab:
 
 
 def is_volumetric(recipe: ProjectionRecipe) -> bool:
-    """Tell whether a filter of the recipe looks across slices."""
+    """Tell whether a filter of the recipe looks across slices, or its cells keep their last point."""
+    if recipe.collision == "last":
+        return True
     deep = isinstance(recipe.densify, WindowMax) and recipe.densify.window[0] > 1
     return deep or (recipe.smooth is not None and recipe.smooth.window[0] > 1)
 
