@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from opendlign_core.training.clip import load_clip
-from opendlign_core.training.files import write_tensors
+from opendlign_core.training.files import read_tensors, write_tensors
 from opendlign_core.training.model import DepthAlignedCLIP
 from opendlign_core.training.recipe import TrainRecipe
 
@@ -39,22 +38,20 @@ def save_adapter(path: Path, adapter: Adapter) -> None:
     """Write an adapter whole."""
     metadata = {
         "format": FORMAT,
-        "recipe": adapter.recipe.model_dump_json(),
+        "recipe": adapter.recipe.model_dump(mode="json"),
         "fingerprint": adapter.fingerprint,
-        "step": str(adapter.step),
+        "step": adapter.step,
     }
     write_tensors(path, adapter.tensors, metadata)
 
 
 def read_adapter(path: Path) -> Adapter:
     """Read an adapter; raises `ValueError` for a safetensors file that is something else."""
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
-        if metadata.get("format") != FORMAT:
-            raise ValueError(f"{path} is not an OpenDlign adapter (format {metadata.get('format')!r})")
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a file handle, not a dict
-    recipe = TrainRecipe.model_validate_json(metadata["recipe"])
-    return Adapter(tensors, recipe, metadata["fingerprint"], int(metadata["step"]))
+    tensors, metadata = read_tensors(path)
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"{path} is not an OpenDlign adapter (format {metadata.get('format')!r})")
+    recipe = TrainRecipe.model_validate(metadata["recipe"])
+    return Adapter(tensors, recipe, metadata["fingerprint"], metadata["step"])
 
 
 def load_aligned(path: Path, device: torch.device | str = "cpu") -> DepthAlignedCLIP:

@@ -2,9 +2,9 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -77,12 +77,12 @@ def pretrain(
         history.append(PretrainStep(step + 1, recipe.steps, loss.item(), accuracy, lr))
         if on_progress is not None:
             on_progress(history[-1])
-    save_clip(clip, spec, folder, {"pretrain_recipe": recipe.model_dump_json()})
+    save_clip(clip, spec, folder, {"pretrain_recipe": recipe.model_dump(mode="json")})
     _write_log(history, folder / "pretrain.jsonl")
     return ClipSpec.from_folder(folder)
 
 
-def save_clip(clip: OpenClip, spec: ClipSpec, folder: Path, metadata: dict[str, str]) -> None:
+def save_clip(clip: OpenClip, spec: ClipSpec, folder: Path, metadata: Mapping[str, Any]) -> None:
     """Write a CLIP as float16 safetensors beside the configuration open_clip's `local-dir:` names expect."""
     tensors = {name: tensor.to(torch.float16) for name, tensor in clip.state_dict().items()}
     write_tensors(folder / WEIGHTS_FILE, tensors, metadata)

@@ -18,7 +18,7 @@ Indices = NDArray[np.int64]
 
 
 class Objects(NamedTuple):
-    """Aligned pixels of objects: depth in [0, 1] [B, V, H, W] (or 3 channels last) and uint8 images [B, V, H, W, 3]."""
+    """Aligned pixels of objects: depth in [0, 1] [B, V, H, W] (or 3 channels last); uint8 images [B, V, H, W, 3]."""
 
     depth: Tensor
     images: Tensor
