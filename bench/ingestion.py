@@ -1,0 +1,215 @@
+"""Speed and memory of ingestion, and the table of formats in docs/formats.md.
+
+Measures, side by side in one run: objects that need no parsing (generated, rows of an HDF5 pack), meshes through one
+and two parser processes, and exact farthest-point sampling against the usual loop. `--table` reads every real shape
+at hand instead and writes what came back, format by format.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from opendlign_core.ingestion import (
+    DirectoryFiles,
+    IngestedObject,
+    IngestExecution,
+    IngestRecipe,
+    Mesh,
+    ObjectEntry,
+    SourceSpec,
+    UnreadableShape,
+    ingest_entries,
+    read_shape,
+)
+from opendlign_core.ingestion.cloud import Points
+from opendlign_core.ingestion.readers import SUFFIXES
+from opendlign_core.ingestion.reduce import farthest_indices
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "results" / "ingestion.json"
+DOCS = ROOT / "docs" / "formats.md"
+MARKERS = ("<!-- table: begin -->", "<!-- table: end -->")
+
+# Folders of shapes; the others hold lists, logs and packs, whose .txt and .json files are no clouds.
+SHAPE_FOLDERS = (
+    "animals/quaternius_glb",
+    "animals/skinned_hyperspectral",
+    "capod15/",
+    "lidar_objects_lsood",
+    "meshes_formats",
+    "modelnet10_1024",
+    "modelnet40_normal_resampled_2cls/airplane",
+    "psb/off",
+    "shapenet10_semantic_robustness",
+)
+NOT_SHAPES = ("model_normalized.json", "wolf-1.json", "README.txt")
+
+
+def entries_of(uris: list[tuple[str, int | None]]) -> list[ObjectEntry]:
+    return [
+        ObjectEntry(object_id=f"bench/{number}", source="bench", split="train", uri=uri, member=member)
+        for number, (uri, member) in enumerate(uris)
+    ]
+
+
+def timed(entries: list[ObjectEntry], recipe: IngestRecipe, workers: int, files: DirectoryFiles | None) -> float:
+    """Seconds for all entries, process start included."""
+    before = time.perf_counter()
+    outcomes = ingest_entries(entries, recipe, IngestExecution(workers=workers), files)
+    assert all(isinstance(outcome, IngestedObject) for outcome in outcomes)
+    return time.perf_counter() - before
+
+
+def cheap_objects(folder: Path, objects: int) -> dict[str, float]:
+    """Objects of 2,048 points that need no parsing."""
+    recipe = IngestRecipe(source=SourceSpec(adapter="procedural"), points=2048)
+    clouds = np.random.default_rng(0).normal(size=(objects, 2048, 3)).astype(np.float32)
+    with h5py.File(folder / "pack.h5", "w") as file:
+        file.create_dataset("data", data=clouds, compression="gzip", chunks=(1, 2048, 3))
+    rows = entries_of([("pack.h5", row) for row in range(objects)])
+    generated = entries_of([(f"procedural:{index}", None) for index in range(objects)])
+    return {
+        "objects": objects,
+        "h5_rows_seconds": round(timed(rows, recipe, 2, DirectoryFiles(folder)), 2),
+        "procedural_seconds": round(timed(generated, recipe, 2, None), 2),
+    }
+
+
+def write_sphere(path: Path, rings: int) -> None:
+    """An ASCII OFF sphere of 2 * rings^2 triangles."""
+    angles = np.linspace(0, np.pi, rings + 1), np.linspace(0, 2 * np.pi, rings + 1)
+    polar, around = np.meshgrid(*angles, indexing="ij")
+    points = np.stack([np.sin(polar) * np.cos(around), np.cos(polar), np.sin(polar) * np.sin(around)], axis=-1)
+    corner = np.arange(rings * (rings + 1)).reshape(rings, rings + 1)[:, :-1].reshape(-1)
+    quads = np.stack([corner, corner + 1, corner + rings + 2, corner + rings + 1], axis=1)
+    lines = [f"OFF\n{points.size // 3} {len(quads)} 0"]
+    lines += [f"{x:.6f} {y:.6f} {z:.6f}" for x, y, z in points.reshape(-1, 3).tolist()]
+    lines += [f"4 {a} {b} {c} {d}" for a, b, c, d in quads.tolist()]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def mesh_objects(folder: Path, objects: int) -> dict[str, float]:
+    """Meshes of 5,000 triangles sampled to 10,000 points: the pool against a single process."""
+    write_sphere(folder / "sphere.off", 50)
+    entries = entries_of([("sphere.off", None)] * objects)
+    recipe = IngestRecipe(source=SourceSpec(adapter="folder"), points=10_000)
+    one, two = (timed(entries, recipe, workers, DirectoryFiles(folder)) for workers in (1, 2))
+    return {
+        "objects": objects,
+        "one_process_seconds": round(one, 2),
+        "two_process_seconds": round(two, 2),
+        "ratio": round(one / two, 2),
+    }
+
+
+def farthest_points(count: int, wanted: int) -> dict[str, float]:
+    """Exact farthest-point sampling against the loop usually written over rows; the answers are equal."""
+    points = np.random.default_rng(0).normal(size=(count, 3)).astype(np.float32)
+    before = time.perf_counter()
+    ours = farthest_indices(points, wanted)
+    middle = time.perf_counter()
+    usual = row_loop(points, wanted, int(ours[0]))
+    after = time.perf_counter()
+    return {
+        "points": count,
+        "wanted": wanted,
+        "seconds": round(middle - before, 2),
+        "row_loop_seconds": round(after - middle, 2),
+        "ratio": round((after - middle) / (middle - before), 2),
+        "same_choice": bool(np.array_equal(ours, usual)),
+    }
+
+
+def row_loop(points: Points, wanted: int, current: int) -> npt.NDArray[np.int64]:
+    nearest = np.full(len(points), np.inf, dtype=np.float32)
+    chosen = np.empty(wanted, dtype=np.int64)
+    for step in range(wanted):
+        chosen[step] = current
+        nearest = np.minimum(nearest, ((points - points[current]) ** 2).sum(axis=1))
+        current = int(nearest.argmax())
+    return chosen
+
+
+def peak_memory_mib() -> dict[str, int]:
+    """Largest resident size of this process and of any parser process so far."""
+    kinds = {"ingest_process": resource.RUSAGE_SELF, "largest_parser": resource.RUSAGE_CHILDREN}
+    return {name: resource.getrusage(kind).ru_maxrss >> 10 for name, kind in kinds.items()}
+
+
+def real_shapes() -> Iterator[tuple[Path, str]]:
+    """Real shape files with their path below the data folder."""
+    data = Path(os.environ.get("OPENDLIGN_DATA", ROOT.parent / "shared" / "data"))
+    for path in sorted(data.rglob("*")):
+        key = path.relative_to(data).as_posix()
+        if key.startswith(SHAPE_FOLDERS) and path.suffix.lower() in SUFFIXES and path.name not in NOT_SHAPES:
+            yield path, key
+
+
+def format_table() -> str:
+    """One row per format: files read, their points or vertices, seconds, and the reasons of those refused."""
+    tallies: dict[str, Counter[str]] = defaultdict(Counter)
+    seconds: dict[str, float] = defaultdict(float)
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for path, _ in real_shapes():
+        suffix = path.suffix.lower()
+        before = time.perf_counter()
+        try:
+            shape = read_shape(path)
+            tallies[suffix]["read"] += 1
+            tallies[suffix]["points"] += len(shape.vertices if isinstance(shape, Mesh) else shape.points)
+        except UnreadableShape as error:
+            tallies[suffix]["refused"] += 1
+            reasons[suffix].append(str(error).split(" (", 1)[0])
+        seconds[suffix] += time.perf_counter() - before
+    lines = ["| format | read | refused | points or vertices | seconds | reasons |", "|---|---|---|---|---|---|"]
+    for suffix in sorted(tallies):
+        counts, why = tallies[suffix], "; ".join(reasons[suffix]).replace("|", "/")
+        row = f"{counts['read']} | {counts['refused']} | {counts['points']:,} | {seconds[suffix]:.2f} | {why}"
+        lines.append(f"| `{suffix}` | {row} |")
+    return "\n".join(lines)
+
+
+def write_table(table: str) -> None:
+    text = DOCS.read_text()
+    head, _, rest = text.partition(MARKERS[0])
+    DOCS.write_text(f"{head}{MARKERS[0]}\n{table}\n{MARKERS[1]}{rest.partition(MARKERS[1])[2]}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the objects, and nothing is written")
+    parser.add_argument("--table", action="store_true", help="only renew the table of docs/formats.md")
+    arguments = parser.parse_args()
+    if arguments.table:
+        write_table(format_table())
+        return
+    scale = 10 if arguments.quick else 1
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        report = {
+            "machine": f"{os.cpu_count()}-core {platform.machine()}",
+            "versions": {"python": platform.python_version(), "numpy": np.__version__, "h5py": h5py.__version__},
+            "cheap_objects": cheap_objects(folder, 1000 // scale),
+            "meshes": mesh_objects(folder, 200 // scale),
+            "farthest_points": [farthest_points(n // scale, 1_000 // scale) for n in (10_000, 100_000)],
+            "peak_memory_mib": peak_memory_mib(),
+        }
+    sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    if not arguments.quick:
+        RESULTS.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
