@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-START_TIMEOUT = 60.0
+START_TIMEOUT = 180.0
 # Made up, and known to be: tests look for these strings where no credential may ever be.
 S3_KEY = "AKIATESTKEYOFTHESUITE"
 S3_SECRET = "test-secret-of-the-suite"
@@ -92,10 +92,10 @@ class ServerProcess:
 
 
 class S3Server(ServerProcess):
-    """A moto S3 server. What it holds is lost when it stops."""
+    """A moto S3 server. What it holds is lost when it stops; `preload` is a folder of buckets to start with."""
 
-    def __init__(self, port: int | None = None) -> None:
-        super().__init__("s3", port=port)
+    def __init__(self, port: int | None = None, preload: Path | None = None) -> None:
+        super().__init__("s3", *(["--preload", str(preload)] if preload else []), port=port)
 
     def create_bucket(self, name: str) -> str:
         """Make a bucket; returns its store URL."""
@@ -145,9 +145,9 @@ class FaultyProxy(ServerProcess):
 
 
 @contextmanager
-def s3_server() -> Iterator[S3Server]:
-    """A running, empty S3 server."""
-    server = S3Server()
+def s3_server(preload: Path | None = None) -> Iterator[S3Server]:
+    """A running S3 server."""
+    server = S3Server(preload=preload)
     with server:
         yield server
 
@@ -267,9 +267,17 @@ def _without_persistence(head: bytes) -> bytes:
     return b"\r\n".join([*kept, b"Connection: close", b"", b""])
 
 
-def _serve_s3(port: int) -> None:
+def _serve_s3(port: int, preload: str) -> None:
+    from moto.core import DEFAULT_ACCOUNT_ID
+    from moto.s3.models import s3_backends
     from moto.server import main as moto_main
 
+    backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+    for bucket in Path(preload).iterdir() if preload else ():
+        backend.create_bucket(bucket.name, "us-east-1")
+        for path in bucket.rglob("*"):
+            if path.is_file():
+                backend.put_object(bucket.name, path.relative_to(bucket).as_posix(), path.read_bytes())
     moto_main(["-H", "127.0.0.1", "-p", str(port)])
 
 
@@ -278,9 +286,10 @@ def main() -> None:
     parser.add_argument("kind", choices=["s3", "proxy"])
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--upstream", default="")
+    parser.add_argument("--preload", default="")
     options = parser.parse_args()
     if options.kind == "s3":
-        _serve_s3(options.port)
+        _serve_s3(options.port, options.preload)
     else:
         with _Proxy(options.port, options.upstream) as proxy:
             proxy.serve_forever()
