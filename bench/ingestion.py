@@ -28,12 +28,14 @@ from opendlign_core.ingestion import (
     IngestRecipe,
     Mesh,
     ObjectEntry,
+    PointCloud,
     SourceSpec,
     UnreadableShape,
     ingest_entries,
     read_shape,
 )
 from opendlign_core.ingestion.cloud import Points
+from opendlign_core.ingestion.packs import PACK_SUFFIXES, Pack
 from opendlign_core.ingestion.readers import SUFFIXES
 from opendlign_core.ingestion.reduce import farthest_indices
 
@@ -45,6 +47,8 @@ MARKERS = ("<!-- table: begin -->", "<!-- table: end -->")
 # Folders of shapes; the others hold lists, logs and packs, whose .txt and .json files are no clouds.
 SHAPE_FOLDERS = (
     "animals/quaternius_glb",
+    "bench_points",
+    "bimnet10",
     "animals/skinned_hyperspectral",
     "capod15/",
     "lidar_objects_lsood",
@@ -52,9 +56,20 @@ SHAPE_FOLDERS = (
     "modelnet10_1024",
     "modelnet40_normal_resampled_2cls/airplane",
     "psb/off",
+    "scenes_mmdet3d/tests/data/scannet/scannet_train_instance_data/scene0000_00_vert_all.npy",
+    "scenes_mmdet3d/tests/data/sunrgbd/sunrgbd_trainval/lidar",
     "shapenet10_semantic_robustness",
+    "ycb_h5_pointclip",
 )
-NOT_SHAPES = ("model_normalized.json", "wolf-1.json", "README.txt")
+NOT_SHAPES = (
+    "mapping.json",
+    "model_normalized.json",
+    "wolf-1.json",
+    "README.txt",
+    "names.txt",
+    "original.txt",
+    "files.txt",
+)
 
 
 def entries_of(uris: list[tuple[str, int | None]]) -> list[ObjectEntry]:
@@ -153,31 +168,43 @@ def real_shapes() -> Iterator[tuple[Path, str]]:
     data = Path(os.environ.get("OPENDLIGN_DATA", ROOT.parent / "shared" / "data"))
     for path in sorted(data.rglob("*")):
         key = path.relative_to(data).as_posix()
-        if key.startswith(SHAPE_FOLDERS) and path.suffix.lower() in SUFFIXES and path.name not in NOT_SHAPES:
+        if key.startswith(SHAPE_FOLDERS) and path.suffix.lower() in SUFFIXES and not path.name.endswith(NOT_SHAPES):
             yield path, key
 
 
+def shapes_of(path: Path) -> Iterator[PointCloud | Mesh]:
+    """Every shape of a file: the one, or all rows of a pack."""
+    rows = Pack(path).rows if path.suffix.lower() in PACK_SUFFIXES else 0
+    if rows == 0:
+        yield read_shape(path)
+        return
+    pack = Pack(path)
+    for row in range(rows):
+        yield pack.shape(row)[0]
+
+
 def format_table() -> str:
-    """One row per format: files read, their points or vertices, seconds, and the reasons of those refused."""
+    """One row per format: shapes read, their points or vertices, seconds, and the reasons of those refused."""
     tallies: dict[str, Counter[str]] = defaultdict(Counter)
     seconds: dict[str, float] = defaultdict(float)
     reasons: dict[str, list[str]] = defaultdict(list)
     for path, _ in real_shapes():
         suffix = path.suffix.lower()
         before = time.perf_counter()
+        tallies[suffix]["files"] += 1
         try:
-            shape = read_shape(path)
-            tallies[suffix]["read"] += 1
-            tallies[suffix]["points"] += len(shape.vertices if isinstance(shape, Mesh) else shape.points)
+            for shape in shapes_of(path):
+                tallies[suffix]["read"] += 1
+                tallies[suffix]["points"] += len(shape.vertices if isinstance(shape, Mesh) else shape.points)
         except UnreadableShape as error:
             tallies[suffix]["refused"] += 1
             reasons[suffix].append(str(error).split(" (", 1)[0])
         seconds[suffix] += time.perf_counter() - before
-    lines = ["| format | read | refused | points or vertices | seconds | reasons |", "|---|---|---|---|---|---|"]
+    lines = ["| format | files | shapes read | refused | points or vertices | seconds | reasons |", "|" + "---|" * 7]
     for suffix in sorted(tallies):
         counts, why = tallies[suffix], "; ".join(reasons[suffix]).replace("|", "/")
-        row = f"{counts['read']} | {counts['refused']} | {counts['points']:,} | {seconds[suffix]:.2f} | {why}"
-        lines.append(f"| `{suffix}` | {row} |")
+        row = f"{counts['files']} | {counts['read']} | {counts['refused']} | {counts['points']:,}"
+        lines.append(f"| `{suffix}` | {row} | {seconds[suffix]:.2f} | {why} |")
     return "\n".join(lines)
 
 

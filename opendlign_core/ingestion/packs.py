@@ -30,6 +30,13 @@ class Pack:
             self._file: ArrayFile = open_arrays(path)
             self._shapes = self._file.shapes()
 
+    @property
+    def rows(self) -> int:
+        """Number of clouds in the array that an integer member is taken from; 0 where the file is no pack."""
+        with parsing(self._kind):
+            shape = self._shapes[self._points_name()]
+        return shape[0] if len(shape) == 3 else 0
+
     def shape(self, member: Member) -> tuple[PointCloud | Mesh, str]:
         """The shape of a member, or of the whole file, and the sha256 of the arrays that it was made of."""
         with parsing(self._kind):

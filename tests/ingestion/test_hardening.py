@@ -58,6 +58,7 @@ ABSURD: dict[str, tuple[str, bytes]] = {
     "off face": ("a.off", b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n1000000000 0 1 2\n"),
     "stl": ("a.stl", b"\x00" * 80 + struct.pack("<I", BILLION) + b"\x00" * 50),
     "las": ("a.las", samples.las()[:107] + struct.pack("<I", BILLION) + samples.las()[111:]),
+    "laz chunks": ("a.laz", samples.las(".laz")[:-40] + b"\x00" * 4 + b"\xff" * 36),
     "glb": ("a.glb", samples.glb().replace(b'"count": 6', b'"count": 999999999')),
 }
 

@@ -27,7 +27,7 @@ def test_a_row_of_a_pack(pack: Path, member: str | int) -> None:
 def test_rows_have_digests_of_their_own(pack: Path) -> None:
     opened = Pack(pack)
     digests = {opened.shape(row)[1] for row in range(3)}
-    assert len(digests) == 3
+    assert opened.rows == len(digests) == 3
     array = (VERTICES * 2).astype("<f4")
     expected = hashlib.sha256(b"data <f4 (6, 3)\n" + array.tobytes()).hexdigest()
     assert opened.shape(1)[1] == expected
@@ -35,7 +35,13 @@ def test_rows_have_digests_of_their_own(pack: Path) -> None:
 
 @pytest.mark.parametrize(
     ("member", "reason"),
-    [(None, "pack of 3 clouds"), (3, "no row 3"), (-1, "no row -1"), ("points", "no array 'points'"), ("data:x", "not a valid HDF5")],
+    [
+        (None, "pack of 3 clouds"),
+        (3, "no row 3"),
+        (-1, "no row -1"),
+        ("points", "no array 'points'"),
+        ("data:x", "not a valid HDF5"),
+    ],
 )
 def test_members_that_do_not_exist(pack: Path, member: str | int | None, reason: str) -> None:
     with pytest.raises(UnreadableShape, match=reason):

@@ -34,7 +34,11 @@ class _Header:
 def read_las(file: ShapeFile) -> PointCloud:
     """Read scaled coordinates and 16-bit colours."""
     header = _header(file.data)
-    points, colors = _unpack(file.data) if header.packed else _records(file.data, header)
+    if header.packed:
+        _check_chunks(file.data, header)
+        points, colors = _unpack(file.data)
+    else:
+        points, colors = _records(file.data, header)
     return make_cloud(points, colors, up_axis="z")
 
 
@@ -65,6 +69,17 @@ def _records(data: bytes, header: _Header) -> tuple[Array, Array | None]:
     points = stored * header.scales + header.offsets
     at = _COLOR_OFFSETS.get(header.point_format)
     return points, None if at is None else np.ascontiguousarray(rows[:, at : at + 6]).view("<u2")
+
+
+def _check_chunks(data: bytes, header: _Header) -> None:
+    """Check the table of compressed chunks, whose declared length the native reader believes and allocates."""
+    require(header.start + 8 <= len(data), "ends before its compressed points")
+    (table,) = struct.unpack_from("<q", data, header.start)
+    if table == -1:  # written as a stream: the offset follows the points
+        (table,) = struct.unpack_from("<q", data, len(data) - 8)
+    require(header.start < table <= len(data) - 8, f"has its chunk table at byte {table} of {len(data)}")
+    version, chunks = struct.unpack_from("<II", data, table)
+    require(version == 0 and chunks <= header.count + 1, f"declares {chunks} chunks of {header.count} points")
 
 
 def _unpack(data: bytes) -> tuple[Array, Array | None]:
