@@ -114,6 +114,31 @@ def test_labels_beyond_the_names_are_refused(tmp_path: Path) -> None:
         entries("modelnet40-h5", tmp_path)
 
 
+def test_packs_that_cannot_be_packs_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "shape_names.txt", "airplane\n")
+    path = tmp_path / "ply_data_test0.h5"
+    write(path, "not HDF5")
+    with pytest.raises(ValueError, match=r"ply_data_test0\.h5 is not a readable HDF5 file"):
+        entries("modelnet40-h5", tmp_path)
+    with h5py.File(path, "w") as pack:
+        pack["points"] = np.zeros((2, 8, 3))
+    with pytest.raises(ValueError, match="lacks the datasets data and label; it has points"):
+        entries("modelnet40-h5", tmp_path)
+    with h5py.File(path, "w") as pack:
+        pack["data"], pack["label"] = np.zeros((2, 8, 3)), np.zeros(3, np.int64)
+    with pytest.raises(ValueError, match="2 clouds but 3 labels"):
+        entries("modelnet40-h5", tmp_path)
+
+
+def test_a_forged_pack_costs_no_memory(tmp_path: Path) -> None:
+    write(tmp_path / "shape_names.txt", "airplane\n")
+    with h5py.File(tmp_path / "ply_data_test0.h5", "w") as pack:
+        pack.create_dataset("data", (10**12, 8, 3), "f4", chunks=(1, 8, 3))
+        pack.create_dataset("label", (10**12,), "i8", chunks=(1024,))
+    with pytest.raises(ValueError, match="declares 1000000000000 clouds"):
+        entries("modelnet40-h5", tmp_path)
+
+
 def test_modelnet40_resampled(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write(tmp_path / "modelnet40_shape_names.txt", "airplane\nrange_hood\n")
     write(tmp_path / "modelnet40_train.txt", "airplane_0001\nrange_hood_0001\n")

@@ -142,6 +142,12 @@ def test_empty_and_repeated_uris_are_refused(tmp_path: Path) -> None:
         entries("list", tmp_path)
 
 
+def test_two_objects_cannot_have_one_name(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("uri,name\na.off,mine\nb.off,mine\n")
+    with pytest.raises(ValueError, match=r"two objects are called mine: a\.off and b\.off"):
+        entries("list", tmp_path)
+
+
 def test_which_list_must_be_clear(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("uri\nx.off\n")
     (tmp_path / "b.tsv").write_text("uri\tlabel\ny.off\tmug\n")

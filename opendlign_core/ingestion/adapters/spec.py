@@ -58,10 +58,11 @@ def entries_of(adapter: Adapter, source: SourceSpec, files: Files) -> Iterator[O
 
     Raises:
         WrongLayout: If nothing is found, or nothing in the wanted splits.
+        ValueError: If an option is unknown, or two objects have one name.
     """
     _check_options(adapter, source)
     seen, given = set[str](), 0
-    for found in _found(adapter, source, files):
+    for found in _unique(_found(adapter, source, files)):
         seen.add(found.split)
         if source.splits and found.split not in source.splits:
             continue
@@ -104,6 +105,17 @@ def _found(adapter: Adapter, source: SourceSpec, files: Files) -> Iterator[Found
         yield from adapter.find(source, files)
     except Absent as absent:
         raise _wrong_layout(adapter, source, files, str(absent)) from None
+
+
+def _unique(listing: Iterator[Found]) -> Iterator[Found]:
+    """Object ids name shards' samples, so two objects of one name would overwrite each other."""
+    homes: dict[str, str] = {}
+    for found in listing:
+        home = found.uri if found.member is None else f"{found.uri}#{found.member}"
+        if found.name in homes:
+            raise ValueError(f"two objects are called {found.name}: {homes[found.name]} and {home}")
+        homes[found.name] = home
+        yield found
 
 
 def _wrong_layout(adapter: Adapter, source: SourceSpec, files: Files, absent: str = "") -> WrongLayout:
