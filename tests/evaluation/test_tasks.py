@@ -34,7 +34,7 @@ def recipe(**changes: Any) -> EvalRecipe:
         "datasets": [{"name": "small", "labels": CLASSES}],
         "methods": [{"name": "opendlign", "text": TEXT}, {"name": "training-free", "text": TEXT, "branches": "base"}],
         "bootstrap": {"samples": 50},
-        "few_shot": {"shots": (1, 2), "seeds": (0, 1)},
+        "few_shot": {"shots": (1, 2), "seeds": (0, 1), "iterations": 20},
         **changes,
     }
     return EvalRecipe.model_validate(values)

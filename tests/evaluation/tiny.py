@@ -1,6 +1,7 @@
 """A small CLIP with a depth branch for tests: the golden one with its weights, or one drawn from a seed."""
 
 import warnings
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ def golden_model(archive: Any) -> EvaluatedModel:
     return wrap(aligned, "golden")
 
 
+@cache
 def seeded_model(seed: int = 0) -> EvaluatedModel:
     """A random model whose two branches differ."""
     aligned = DepthAlignedCLIP(tiny_clip(seed=seed))
