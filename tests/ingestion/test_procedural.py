@@ -20,7 +20,7 @@ from opendlign_core.ingestion.procedural.paint import COLOURS
 from opendlign_core.ingestion.procedural.solid import Solid
 from opendlign_core.synthesis.words import read_look
 
-ROUNDS = 12
+ROUNDS = 8
 SEED = 5
 
 
