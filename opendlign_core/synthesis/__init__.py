@@ -16,6 +16,7 @@ from opendlign_core.synthesis.recipe import (
 )
 
 if TYPE_CHECKING:
+    from opendlign_core.synthesis.captions import CaptionScorer, keep_recognised
     from opendlign_core.synthesis.cost import CostEstimate, estimate_cost
     from opendlign_core.synthesis.images import decode_image, encode_image
     from opendlign_core.synthesis.official import OfficialObject, export_official, read_official
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "STAGE_VERSION",
     "AlignedObject",
+    "CaptionScorer",
     "ControlNetRecipe",
     "CostEstimate",
     "DepthObject",
@@ -47,6 +49,7 @@ __all__ = [
     "estimate_cost",
     "export_official",
     "image_seed",
+    "keep_recognised",
     "load_synthesizer",
     "read_official",
     "synthesize_objects",
@@ -56,6 +59,7 @@ __getattr__ = lazy_exports(
     __name__,
     {
         "AlignedObject": "types",
+        "CaptionScorer": "captions",
         "CostEstimate": "cost",
         "DepthObject": "types",
         "OfficialObject": "official",
@@ -68,6 +72,7 @@ __getattr__ = lazy_exports(
         "estimate_cost": "cost",
         "export_official": "official",
         "image_seed": "seeds",
+        "keep_recognised": "captions",
         "load_synthesizer": "synthesizer",
         "read_official": "official",
         "synthesize_objects": "stream",

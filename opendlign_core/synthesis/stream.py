@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opendlign_core.streams import prefetched
+from opendlign_core.synthesis.captions import CaptionScorer, keep_recognised
 from opendlign_core.synthesis.gate import judge
 from opendlign_core.synthesis.images import encode_image
 from opendlign_core.synthesis.recipe import SynthesisExecution, SynthesisRecipe
@@ -69,20 +70,25 @@ def synthesize_objects(
     synthesizer: Synthesizer | None = None,
     execution: SynthesisExecution | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    scorer: CaptionScorer | None = None,
 ) -> Iterator[Outcome]:
     """Paint all views of `objects` and yield each finished or rejected, in the order given.
 
     Which images share a batch follows from the sequence of objects, the batch size and the gate's verdicts, never from
     timing; so the same call gives the same outcomes. One thread reads ahead, others check and encode what was painted
-    while the next batch is painted. `on_progress` is called after every batch, in the caller's thread.
+    while the next batch is painted. `on_progress` is called after every batch, in the caller's thread. `scorer` ranks
+    captions where the recipe's gate asks for it; without it such a recipe is refused.
     """
     execution = execution or SynthesisExecution()
+    if recipe.gate.caption_top_k is not None and scorer is None:
+        raise ValueError("gate.caption_top_k needs a scorer: pass a CLIP, or leave caption_top_k unset")
     painter = synthesizer or load_synthesizer(recipe, execution)
     with ThreadPoolExecutor(execution.workers, thread_name_prefix="encode") as pool:
         run = _Run(recipe, painter, pool, on_progress)
         source = prefetched(objects, _READ_AHEAD)
         try:
-            yield from run.outcomes(source)
+            outcomes = run.outcomes(source)
+            yield from outcomes if scorer is None else keep_recognised(outcomes, scorer, recipe.gate)
         finally:
             source.close()
 

@@ -18,7 +18,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 def save_networks(folder: Path) -> None:
     """Write a whole pipeline as published ones are; its ControlNet lies in `controlnet`."""
     torch.manual_seed(0)
-    unet, tokenizer = _unet(), _tokenizer()
+    unet, tokenizer = _unet(), small_tokenizer(48)
     StableDiffusionControlNetPipeline(
         vae=_vae(),
         text_encoder=_text_encoder(len(tokenizer)),
@@ -50,6 +50,9 @@ def _controlnet(unet: Any) -> Any:
     for parameter in network.parameters():  # fresh ControlNets are silent: their last layers are zero
         if not parameter.abs().sum():
             torch.nn.init.normal_(parameter, std=0.2)
+    embedding = network.controlnet_cond_embedding
+    for layer in (*embedding.blocks, embedding.conv_in, embedding.conv_out):  # and fresh small layers fade out
+        layer.weight.data.mul_(4)
     return network
 
 
@@ -75,10 +78,11 @@ def _scheduler() -> Any:
     )
 
 
-def _tokenizer() -> Any:
+def small_tokenizer(length: int) -> Any:
+    """A real CLIP tokenizer whose words are single letters."""
     letters = sorted(ByteLevel.alphabet())
     words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    return CLIPTokenizer(vocab={word: i for i, word in enumerate(words)}, merges=[], model_max_length=48)
+    return CLIPTokenizer(vocab={word: i for i, word in enumerate(words)}, merges=[], model_max_length=length)
 
 
 def _text_encoder(words: int) -> Any:

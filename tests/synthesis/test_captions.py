@@ -1,0 +1,77 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from opendlign_core.synthesis import (
+    AlignedObject,
+    GateRecipe,
+    ImageRecipe,
+    RejectedSynthesis,
+    SynthesisRecipe,
+    encode_image,
+    synthesize_objects,
+)
+from opendlign_core.synthesis.captions import keep_recognised
+
+COLOURS = {"red": (220, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 220), "white": (240, 240, 240)}
+
+
+class MeanColour:
+    """Features that are mean colours: a real, if narrow, common space of pictures and words."""
+
+    def image_features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return images.mean((1, 2)).astype(np.float32)
+
+    def text_features(self, captions: Sequence[str]) -> NDArray[np.float32]:
+        return np.array([COLOURS[caption] for caption in captions], np.float32)
+
+
+def painted(key: str, prompt: str, shown: str) -> AlignedObject:
+    image = encode_image(np.full((16, 16, 3), COLOURS[shown], np.uint8), ImageRecipe(format="png"))
+    return AlignedObject(key, (image,) * 2, "png", (prompt,) * 2, (0, 1), (), (1, 1))
+
+
+def run(outcomes: list[AlignedObject | RejectedSynthesis], **gate: int) -> list[str]:
+    kept = keep_recognised(outcomes, MeanColour(), GateRecipe.model_validate(gate))
+    return [f"{outcome.key} {'kept' if isinstance(outcome, AlignedObject) else outcome.reason}" for outcome in kept]
+
+
+def test_objects_unlike_their_caption_are_rejected_in_place() -> None:
+    outcomes = [
+        painted("a", "red", "red"),
+        painted("b", "green", "blue"),
+        RejectedSynthesis("c", "black"),
+        painted("d", "blue", "blue"),
+    ]
+    assert run(outcomes, caption_top_k=1) == [
+        "a kept",
+        "b unrecognised: its caption ranks 2 in its batch, 1 is the last that passes",
+        "c black",
+        "d kept",
+    ]
+    assert run(outcomes, caption_top_k=3)[1] == "b kept"
+
+
+def test_only_captions_of_the_same_batch_compete() -> None:
+    outcomes: list[AlignedObject | RejectedSynthesis] = [
+        painted("a", "green", "blue"),
+        painted("b", "red", "red"),
+        painted("c", "blue", "blue"),
+        painted("d", "white", "white"),
+    ]
+    assert run(outcomes, caption_top_k=2, caption_batch=4)[0].startswith("a unrecognised: its caption ranks 3")
+    assert run(outcomes, caption_top_k=2, caption_batch=3)[0] == "a kept"
+
+
+def test_equal_captions_count_once_and_no_ranking_is_the_default() -> None:
+    outcomes: list[AlignedObject | RejectedSynthesis] = [painted(str(i), "red", "red") for i in range(5)]
+    assert all(line.endswith("kept") for line in run(outcomes, caption_top_k=1))
+    assert run([painted("a", "red", "blue"), painted("b", "blue", "red")]) == ["a kept", "b kept"]
+
+
+def test_a_recipe_that_asks_for_a_ranking_needs_a_scorer() -> None:
+    recipe = SynthesisRecipe.model_validate({"gate": {"caption_top_k": 1}})
+    with pytest.raises(ValueError, match="scorer"):
+        next(synthesize_objects([], recipe))
