@@ -34,6 +34,11 @@ class StoreFiles:
     def _scratch(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="opendlign-source-", ignore_cleanup_errors=True)
 
+    def close(self) -> None:
+        """Remove what was downloaded."""
+        if "_scratch" in self.__dict__:
+            self._scratch.cleanup()
+
     def list(self, prefix: str = "") -> Iterator[str]:
         yield from sorted(key for key in self.sizes if key.startswith(prefix))
 

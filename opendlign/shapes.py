@@ -1,0 +1,213 @@
+"""`opendlign classify`, `index` and `search`: a trained model at work on single shapes."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from cyclopts import Parameter
+from numpy.typing import NDArray
+from rich.table import Table
+
+from opendlign.models import TrainedPreset, trained_preset
+from opendlign.run import Changes, Place
+from opendlign.show import console
+
+if TYPE_CHECKING:
+    from opendlign_core.evaluation import EvalSample
+
+Labels = Annotated[str, Parameter(help="Names with commas, a packaged list such as modelnet40, or a file")]
+
+
+def classify(
+    *files: Path,
+    labels: Labels,
+    preset: str = "mini",
+    store: Place = None,
+    set_: Changes = None,
+    picture: Annotated[Path | None, Parameter(help="Write the ten depth views with their scores here")] = None,
+    up: Annotated[str, Parameter(help="The axis that points up in the files: x, y, z, -x, -y or -z")] = "",
+    top: int = 5,
+) -> int:
+    """Name shapes: any readable cloud or mesh against any labels.
+
+    Parameters
+    ----------
+    files
+        Clouds or meshes (.ply .obj .off .stl .glb .npy .pcd .xyz .h5 and more).
+    preset
+        The preset whose trained model answers.
+    top
+        How many labels to print for each file.
+    """
+    from opendlign_core.evaluation import classification_picture
+    from opendlign_core.evaluation import classify as classify_samples
+
+    names = wanted_labels(labels)
+    trained = trained_preset(preset, store, set_ or [])
+    samples = list(read_samples(files, trained, up))
+    for sample, found in zip(samples, classify_samples(trained.model, samples, names), strict=True):
+        table = Table("label", "probability", title=sample.object_id)
+        for label, share in found.ranked()[:top]:
+            table.add_row(label, f"{100 * share:.1f} %")
+        console.print(table)
+        if picture is not None:
+            path = picture if len(samples) == 1 else picture.with_stem(f"{picture.stem}-{Path(sample.object_id).stem}")
+            classification_picture(sample, found).save(path)
+            console.print(f"Views: {path}", soft_wrap=True)
+    return 0
+
+
+def index(
+    *,
+    out: Path = Path("objects.parquet"),
+    preset: str = "mini",
+    store: Place = None,
+    set_: Changes = None,
+    split: Annotated[str | None, Parameter(help="Index only this split; every object by default")] = None,
+) -> int:
+    """Embed all objects of a preset's source, for `search`.
+
+    Parameters
+    ----------
+    out
+        The index file to write (Parquet).
+    """
+    trained = trained_preset(preset, store, set_ or [])
+    count = write_index(trained, out, split)
+    console.print(f"{count} objects in {out}", soft_wrap=True)
+    return 0
+
+
+def search(
+    query: str = "",
+    /,
+    *,
+    index: Annotated[Path | None, Parameter(help="An index file; by default, all objects of the preset")] = None,
+    image: Annotated[Path | None, Parameter(help="Search with a picture, alone or together with the words")] = None,
+    shape: Annotated[Path | None, Parameter(help="Search with a cloud or mesh")] = None,
+    top: int = 10,
+    picture: Path = Path("hits.png"),
+    preset: str = "mini",
+    store: Place = None,
+    set_: Changes = None,
+) -> int:
+    """Find shapes by words, picture or shape; prints the hits and writes a picture of them.
+
+    Parameters
+    ----------
+    query
+        Words, such as "a wooden chair with four legs".
+    top
+        How many hits to show.
+    picture
+        Where the picture of the hits goes.
+    """
+    from opendlign_core.evaluation import hits_picture, query_embedding
+    from opendlign_core.evaluation import search as search_index
+
+    if not query and image is None and shape is None:
+        raise ValueError("search needs words, --image or --shape")
+    if index is not None and not index.is_file():
+        raise FileNotFoundError(f"no index at {index}; build one with `opendlign index --out {index}`")
+    trained = trained_preset(preset, store, set_ or [])
+    sample = next(read_samples([shape], trained, ""), None) if shape is not None else None
+    pixels = read_picture(image) if image is not None else None
+    asked = query_embedding(trained.model, query or None, pixels, sample)
+    hits = search_index(trained.model, index or default_index(trained), asked, top)
+    table = Table("", "object", "label", "cosine", title=query or str(image or shape))
+    for place, hit in enumerate(hits, 1):
+        table.add_row(str(place), hit.object_id, hit.label or "", f"{hit.score:.3f}")
+    console.print(table)
+    hits_picture(hits).save(picture)
+    console.print(f"Picture: {picture}", soft_wrap=True)
+    return 0
+
+
+def wanted_labels(given: str) -> tuple[str, ...]:
+    """The names of a command line: a file, a packaged list, or the names themselves."""
+    from opendlign_core.evaluation import label_lists, packaged_labels, read_labels
+
+    if given in label_lists():
+        return packaged_labels(given)
+    if Path(given).suffix or "/" in given:
+        if not Path(given).is_file():
+            raise FileNotFoundError(f"no label file {given}; packaged lists are {', '.join(label_lists())}")
+        return read_labels(Path(given))
+    names = tuple(name.strip() for name in given.split(",") if name.strip())
+    if len(names) < 2:
+        raise ValueError(f"--labels {given!r}: name at least two, as in --labels chair,table,lamp")
+    return names
+
+
+def read_samples(files: Sequence[Path], trained: TrainedPreset, up: str) -> Iterator["EvalSample"]:
+    """Read files as the preset's own stages would: parsed apart, brought to its points, projected by its recipe."""
+    from opendlign_core.evaluation import EvalSample
+    from opendlign_core.ingestion import IngestExecution, ObjectEntry, RejectedObject, UnreadableShape, ingest_entries
+    from opendlign_core.projection import project
+
+    if not files:
+        raise ValueError("name at least one file to classify")
+    for path in files:
+        if not path.is_file():
+            raise FileNotFoundError(f"no file {path}")
+    entries = [
+        ObjectEntry.model_validate(
+            {"object_id": f"file/{path}", "source": "file", "split": "", "uri": str(path), "up_axis": up or None}
+        )
+        for path in files
+    ]
+    execution = IngestExecution(workers=1)
+    for outcome in ingest_entries(entries, trained.preset.ingest, execution, NamedFiles()):
+        if isinstance(outcome, RejectedObject):
+            raise UnreadableShape(f"{outcome.entry.uri}: {outcome.reason}")
+        import torch
+
+        depth = project(torch.from_numpy(outcome.points)[None], trained.preset.project)[0].numpy()
+        yield EvalSample(outcome.entry.uri, None, depth)
+
+
+class NamedFiles:
+    """The files a user names, wherever they lie; a key is a path."""
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        yield from (str(path) for path in Path(prefix).rglob("*") if path.is_file())
+
+    def read(self, key: str) -> bytes:
+        return Path(key).read_bytes()
+
+    def local(self, key: str) -> Path:
+        return Path(key)
+
+
+def read_picture(path: Path) -> NDArray[np.float32]:
+    """A picture as [H, W, 3] in [0, 1]."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as opened:
+            pixels: NDArray[np.float32] = np.asarray(opened.convert("RGB"), np.float32) / np.float32(255)
+            return pixels
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{path} is no picture that can be read") from error
+
+
+def write_index(trained: TrainedPreset, path: Path, split: str | None) -> int:
+    """Embed the depth maps of the preset's source."""
+    from opendlign_core.evaluation import DatasetSpec, build_index
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with console.status("embedding objects"):
+        samples = trained.samples().samples(DatasetSpec(name="index"), split, "opendlign")
+        return build_index(trained.model, samples, path)
+
+
+def default_index(trained: TrainedPreset) -> Path:
+    """The index of everything the preset's source holds, built when first needed and kept for this model."""
+    path = Path(tempfile.gettempdir()) / f"opendlign-index-{trained.key}.parquet"
+    if not path.is_file():
+        part = path.with_suffix(".part")
+        write_index(trained, part, None)
+        part.replace(path)
+    return path
