@@ -118,8 +118,10 @@ def test_files_of_vertices_alone_are_clouds(tmp_path: Path) -> None:
     assert isinstance(read(tmp_path, b"OFF\n2 0 0\n0 0 0\n1 1 1\n", "a.off"), PointCloud)
 
 
-def test_obj_counts_back_and_continues_lines(tmp_path: Path) -> None:
-    shape = read(tmp_path, b"v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf -4 -3 \\\n-2 -1\n", "a.obj")
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_obj_counts_back_and_continues_lines(tmp_path: Path, end: bytes) -> None:
+    text = b"v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf -4 -3 \\\n-2 -1\n"
+    shape = read(tmp_path, text.replace(b"\n", end), "a.obj")
     assert isinstance(shape, Mesh)
     assert area(shape) == pytest.approx(1.0)
 

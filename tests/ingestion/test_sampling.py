@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from opendlign_core.ingestion import Mesh, UnreadableShape
+from opendlign_core.ingestion.cloud import Faces
 from opendlign_core.ingestion.orient import to_y_up
 from opendlign_core.ingestion.polygons import strip_triangles, triangulate
 from opendlign_core.ingestion.sampling import object_rng, sample_surface
@@ -62,3 +63,32 @@ def test_up_becomes_y_by_a_rotation(axis: str, up: tuple[int, int, int]) -> None
     assert to_y_up(np.array([up], dtype=np.float32), named).tolist() == [[0, 1, 0]]
     turned = to_y_up(np.eye(3, dtype=np.float32), named)
     assert np.linalg.det(turned) == pytest.approx(1.0)
+
+
+def area_of(points: np.ndarray[tuple[int, ...], np.dtype[np.float64]], faces: Faces) -> float:
+    first, second, third = (points[faces[:, corner]] for corner in range(3))
+    return float(np.linalg.norm(np.cross(second - first, third - first), axis=1).sum() / 2)
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (1, 2, 0), (1, 0, 2)])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("start", range(6))
+def test_concave_polygons_are_covered_exactly(axes: tuple[int, int, int], reverse: bool, start: int) -> None:
+    # An L: a square of side 2 without one quarter, lying in every plane, in both directions, from every corner.
+    outline = np.array([[0, 0, 0], [2, 0, 0], [2, 1, 0], [1, 1, 0], [1, 2, 0], [0, 2, 0]], dtype=np.float64)[:, axes]
+    order = np.roll(np.arange(6), start)[:: -1 if reverse else 1]
+    faces = triangulate(order, [6], outline)
+    assert area_of(outline, faces) == pytest.approx(3.0)
+    middles = outline[faces].mean(axis=1)[:, np.argsort(axes)]
+    assert not ((middles[:, 0] > 1) & (middles[:, 1] > 1)).any()
+
+
+def test_convex_polygons_and_absent_vertices_stay_with_the_fan() -> None:
+    square = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], dtype=np.float64)
+    assert triangulate(range(4), [4], square).tolist() == [[0, 1, 2], [0, 2, 3]]
+    assert triangulate([0, 1, 2, 9], [4], square).tolist() == [[0, 1, 2], [0, 2, 9]]
+
+
+def test_polygons_that_cross_themselves_still_end() -> None:
+    bow = np.array([[0, 0, 0], [1, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=np.float64)
+    assert triangulate(range(5), [5], bow).shape == (3, 3)

@@ -60,7 +60,7 @@ def _triangle_sets(document: Any) -> Iterator[tuple[Array, Array]]:
         if hasattr(primitive, "polyindex"):
             # pycollada triangulates too, but allocates whatever corner counts the file declares.
             bounds = np.asarray(primitive.polyindex, dtype=np.int64)
-            yield np.asarray(vertices), triangulate(indices, bounds[:, 1] - bounds[:, 0])
+            yield np.asarray(vertices), triangulate(indices, bounds[:, 1] - bounds[:, 0], np.asarray(vertices))
         elif np.ndim(indices) == 2 and np.shape(indices)[1] == 3:
             yield np.asarray(vertices), np.asarray(indices)
 

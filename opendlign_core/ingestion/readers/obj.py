@@ -28,7 +28,7 @@ def read_obj(file: ShapeFile) -> Mesh | PointCloud:
             sizes.append(len(face))
     require(bool(vertices), "has no vertices")
     points, colors = _vertex_table(vertices)
-    return make_shape(points, triangulate(corners, sizes), colors)
+    return make_shape(points, triangulate(corners, sizes, points), colors)
 
 
 def _corners(tokens: list[str], vertices: int) -> list[int]:

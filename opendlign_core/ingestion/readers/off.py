@@ -34,14 +34,14 @@ def read_off(file: ShapeFile) -> Mesh | PointCloud:
         rows = floats(" ".join(lines[1 : 1 + vertex_count]).split())
         require(vertex_count > 0 and len(rows) % vertex_count == 0, "has vertex lines of different lengths")
         table = rows.reshape(vertex_count, -1)
-        faces = _faces_by_line(lines[1 + vertex_count : 1 + vertex_count + face_count])
+        faces = _faces_by_line(lines[1 + vertex_count : 1 + vertex_count + face_count], table)
     else:
         table, faces = _read_tokens(" ".join(lines[1:]).split(), vertex_count, face_count)
     require(table.shape[1] >= 3, f"has vertices of {table.shape[1]} numbers")
     return make_shape(table[:, :3], faces, _colors(table, magic))
 
 
-def _faces_by_line(lines: list[str]) -> Faces:
+def _faces_by_line(lines: list[str], table: Array) -> Faces:
     corners: list[str] = []
     sizes: list[int] = []
     for line in lines:
@@ -50,7 +50,7 @@ def _faces_by_line(lines: list[str]) -> Faces:
         require(0 <= size < len(tokens), f"has a face of {size} corners on a line of {len(tokens)} numbers")
         corners += tokens[1 : size + 1]
         sizes.append(size)
-    return triangulate(integers(corners), sizes)
+    return triangulate(integers(corners), sizes, table[:, :3])
 
 
 def _read_tokens(tokens: list[str], vertex_count: int, face_count: int) -> tuple[Array, Faces]:
@@ -69,7 +69,7 @@ def _read_tokens(tokens: list[str], vertex_count: int, face_count: int) -> tuple
         sizes.append(size)
         position += size + 1
     flat = np.concatenate(corners) if corners else np.zeros(0, dtype=np.int64)
-    return table, triangulate(flat, sizes)
+    return table, triangulate(flat, sizes, table)
 
 
 def _colors(table: Array, magic: re.Match[str]) -> Array | None:

@@ -19,7 +19,7 @@ def read_ply(file: ShapeFile) -> Mesh | PointCloud:
     faces = _polygons(elements.get("face", {}))
     if faces is None or len(faces.sizes) == 0:
         return make_cloud(points, colors, normals)
-    triangles = triangulate(faces.values, faces.sizes)
+    triangles = triangulate(faces.values, faces.sizes, points)
     require(len(triangles) > 0, "has faces, but none of three corners or more")
     return make_shape(points, triangles, colors)
 

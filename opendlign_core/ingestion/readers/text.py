@@ -15,12 +15,16 @@ _COMMENT = re.compile(r"(?:#|//)[^\n]*")
 def decode(data: bytes) -> str:
     """Text of a file: UTF-16 and UTF-8 by their byte order mark, otherwise one character per byte."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16").replace("\r", "\n")
+        return _one_line_end(data.decode("utf-16"))
     if data.startswith(codecs.BOM_UTF8):
         data = data[3:]
     text = data.decode("latin-1")
     require("\x00" not in text[:1024], "is binary where text was expected")
-    return text.replace("\r", "\n")
+    return _one_line_end(text)
+
+
+def _one_line_end(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def without_comments(text: str) -> str:
