@@ -46,7 +46,10 @@ def decode_depth(data: bytes) -> NDArray[np.float32]:  # [V, H, W]
     packed = np.frombuffer(zlib.decompress(body[_HEADER.size : _HEADER.size + mask_bytes]), np.uint8)
     object_mask = np.unpackbits(packed, count=count).view(bool)
     maps = np.ones(count, np.float32)
-    maps[object_mask] = np.frombuffer(body, "<u2", offset=_HEADER.size + mask_bytes) / _STEPS
+    values = np.frombuffer(body[_HEADER.size + mask_bytes :], "<u2")
+    if len(values) != np.count_nonzero(object_mask):
+        raise ValueError("these depth maps are cut short; store them again")
+    maps[object_mask] = values / _STEPS
     return maps.reshape(views, rows, columns)
 
 

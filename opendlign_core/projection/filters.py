@@ -82,7 +82,15 @@ def bilateral_at(dense: Tensor, position: Tensor, taps: Taps) -> Tensor:
     value = dense.index_select(0, places.flatten()).view_as(places)  # [T, n]; several times faster than dense[places]
     weight = value - dense.index_select(0, position + taps.centre)
     weight.mul_(weight).mul_(taps.scale).add_(taps.logs).exp_()
-    return value.mul_(weight).sum(0).div_(weight.sum(0))
+    return _sum_rows(value.mul_(weight)).div_(_sum_rows(weight))
+
+
+def _sum_rows(rows: Tensor) -> Tensor:
+    """Add the rows up one by one: torch's own sum adds the last columns in another order than the rest."""
+    total = rows[0]
+    for row in rows[1:]:
+        total = total.add_(row)
+    return total
 
 
 def bilateral_squeeze(dense: Tensor, layers: int, pitch: int, smooth: Bilateral) -> Tensor:

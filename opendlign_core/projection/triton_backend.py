@@ -22,10 +22,11 @@ SCRATCH_BYTES = 1 << 28
 """Bytes of one of the two scratch grids."""
 
 _BLOCK = 1024
-_OPTIONS = {"enable_fp_fusion": False}
+OPTIONS = {"enable_fp_fusion": False}
+"""Products and sums are rounded one by one, as in the torch backend."""
 
 
-@triton.jit  # type: ignore[misc]
+@triton.jit  # type: ignore[untyped-decorator]
 def splat_kernel(
     index: tl.tensor, depth: tl.tensor, grid: tl.tensor, points: tl.tensor, cells: tl.tensor, block: tl.constexpr
 ) -> None:
@@ -38,7 +39,7 @@ def splat_kernel(
     tl.atomic_max(grid + view * cells + place, bits, mask=mask)
 
 
-@triton.jit  # type: ignore[misc]
+@triton.jit  # type: ignore[untyped-decorator]
 def window_kernel(
     source: tl.tensor, target: tl.tensor, length: tl.tensor, step: tl.tensor, window: tl.constexpr, block: tl.constexpr
 ) -> None:
@@ -51,7 +52,7 @@ def window_kernel(
     tl.store(target + place, best, mask=place < length)
 
 
-@triton.jit  # type: ignore[misc]
+@triton.jit  # type: ignore[untyped-decorator]
 def squeeze_kernel(
     dense: tl.tensor,
     offsets: tl.tensor,
@@ -96,7 +97,7 @@ def squeeze_kernel(
     tl.atomic_max(nearest + view, tl.max(best, axis=0).to(tl.int32, bitcast=True))
 
 
-@triton.jit  # type: ignore[misc]
+@triton.jit  # type: ignore[untyped-decorator]
 def image_kernel(
     squeezed: tl.tensor,
     nearest: tl.tensor,
@@ -203,7 +204,7 @@ def _render(index: Tensor, depth: Tensor, images: Tensor, box: Box, recipe: Proj
     length, plane, size = views * box.cells, box.steps[0], recipe.image_size
     grid = torch.zeros(length, device=index.device)
     splat_kernel[(triton.cdiv(points, _BLOCK), views)](
-        index, depth.view(torch.int32), grid.view(torch.int32), points, box.cells, _BLOCK, **_OPTIONS
+        index, depth.view(torch.int32), grid.view(torch.int32), points, box.cells, _BLOCK, **OPTIONS
     )
     dense = _densified(grid, box, recipe)
     squeezed = torch.empty(views, plane, device=index.device)
@@ -211,10 +212,10 @@ def _render(index: Tensor, depth: Tensor, images: Tensor, box: Box, recipe: Proj
     offsets, weights, centre, scale = _taps(recipe, box, index.device)
     squeeze_kernel[(triton.cdiv(plane, _BLOCK // 2), views)](
         dense, offsets, weights, squeezed, nearest, length, box.shape[0], plane, centre, scale,
-        len(offsets), isinstance(recipe.smooth, Bilateral), _BLOCK // 2, **_OPTIONS,
+        len(offsets), isinstance(recipe.smooth, Bilateral), _BLOCK // 2, **OPTIONS,
     )  # fmt: skip
     image_kernel[(triton.cdiv(size * size, _BLOCK), views)](
-        squeezed, nearest, images, size, box.origin[1], box.origin[2], box.shape[1], box.shape[2], _BLOCK, **_OPTIONS
+        squeezed, nearest, images, size, box.origin[1], box.origin[2], box.shape[1], box.shape[2], _BLOCK, **OPTIONS
     )
 
 
@@ -223,7 +224,7 @@ def _densified(grid: Tensor, box: Box, recipe: ProjectionRecipe) -> Tensor:
     spare = torch.empty_like(grid)
     for window, step in zip(recipe.densify.window, box.steps, strict=True):
         if window > 1:
-            window_kernel[(triton.cdiv(len(grid), _BLOCK),)](grid, spare, len(grid), step, window, _BLOCK, **_OPTIONS)
+            window_kernel[(triton.cdiv(len(grid), _BLOCK),)](grid, spare, len(grid), step, window, _BLOCK, **OPTIONS)
             grid, spare = spare, grid
     _clear_outside(grid.view(-1, *box.shape), box, recipe)
     return grid

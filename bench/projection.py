@@ -1,0 +1,239 @@
+"""Projection against a straightforward dense implementation of the same recipes, side by side in one run.
+
+The dense version fills the whole grid of every view, pools with MaxPool3d, and smooths with Conv3d or with a
+bilateral filter over every cell. `python -m bench.projection [--quick]` writes bench/results/projection.json.
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import conv3d, max_pool3d, pad
+
+from opendlign_core.projection import ProjectionExecution, encode_depth, project, project_clouds
+from opendlign_core.projection.grid import Cells, cells_of
+from opendlign_core.projection.recipe import RECIPES, Bilateral, Gaussian, ProjectionRecipe, WindowMax
+
+RESULTS = Path(__file__).parent / "results" / "projection.json"
+Row = dict[str, Any]
+
+
+def chair(points: int, seed: int) -> Tensor:  # [N, 3]
+    """Return points on a chair of boxes: seat, back and four legs, y up, facing +z."""
+    generator = torch.Generator().manual_seed(seed)
+    legs = [((x, 0.25, z), (0.06, 0.5, 0.06)) for x in (-0.22, 0.22) for z in (-0.22, 0.22)]
+    boxes = [((0.0, 0.53, 0.0), (0.5, 0.06, 0.5)), ((0.0, 0.85, -0.22), (0.5, 0.6, 0.06)), *legs]
+    sizes = torch.tensor([size for _, size in boxes])
+    areas = (sizes[:, 0] * sizes[:, 1] + sizes[:, 1] * sizes[:, 2] + sizes[:, 0] * sizes[:, 2]).sqrt()
+    which = torch.multinomial(areas, points, replacement=True, generator=generator)
+    inside = torch.rand(points, 3, generator=generator) - 0.5
+    face = torch.randint(3, (points, 1), generator=generator)
+    inside.scatter_(1, face, inside.gather(1, face).sign() / 2)
+    return torch.tensor([centre for centre, _ in boxes])[which] + inside * sizes[which]
+
+
+def dense_project(
+    points: Tensor, recipe: ProjectionRecipe, bilateral: Callable[[Tensor, Bilateral], Tensor]
+) -> Tensor:
+    """Return the maps of a window recipe from full grids, one cloud at a time: [B, V, S, S]."""
+    cells = cells_of(points, recipe)
+    return torch.stack([_dense_cloud(_grids(cells, cloud, recipe), recipe, bilateral) for cloud in range(len(points))])
+
+
+def torch_bilateral(volume: Tensor, smooth: Bilateral) -> Tensor:
+    """Return the bilateral filter of every cell of [..., D, H, W], tap by tap."""
+    radii = [extent // 2 for extent in smooth.window]
+    padded = pad(volume, [r for radius in reversed(radii) for r in (radius, radius)])
+    total, norm = torch.zeros_like(volume), torch.zeros_like(volume)
+    for offset in torch.cartesian_prod(*(torch.arange(-r, r + 1) for r in radii)).tolist():
+        square = sum(o * o for o in offset)
+        if smooth.support == "disc" and square > max(radii) ** 2:
+            continue
+        d, h, w = (o + r for o, r in zip(offset, radii, strict=True))
+        moved = padded[..., d : d + volume.shape[-3], h : h + volume.shape[-2], w : w + volume.shape[-1]]
+        weight = torch.exp(
+            -((moved - volume) ** 2) / (2 * smooth.sigma_value**2) - square / (2 * smooth.sigma_space**2)
+        )
+        total, norm = total + weight * moved, norm + weight
+    return total / norm
+
+
+def opencv_bilateral(volume: Tensor, smooth: Bilateral) -> Tensor:
+    """Return OpenCV's bilateral filter of every slice of [..., D, H, W]."""
+    import cv2
+
+    slices = volume.flatten(0, -3).numpy()
+    done = [cv2.bilateralFilter(s, smooth.window[1], smooth.sigma_value, smooth.sigma_space) for s in slices]
+    return torch.from_numpy(np.stack(done)).view_as(volume)
+
+
+def _grids(cells: Cells, cloud: int, recipe: ProjectionRecipe) -> Tensor:  # [V, D, S, S]
+    size = recipe.size
+    grids = torch.zeros(len(recipe.views), recipe.slices * size * size, device=cells.depth.device)
+    index = (cells.layer[cloud].long() * size + cells.row[cloud]) * size + cells.column[cloud]
+    if recipe.collision == "last":
+        grids.scatter_(1, index, cells.depth[cloud])
+    else:
+        grids.scatter_reduce_(1, index, cells.depth[cloud], "amax")
+    return grids.view(-1, recipe.slices, size, size)
+
+
+def _dense_cloud(grids: Tensor, recipe: ProjectionRecipe, bilateral: Callable[[Tensor, Bilateral], Tensor]) -> Tensor:
+    assert isinstance(recipe.densify, WindowMax)
+    views = []
+    step = len(grids) if recipe.slices <= 16 else 1  # a deep grid of all views would not fit in memory
+    for part in grids.split(step):  # type: ignore[no-untyped-call]
+        volume = max_pool3d(part[:, None], recipe.densify.window, 1, recipe.densify.padding)
+        if isinstance(recipe.smooth, Gaussian):
+            volume = conv3d(volume, _kernel(recipe.smooth, volume), padding=[e // 2 for e in recipe.smooth.window])
+        elif recipe.smooth is not None:
+            volume = bilateral(volume[:, 0], recipe.smooth)[:, None]
+        squeezed = volume[:, 0].amax(1)
+        views.append(1 - squeezed / squeezed.amax((1, 2), keepdim=True))
+    return torch.cat(views)
+
+
+def _kernel(smooth: Gaussian, like: Tensor) -> Tensor:
+    axes = [torch.arange(-(extent // 2), extent // 2 + 1.0) for extent in smooth.window]
+    z, y, x = (torch.exp(-(a**2) / (2 * s**2)) for a, s in zip(axes, smooth.sigma, strict=True))
+    kernel = z[:, None, None] * y[:, None] * x
+    return (kernel / kernel.sum()).to(like)[None, None]
+
+
+def best_times(first: Callable[[], Any], others: list[Callable[[], Any]], repeats: int) -> list[float]:
+    """Return the best seconds of every function, run in turns so that all meet the same machine."""
+    functions = [first, *others]
+    best = [float("inf")] * len(functions)
+    for turn in range(repeats + 1):
+        for place, function in enumerate(functions):
+            started = time.perf_counter()
+            function()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if turn:  # the first turn warms up
+                best[place] = min(best[place], time.perf_counter() - started)
+    return best
+
+
+def compare(name: str, points: int, clouds: int, dense_clouds: int, repeats: int, device: str) -> Row:
+    """Return the seconds per cloud of the product and of the dense version, their ratio and their difference."""
+    recipe = RECIPES[name]
+    batch = torch.stack([chair(points, seed) for seed in range(clouds)]).to(device)
+    few = batch[:dense_clouds]
+    rivals: list[Callable[[], Any]] = [lambda: dense_project(few, recipe, torch_bilateral)]
+    if device == "cpu" and isinstance(recipe.smooth, Bilateral):
+        grids = [torch.rand(len(recipe.views), recipe.slices, recipe.size, recipe.size)]
+        smooth = recipe.smooth
+        rivals.append(lambda: opencv_bilateral(grids[0], smooth))
+    ours, dense, *opencv = best_times(lambda: project(batch, recipe), rivals, repeats)
+    difference = (dense_project(few, recipe, torch_bilateral) - project(few, recipe)).abs().max().item()
+    row = {
+        "recipe": name, "device": device, "points": points, "batch": clouds,
+        "ms_per_cloud": round(ours / clouds * 1e3, 3), "dense_ms_per_cloud": round(dense / dense_clouds * 1e3, 2),
+        "times_faster": round(dense / dense_clouds * clouds / ours, 1), "largest_difference": difference,
+    }  # fmt: skip
+    if opencv:
+        row["opencv_bilateral_alone_ms_per_cloud"] = round(opencv[0] * 1e3, 2)
+        row["times_faster_than_opencv_bilateral_alone"] = round(opencv[0] * clouds / ours, 2)
+    return row
+
+
+def scaling(repeats: int) -> list[Row]:
+    """Return milliseconds per cloud as clouds and points grow."""
+    rows = []
+    for clouds, points in ((1, 1024), (8, 1024), (32, 1024), (8, 4096), (8, 16384)):
+        batch = torch.stack([chair(points, seed) for seed in range(clouds)])
+        seconds = best_times(lambda batch=batch: project(batch, "opendlign"), [], repeats)[0]  # type: ignore[misc]
+        rows.append({"clouds": clouds, "points": points, "ms_per_cloud": round(seconds / clouds * 1e3, 2)})
+    return rows
+
+
+def streaming(objects: int) -> Row:
+    """Return objects per second of the whole stream, its share of time outside computing, and bytes per object."""
+    clouds = [(f"chair/{seed}", chair(10_000, seed % 16).numpy()) for seed in range(objects)]
+    stacked = torch.from_numpy(np.stack([points for _, points in clouds]))
+    started = time.perf_counter()
+    maps = [project(part, "opendlign") for part in torch.split(stacked, 16)]
+    computing = time.perf_counter() - started
+    started = time.perf_counter()
+    size = sum(len(stored) for _, stored in project_clouds(clouds, "opendlign", ProjectionExecution()))  # type: ignore[misc, arg-type]
+    elapsed = time.perf_counter() - started
+    started = time.perf_counter()
+    for depth in maps[0]:
+        encode_depth(depth)
+    return {
+        "objects": objects,
+        "objects_per_second": round(objects / elapsed, 1),
+        "share_not_computing": round(max(0.0, 1 - computing / elapsed), 3),
+        "bytes_per_object": size // objects,
+        "encode_ms_per_object": round((time.perf_counter() - started) / len(maps[0]) * 1e3, 2),
+    }
+
+
+def cuda_rows(repeats: int) -> list[Row]:
+    """Return clouds per second on the GPU, and output bytes per second against a plain fill of the same output."""
+    rows = []
+    for name, points, clouds in (
+        ("pointclip-v2", 1024, 512),
+        ("opendlign", 10_000, 256),
+        ("pointclip-v2-seg", 2048, 32),
+    ):
+        row = compare(name, points, clouds, 4, repeats, "cuda")
+        output = project(torch.stack([chair(points, 0)] * clouds).cuda(), name)
+        written = output.numel() * 4
+        fill = best_times(lambda output=output: output.fill_(0.5), [], 10)[0]  # type: ignore[misc]
+        row["clouds_per_second"] = round(1e3 / row["ms_per_cloud"])
+        row["output_bytes_per_second"] = round(written / clouds * row["clouds_per_second"])
+        row["write_bandwidth_bytes_per_second"] = round(written / fill)
+        rows.append(row)
+    return rows
+
+
+def machine() -> Row:
+    """Return what the figures were measured on."""
+    model = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.processor(),
+    )
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "machine": f"{os.cpu_count()}-core {model}", "gpu": gpu, "threads": torch.get_num_threads(),
+        "torch": torch.__version__, "python": platform.python_version(), "load_before": os.getloadavg()[0],
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer repeats and objects")
+    quick = parser.parse_args().quick
+    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    repeats = 1 if quick else 5
+    about = machine()
+    rows = [
+        compare("pointclip-v2", 1024, 32, 2, repeats, "cpu"),
+        compare("opendlign", 10_000, 8, 1, repeats, "cpu"),
+        compare("pointclip-v2-seg", 2048, 4, 1, 1, "cpu"),
+    ]
+    report = {
+        "machine": about, "cpu": rows, "scaling": scaling(repeats), "stream": streaming(16 if quick else 128),
+        "cuda": cuda_rows(repeats) if torch.cuda.is_available() else "no GPU on this machine",
+    }  # fmt: skip
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(report, indent=2) + "\n")
+    print(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()

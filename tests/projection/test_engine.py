@@ -1,0 +1,157 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from bench.projection import dense_project, opencv_bilateral, torch_bilateral
+from opendlign_core.projection import RECIPES, UnusableCloud, filters, project, slicewise, volume
+from opendlign_core.projection.recipe import Bilateral, Gaussian, ProjectionRecipe, WindowMax
+from tests.projection.shapes import blob
+
+torch.set_num_threads(1)
+
+SMALL: dict[str, ProjectionRecipe] = {
+    "opendlign": RECIPES["opendlign"].replace(size=64),
+    "opendlign-3d": RECIPES["opendlign-3d"].replace(size=40, views=RECIPES["opendlign"].views[:3]),
+    "pointclip-v2": RECIPES["pointclip-v2"].replace(size=56),
+    "pointclip-v2-seg": RECIPES["pointclip-v2-seg"].replace(size=56, slices=28),
+    "square": RECIPES["opendlign"].replace(size=64, smooth=Bilateral(support="square")),
+    "filling": RECIPES["pointclip-v2"].replace(size=24, scale=1.0),
+    "filling-bilateral": RECIPES["opendlign"].replace(size=24, scale=1.0),
+    "filling-3d": RECIPES["pointclip-v2-seg"].replace(size=24, slices=12, scale=1.0),
+    "one-sided": RECIPES["pointclip-v2"].replace(
+        size=48, densify=WindowMax(window=(1, 4, 4), padding=(0, 1, 1)), smooth=Gaussian(window=(1, 5, 5))
+    ),
+    "unsmoothed": RECIPES["opendlign"].replace(size=48, smooth=None),
+}
+WINDOWS = sorted(SMALL)
+ALL = {**SMALL, "pointclip": RECIPES["pointclip"].replace(size=64)}
+
+
+def batch(count: int = 3, points: int = 300) -> Tensor:
+    return torch.stack([blob(points, seed) for seed in range(count)])
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_agrees_with_the_dense_grid(name: str) -> None:
+    recipe = SMALL[name]
+    expected = dense_project(batch(), recipe, torch_bilateral)
+    torch.testing.assert_close(project(batch(), recipe), expected, atol=1e-5, rtol=0)
+
+
+def test_bilateral_agrees_with_opencv() -> None:
+    recipe = RECIPES["opendlign"].replace(size=96)  # large enough for its border rule not to matter
+    expected = dense_project(batch(1), recipe, opencv_bilateral)
+    torch.testing.assert_close(project(batch(1), recipe), expected, atol=2e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_background_is_one_and_the_nearest_point_zero(name: str) -> None:
+    maps = project(batch(), ALL[name])
+    assert maps.shape == (3, len(ALL[name].views), ALL[name].image_size, ALL[name].image_size)
+    assert maps.dtype == torch.float32
+    assert (maps.amin((2, 3)) == 0).all()
+    assert maps.max() <= 1
+    if ALL[name].scale < 1:
+        assert (maps[..., 0, 0] == 1).all()
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_the_order_of_points_does_not_matter(name: str) -> None:
+    recipe = ALL[name].replace(collision="nearest")
+    shuffled = batch()[:, torch.randperm(300, generator=torch.Generator().manual_seed(5))]
+    torch.testing.assert_close(project(shuffled, recipe), project(batch(), recipe), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_repeated_points_do_not_matter(name: str) -> None:
+    twice = torch.cat([batch(), batch()], 1)
+    assert torch.equal(project(twice, SMALL[name]), project(batch(), SMALL[name]))
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_a_cloud_does_not_depend_on_its_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = project(batch(4), ALL[name])
+    alone = torch.cat([project(cloud[None], ALL[name]) for cloud in batch(4)])
+    monkeypatch.setitem(slicewise.CHUNK_CELLS, "cpu", 1)
+    monkeypatch.setitem(volume.SLAB_CELLS, "cpu", 1 << 10)
+    monkeypatch.setitem(filters._EVALUATED_AT_ONCE, "cpu", 1 << 10)
+    chunked = project(batch(4), ALL[name])
+    assert torch.equal(together, alone)
+    assert torch.equal(together, chunked)
+
+
+def test_scale_and_place_matter_only_at_cell_borders() -> None:
+    for factor, shift in ((4.0, 0.0), (0.37, 0.0), (1.0, 0.25), (250.0, -13.0)):
+        moved = batch() * factor + shift
+        difference = (project(moved, "pointclip-v2") - project(batch(), "pointclip-v2")).abs()
+        tight = (difference < 1e-4).float().mean().item()
+        if factor == 4.0:
+            assert difference.max() < 1e-5  # a power of two rounds nowhere but in the shift
+        assert tight > 0.99, (factor, shift)
+        assert difference.mean() < 1e-3
+
+
+def test_depth_does_not_hide_the_collision_rule() -> None:
+    recipe = SMALL["pointclip-v2-seg"]
+    first = project(batch(1, 3000), recipe)
+    assert not torch.equal(project(batch(1, 3000).flip(1), recipe), first)
+    nearest = recipe.replace(collision="nearest")
+    assert torch.equal(project(batch(1, 3000).flip(1), nearest), project(batch(1, 3000), nearest))
+
+
+def test_median_is_part_of_the_recipe() -> None:
+    plain = project(batch(1), SMALL["opendlign"])
+    sharpened = project(batch(1), SMALL["opendlign"].replace(median=7))
+    assert sharpened.shape == plain.shape
+    assert not torch.equal(sharpened, plain)
+
+
+def test_bad_clouds_are_named() -> None:
+    good = batch(3)
+    for spoil, words in ((float("nan"), "NaN or infinite"), (float("inf"), "NaN or infinite")):
+        spoilt = good.clone()
+        spoilt[1, 7, 2] = spoil
+        with pytest.raises(UnusableCloud, match=f"sample 1: .*{words}"):
+            project(spoilt)
+    same = good.clone()
+    same[2] = 0.5
+    with pytest.raises(UnusableCloud, match="sample 2: all points coincide"):
+        project(same)
+    with pytest.raises(UnusableCloud, match="sample 0: all points coincide"):
+        project(good[:, :1])
+    with pytest.raises(UnusableCloud, match="too large"):
+        project(good / good.abs().max() * 3e38)
+    with pytest.raises(UnusableCloud, match="sample 0: the points coincide within float32 rounding"):
+        project(torch.tensor([[[1e-8, 0.0, 0.0], [0.0, 0.0, 0.0]]]))
+
+
+def test_two_points_a_line_and_a_plane_are_clouds() -> None:
+    line = torch.linspace(0, 1, 50)[:, None] * torch.tensor([1.0, 0.0, 0.0])
+    plane = batch(1) * torch.tensor([1.0, 0.0, 1.0])
+    for cloud in (line[None], line[None, :2], plane):
+        for recipe in ALL.values():
+            maps = project(cloud, recipe)
+            assert torch.isfinite(maps).all()
+            assert (maps.amin((2, 3)) == 0).all()
+
+
+def test_wrong_arguments_are_named() -> None:
+    with pytest.raises(ValueError, match=r"\[clouds, points, 3\], got \[300, 3\]"):
+        project(batch()[0])
+    with pytest.raises(ValueError, match=r"float32, got torch\.float64"):
+        project(batch().double())
+    with pytest.raises(ValueError, match="unknown projection recipe 'x'; choose one of opendlign"):
+        project(batch(), "x")
+    with pytest.raises(ValueError, match="unknown backend 'x'"):
+        project(batch(), backend="x")
+    with pytest.raises(ValueError, match="needs points on a CUDA device, got cpu"):
+        project(batch(), backend="triton")
+    with pytest.raises(ValueError, match="no weighted splats"):
+        project(batch(), "pointclip", backend="triton")
+
+
+def test_an_empty_batch_and_an_array_are_fine() -> None:
+    assert project(torch.empty(0, 100, 3), SMALL["opendlign"]).shape == (0, 10, 64, 64)
+    assert torch.equal(project(batch(1).numpy(), SMALL["opendlign"]), project(batch(1), SMALL["opendlign"]))
+    assert np.isfinite(project(batch(1), SMALL["opendlign"]).numpy()).all()
