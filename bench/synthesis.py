@@ -12,6 +12,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,13 @@ def bench_shaded(repeats: int) -> Row:
     )
     for kind in ("webp", "jpeg"):
         form = ImageRecipe.model_validate({"format": kind})
-        rows[f"{kind}_per_second_per_core"] = per_second(
-            lambda form=form: [encode_image(image, form) for image in images], 40, repeats
-        )
-        rows[f"{kind}_bytes"] = round(np.mean([len(encode_image(image, form)) for image in images]))
+        rows[f"{kind}_per_second_per_core"] = per_second(partial(encode_all, images, form), 40, repeats)
+        rows[f"{kind}_bytes"] = round(sum(map(len, encode_all(images, form))) / len(images))
     return rows
+
+
+def encode_all(images: NDArray[np.uint8], form: ImageRecipe) -> list[bytes]:
+    return [encode_image(image, form) for image in images]
 
 
 def bench_overhead(folder: Path, objects: int) -> Row:
@@ -213,7 +216,7 @@ def plain_loop(folder: Path, depth: NDArray[np.float32]) -> float:
     for maps in depth:
         paint(maps)
     torch.cuda.synchronize()
-    return depth.shape[0] * depth.shape[1] / (time.perf_counter() - started)
+    return len(depth) * VIEWS / (time.perf_counter() - started)
 
 
 def run_stage(painter_recipe: ControlNetRecipe, depth: NDArray[np.float32], compile: bool = False) -> Row:

@@ -70,4 +70,6 @@ def _ranks(painted: list[AlignedObject], scorer: CaptionScorer) -> list[int]:
 
 
 def _normalised(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    normalised: NDArray[np.float32] = (features / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return normalised

@@ -22,7 +22,7 @@ class MeanColour:
     """Features that are mean colours: a real, if narrow, common space of pictures and words."""
 
     def image_features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return images.mean((1, 2)).astype(np.float32)
+        return np.asarray(images.mean((1, 2)), np.float32)
 
     def text_features(self, captions: Sequence[str]) -> NDArray[np.float32]:
         return np.array([COLOURS[caption] for caption in captions], np.float32)
@@ -39,7 +39,7 @@ def run(outcomes: list[AlignedObject | RejectedSynthesis], **gate: int) -> list[
 
 
 def test_objects_unlike_their_caption_are_rejected_in_place() -> None:
-    outcomes = [
+    outcomes: list[AlignedObject | RejectedSynthesis] = [
         painted("a", "red", "red"),
         painted("b", "green", "blue"),
         RejectedSynthesis("c", "black"),

@@ -30,7 +30,7 @@ def latents(painter: ControlNetSynthesizer, depth: Depth, batch: int) -> torch.T
         for start in range(0, 4, batch):
             part = slice(start, start + batch)
             condition = painter.condition(torch.from_numpy(depth[:4][part]))
-            parts.append(painter.denoise(condition, painter.encode(PROMPTS[part]), SEEDS[part]))
+            parts.append(painter.denoise(condition, painter.encode(PROMPTS[part]), list(SEEDS)[part]))
     return torch.cat(parts)
 
 

@@ -15,7 +15,8 @@ def test_images_come_back(form: Literal["webp", "jpeg", "png"], error: float) ->
     encoded = encode_image(IMAGE, ImageRecipe(format=form))
     assert encoded == encode_image(IMAGE, ImageRecipe(format=form))
     decoded = decode_image(encoded)
-    assert (decoded.shape, decoded.dtype) == (IMAGE.shape, np.uint8)
+    assert decoded.shape == IMAGE.shape
+    assert decoded.dtype == np.uint8
     assert np.abs(decoded.astype(int) - IMAGE).mean() <= error
 
 

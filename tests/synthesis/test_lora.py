@@ -12,7 +12,7 @@ from opendlign_core.synthesis.lora import merge_lora, read_lora
 class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList([nn.Linear(6, 4), nn.Conv2d(3, 5, 3)])
+        self.linear, self.conv = nn.Linear(6, 4), nn.Conv2d(3, 5, 3)
 
 
 def write(path: Path, tensors: dict[str, torch.Tensor]) -> Path:
@@ -26,20 +26,20 @@ def test_updates_are_added_to_the_weights(tmp_path: Path) -> None:
     path = write(
         tmp_path / "lora.safetensors",
         {
-            "lora_unet_blocks_0.lora_down.weight": down,
-            "lora_unet_blocks_0.lora_up.weight": up,
-            "lora_unet_blocks_0.alpha": torch.tensor(1.0),
-            "unet.blocks.1.lora_A.weight": wide,
-            "unet.blocks.1.lora_B.weight": tall,
+            "lora_unet_linear.lora_down.weight": down,
+            "lora_unet_linear.lora_up.weight": up,
+            "lora_unet_linear.alpha": torch.tensor(1.0),
+            "unet.conv.lora_A.weight": wide,
+            "unet.conv.lora_B.weight": tall,
             "lora_te_text.lora_down.weight": torch.zeros(1, 1),
         },
     )
     network = Network()
-    linear, conv = (layer.weight.detach().clone() for layer in network.blocks)
+    linear, conv = network.linear.weight.detach().clone(), network.conv.weight.detach().clone()
     merge_lora(network, read_lora(path))
-    assert torch.allclose(network.blocks[0].weight, linear + 0.5 * up @ down, atol=1e-6)
+    assert torch.allclose(network.linear.weight, linear + 0.5 * up @ down, atol=1e-6)
     update = torch.einsum("or,rchw->ochw", tall[..., 0, 0], wide)
-    assert torch.allclose(network.blocks[1].weight, conv + update, atol=1e-5)
+    assert torch.allclose(network.conv.weight, conv + update, atol=1e-5)
 
 
 def test_a_lora_for_another_network_is_refused(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_lora_for_another_network_is_refused(tmp_path: Path) -> None:
     tensors = {f"{name}.lora_down.weight": torch.ones(1, 6), f"{name}.lora_up.weight": torch.ones(4, 1)}
     with pytest.raises(ValueError, match="elsewhere, which the network does not have"):
         merge_lora(Network(), read_lora(write(tmp_path / "a.safetensors", tensors)))
-    tensors = {key.replace("elsewhere", "blocks_0"): torch.ones(1, 1) for key in tensors}
+    tensors = {key.replace("elsewhere", "linear"): torch.ones(1, 1) for key in tensors}
     with pytest.raises(ValueError, match="does not fit"):
         merge_lora(Network(), read_lora(write(tmp_path / "b.safetensors", tensors)))
 
