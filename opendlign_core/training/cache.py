@@ -55,7 +55,7 @@ def image_targets(model: DepthAlignedCLIP, objects: Objects, clip: ClipSpec, pre
     pixels = images_to_input(objects.images.to(model.device), clip).to(model.dtype).flatten(0, 1)
     with frozen_precision(precision, model.device):
         features = model.encode_image(pixels, "base").to(model.dtype)
-    return object_features(features.view(*objects.images.shape[:2], -1))
+    return object_features(features.view(*objects.images.shape[:2], features.shape[-1]))
 
 
 def _storage_dtype(model: DepthAlignedCLIP, recipe: CacheRecipe) -> torch.dtype:

@@ -31,9 +31,10 @@ def load_clip(spec: ClipSpec, device: torch.device | str = "cpu") -> OpenClip:
         FileNotFoundError: the weights are neither a known tag nor a file.
         ValueError: the file's digest is not the one the spec names, or the architecture is unknown.
     """
-    model = _build(architecture_of(spec), spec.seed)
-    if spec.weights != "random":
-        path = _find_weights(spec)
+    architecture = architecture_of(spec)
+    path = None if spec.weights == "random" else _find_weights(spec)
+    model = _build(architecture, spec.seed)
+    if path is not None:
         _verify(path, spec)
         open_clip.factory.load_checkpoint(model, str(path), strict=True, weights_only=True)
     return model.requires_grad_(False).eval().to(device)

@@ -92,7 +92,7 @@ class DepthAlignedCLIP(nn.Module):
             for block in self.depth_blocks[:-1]:
                 tokens = block(tokens)
             tokens, row = last.ln_1(tokens), tokens[:, 0]
-        depth = cls_row(last, tokens, row).view(*lead, -1)
+        depth = cls_row(last, tokens, row).view(*lead, row.shape[-1])
         return self._project(self.blend * depth + (1 - self.blend) * prefix.rows[..., 1, :])
 
     def base_features(self, prefix: Prefix) -> Tensor:

@@ -60,11 +60,8 @@ def load_official(model: DepthAlignedCLIP, checkpoint: OfficialCheckpoint) -> No
 
 def official_state_dict(model: DepthAlignedCLIP) -> dict[str, Tensor]:
     """The model's tensors under the published names, the logit scale twice as there."""
-    clip = {name: tensor.detach().cpu().float() for name, tensor in model.clip.state_dict().items()}
-    depth = {
-        f"{DEPTH_PREFIX}resblocks.{name}": tensor.detach().cpu().float()
-        for name, tensor in model.depth_blocks.state_dict().items()
-    }
+    clip = dict(model.clip.state_dict())
+    depth = {f"{DEPTH_PREFIX}resblocks.{name}": tensor for name, tensor in model.depth_blocks.state_dict().items()}
     inner = {f"{CLIP_PREFIX}{name}": tensor for name, tensor in (clip | depth).items()}
     return {SCALE_KEY: clip["logit_scale"], **inner}
 
@@ -73,7 +70,7 @@ def write_official(path: Path, trainer: Trainer, epoch: int) -> None:
     """Write model, optimiser and schedule in the published four-entry schema."""
     content = {
         "epoch": epoch,
-        "model_state_dict": official_state_dict(trainer.model),
+        "model_state_dict": {name: tensor.cpu() for name, tensor in official_state_dict(trainer.model).items()},
         "optimizer_d_visual_state_dict": _optimiser_state(trainer),
         "scheduler_d_visual_state_dict": _scheduler_state(trainer),
     }

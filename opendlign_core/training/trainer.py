@@ -86,6 +86,11 @@ class Trainer:
 
 def depth_views(model: DepthAlignedCLIP, batch: CacheEntries | Objects, recipe: TrainRecipe) -> tuple[Tensor, Tensor]:
     """Depth-branch features [B, V, E] with gradient, and the object features [B, E] of the images."""
+    if isinstance(batch, Objects) and len(batch.depth) == 0:
+        # open_clip cannot embed an empty batch: encode one blank object and keep nothing of it but the graph.
+        blank = Objects(*(tensor.new_zeros((1, *tensor.shape[1:])) for tensor in batch))
+        views, targets = depth_views(model, blank, recipe)
+        return views[:0], targets[:0]
     if isinstance(batch, CacheEntries):
         entries = CacheEntries(*(tensor.to(model.device, non_blocking=True) for tensor in batch))
     elif model.cls_only:

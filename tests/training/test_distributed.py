@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from opendlign_core.training import read_adapter, read_metrics, train
+from opendlign_core.training import InMemory, read_adapter, read_metrics, train
 from opendlign_core.training.sources import load_share, share_sizes
 from tests.training import tiny
 from tests.training.test_run import held_out, source_for
@@ -59,7 +59,7 @@ def test_shares_cover_a_batch_once_in_order(size: int, ranks: int) -> None:
     sizes = share_sizes(size, ranks)
     assert sum(sizes) == size
     assert max(sizes) - min(sizes) <= 1
-    source = source_for(tiny.recipe(trainer="plain"))
+    source = InMemory(tiny.objects())
     batch = torch.arange(size).remainder(10).numpy()
     parts = [load_share(source, batch, rank, ranks) for rank in range(ranks)]
     assert [len(part[0]) for part in parts] == sizes

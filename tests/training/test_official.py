@@ -66,27 +66,20 @@ def test_torch_itself_accepts_optimiser_and_schedule(trained: Trainer, tmp_path:
 @pytest.mark.parametrize("name", list(OFFICIAL_MODELS))
 def test_keys_shapes_and_indices_of_the_four_variants(name: str, golden_files: Callable[[str], list[Path]]) -> None:
     manifest = json.loads(golden_files("opendlign/checkpoint_manifest.json")[0].read_text())
+    expected = manifest["variants"][name]
     model = meta_model(name)
-    expected = find_variant(manifest, name)
-    state = {key: list(tensor.shape) for key, tensor in meta_state(model).items()}
-    assert state == expected["state_dict"]
+    shapes = {key: list(tensor.shape) for key, tensor in official_state_dict(model).items()}
+    assert shapes == expected["model_state_dict"]
     names = visual_parameter_names(model)
-    assert len(names) == expected["visual_tensors"]
-    assert [names.index(f"depth.{key}") for key in model.trainable()] == expected["optimiser_indices"]
-    assert sum(parameter.numel() for parameter in model.trainable().values()) == expected["trainable"]
+    assert len(names) == expected["optimizer_num_params"]
+    assert [names.index(f"depth.{key}") for key in model.trainable()] == expected["optimizer_state_indices"]
+    assert sum(parameter.numel() for parameter in model.trainable().values()) == expected["trainable_parameters"]
+    assert OFFICIAL_MODELS[name] == (expected["pretrained_tag_zero_shot"], expected["train_batch_size"])
 
 
 def meta_model(name: str) -> DepthAlignedCLIP:
     with torch.device("meta"):
         return DepthAlignedCLIP(load_clip(ClipSpec(model=name, weights="random"), "meta"))
-
-
-def meta_state(model: DepthAlignedCLIP) -> dict[str, torch.Tensor]:
-    return official_state_dict(model)
-
-
-def find_variant(manifest: Any, name: str) -> dict[str, Any]:
-    return dict(manifest[name])
 
 
 class Bomb:
