@@ -19,7 +19,7 @@ from opendlign_core.evaluation.features import (
     plan_for,
 )
 from opendlign_core.evaluation.labelled import LabelledFeatures, with_labels
-from opendlign_core.evaluation.model import EvaluatedModel, text_classifier
+from opendlign_core.evaluation.model import EvaluatedModel, text_classifier, text_key
 from opendlign_core.evaluation.recipe import Branches, DatasetSpec, EvalExecution, EvalRecipe, MethodSpec, PixelNorm
 from opendlign_core.evaluation.results import EvaluationResults, ScoredObjects
 from opendlign_core.evaluation.tasks import HeadSearch, few_shot_results, retrieval_results, views_results
@@ -68,7 +68,7 @@ class Benchmark:
     seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     rows: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in _KINDS})
-    _texts: dict[object, Floats] = field(default_factory=dict)
+    _texts: dict[str, Floats] = field(default_factory=dict)
 
     def run(self) -> EvaluationResults:
         """Do every task on every data set."""
@@ -151,12 +151,19 @@ class Benchmark:
 
     def text(self, classes: tuple[str, ...], method: MethodSpec) -> Floats:
         """Class embeddings [C, E]; encoded once for all methods and data sets that share words."""
-        key = (classes, method.text)
-        if key not in self._texts:
+        key = text_key(self.model, classes, method.text)
+        if key in self._texts:
+            return self._texts[key]
+        found = self.cache.get(key) if self.cache is not None else None
+        if found is not None:
+            text: Floats = found["text"]
+        else:
             with self._timed("texts"):
-                batch = self.execution.text_batch
-                self._texts[key] = text_classifier(self.model, classes, method.text, batch).numpy()
-        return self._texts[key]
+                text = text_classifier(self.model, classes, method.text, self.execution.text_batch).numpy()
+            if self.cache is not None:
+                self.cache.put(key, {"text": text})
+        self._texts[key] = text
+        return text
 
     def _features(
         self, dataset: DatasetSpec, split: str | None, projection: str, pixels: PixelNorm, plan: FeaturePlan

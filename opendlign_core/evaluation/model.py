@@ -1,5 +1,7 @@
 """The model under test, as evaluation sees it: two encoders, a tokenizer and an identity."""
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
@@ -92,3 +94,9 @@ def text_classifier(
 ) -> torch.Tensor:
     """Class embeddings [C, E] of a recipe's `text`."""
     return class_embeddings(model, classes, resolve_templates(text), batch)
+
+
+def text_key(model: EvaluatedModel, classes: Sequence[str], text: TextName | tuple[str, ...]) -> str:
+    """Name of cached class embeddings: digest of the weights and of every word."""
+    words = [model.fingerprint, list(classes), list(resolve_templates(text))]
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:24]

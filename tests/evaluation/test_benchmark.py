@@ -69,6 +69,8 @@ def test_a_second_run_starts_from_the_cache() -> None:
     second, _ = evaluate(seeded_model(), recipe(), source, cache=cache)
     assert len(source.reads) == 1
     assert first.zero_shot == second.zero_shot
+    assert "texts" in first.seconds
+    assert not {"features", "texts"} & set(second.seconds)
     evaluate(seeded_model(seed=1), recipe(), source, cache=cache)
     assert len(source.reads) == 2, "another model must not reuse the features"
 

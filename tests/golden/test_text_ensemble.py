@@ -21,6 +21,11 @@ DATASETS: list[tuple[str, str, TextName]] = [
 Find = Callable[[str], list[Path]]
 
 
+def spread(classes: tuple[str, ...]) -> slice:
+    """Five or so classes from the whole list; all of them would take most of a minute."""
+    return slice(len(classes) // 10, None, len(classes) // 5)
+
+
 @pytest.fixture
 def reference(golden_files: Find) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(golden_files("opendlign/templates_labels.json")[0].read_text())["datasets"]
@@ -47,20 +52,21 @@ def test_tokens_of_all_prompts(golden_files: Find, dataset: str, packaged: str, 
         archive = np.load(path)
         tokenize = golden_model(archive).tokenize
         place = torch.arange(1, 78)
+        some = spread(packaged_labels(packaged))
         checksums = [
             [int((place * tokenize([fill(template, name)])[0]).sum()) for template in named_templates(text)]
-            for name in packaged_labels(packaged)[:6]
+            for name in packaged_labels(packaged)[some]
         ]
-        np.testing.assert_array_equal(checksums, archive[f"text/token_checksum/{dataset}"][:6])
+        np.testing.assert_array_equal(checksums, archive[f"text/token_checksum/{dataset}"][some])
 
 
 @pytest.mark.parametrize(("dataset", "packaged", "text"), DATASETS)
 def test_class_embeddings(golden_files: Find, dataset: str, packaged: str, text: TextName) -> None:
     for path in golden_files("opendlign/opendlign_tiny_*.npz"):
         archive = np.load(path)
-        classes = packaged_labels(packaged)[:6]
-        found = text_classifier(golden_model(archive), classes, text)
-        expected = archive[f"text/class_embeddings/{dataset}"][:6]
+        some = spread(packaged_labels(packaged))
+        found = text_classifier(golden_model(archive), packaged_labels(packaged)[some], text)
+        expected = archive[f"text/class_embeddings/{dataset}"][some]
         np.testing.assert_allclose(found.numpy(), expected, atol=1e-6, rtol=0)
 
 
