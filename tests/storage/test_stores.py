@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -231,6 +232,18 @@ def test_large_files_travel_in_parts(s3_store: S3Store, make_file: MakeFile, mon
         parts = list(iter(lambda: stream.read(7 << 20), b""))
     assert b"".join(parts) == content
     assert s3_store.leftovers(timedelta(seconds=-60)) == []
+
+
+def test_an_object_appears_at_once(store: Store, make_file: MakeFile) -> None:
+    """Whoever looks while a large file is put sees all of it or nothing."""
+    large = make_file(bytes(24 << 20))
+    seen: list[int] = []
+    with ThreadPoolExecutor(1) as pool:
+        putting = pool.submit(store.put_file, large, "stage/large.tar")
+        while not putting.done():
+            seen += (info.size for info in store.list("stage"))
+    putting.result()
+    assert set(seen) <= {24 << 20}
 
 
 FILLER = """
