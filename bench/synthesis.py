@@ -260,13 +260,21 @@ def clock(work: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
+def processor() -> str:
+    """The processor's model as Linux tells it, elsewhere its architecture."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
+
+
 def machine() -> Row:
     import diffusers
 
     names = {"torch": torch.__version__, "diffusers": diffusers.__version__, "numpy": np.__version__}
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
-    return {"cores": os.cpu_count(), "arch": platform.machine(), "gpu": device, "load_at_start": load, **names}
+    return {"name": f"{os.cpu_count()}-core {processor()}", "gpu": device, "load_at_start": load, **names}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
