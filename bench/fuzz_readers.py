@@ -1,6 +1,7 @@
 """Feed damaged files to every reader through real parser processes and count what comes back.
 
-Every input must end as an object or as a rejection with a reason. An undeclared exception stops the run and leaves the input in the working folder. Peak memory of the parser processes is recorded beside the counts.
+Every input must end as an object or as a rejection with a reason. An undeclared exception stops the run and leaves the
+input in the working folder. Peak memory of the parser processes is recorded beside the counts.
 """
 
 import argparse
