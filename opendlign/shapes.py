@@ -45,6 +45,7 @@ def classify(
     from opendlign_core.evaluation import classify as classify_samples
 
     names = wanted_labels(labels)
+    require_files(files)
     trained = trained_preset(preset, store, set_ or [])
     samples = list(read_samples(files, trained, up))
     for sample, found in zip(samples, classify_samples(trained.model, samples, names), strict=True):
@@ -111,6 +112,9 @@ def search(
         raise ValueError("search needs words, --image or --shape")
     if index is not None and not index.is_file():
         raise FileNotFoundError(f"no index at {index}; build one with `opendlign index --out {index}`")
+    for path in (image, shape):
+        if path is not None:
+            require_files([path])
     trained = trained_preset(preset, store, set_ or [])
     sample = next(read_samples([shape], trained, ""), None) if shape is not None else None
     pixels = read_picture(image) if image is not None else None
@@ -141,17 +145,21 @@ def wanted_labels(given: str) -> tuple[str, ...]:
     return names
 
 
+def require_files(files: Sequence[Path]) -> None:
+    """Refuse names of nothing before anything slow begins."""
+    if not files:
+        raise ValueError("name at least one file")
+    for path in files:
+        if not path.is_file():
+            raise FileNotFoundError(f"no file {path}")
+
+
 def read_samples(files: Sequence[Path], trained: TrainedPreset, up: str) -> Iterator["EvalSample"]:
     """Read files as the preset's own stages would: parsed apart, brought to its points, projected by its recipe."""
     from opendlign_core.evaluation import EvalSample
     from opendlign_core.ingestion import IngestExecution, ObjectEntry, RejectedObject, UnreadableShape, ingest_entries
     from opendlign_core.projection import project
 
-    if not files:
-        raise ValueError("name at least one file to classify")
-    for path in files:
-        if not path.is_file():
-            raise FileNotFoundError(f"no file {path}")
     entries = [
         ObjectEntry.model_validate(
             {"object_id": f"file/{path}", "source": "file", "split": "", "uri": str(path), "up_axis": up or None}

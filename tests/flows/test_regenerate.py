@@ -1,0 +1,108 @@
+"""The whole chain on a tiny preset: it finishes, repeats as nothing, and reruns exactly what a change touches."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+
+from flows.plan import plan_chain
+from flows.preset import load_preset
+from flows.regenerate import regenerate
+from storage.output import load_manifest
+from storage.reader import SampleReader
+from storage.stores import open_store
+from storage.upkeep import verify_store
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600), pytest.mark.xdist_group("flows")]
+
+
+@pytest.fixture
+def store(finished_store: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished_store, tmp_path / "store"))
+
+
+def states(store: Path, preset: str, changes: list[str] | None = None) -> dict[str, str]:
+    return {status.stage: status.state for status in plan_chain(open_store(store), load_preset(preset, changes or []))}
+
+
+def files(store: Path) -> dict[str, int]:
+    return {info.key: (store / info.key).stat().st_mtime_ns for info in open_store(store).list()}
+
+
+def test_every_stage_is_finished_and_sound(finished_store: Path, tiny_preset: str) -> None:
+    assert set(states(finished_store, tiny_preset).values()) == {"done"}
+    assert verify_store(open_store(finished_store)).sound
+
+
+def test_aligned_samples_carry_everything_training_needs(finished_store: Path, tiny_preset: str) -> None:
+    statuses = plan_chain(open_store(finished_store), load_preset(tiny_preset))
+    aligned = next(status for status in statuses if status.stage == "synthesize")
+    opened = open_store(finished_store)
+    with SampleReader(opened, load_manifest(opened, "synthesize", aligned.identity.fingerprint)) as reader:
+        sample = next(iter(reader))
+    meta = sample.json()
+    images = [f"{view:02d}.webp" for view in range(10)]
+    assert sorted(sample.fields) == sorted(["depth.npy", "json", *images])
+    assert len(meta["prompts"]) == len(meta["seeds"]) == 10
+    assert {"object_id", "source", "split", "label", "caption", "up_axis", "unit", "licence", "points"} <= set(meta)
+
+
+def test_a_second_run_writes_nothing(store: Path, tiny_preset: str) -> None:
+    before = files(store)
+    regenerate(tiny_preset, str(store))
+    assert files(store) == before
+
+
+def test_a_training_field_touches_training_and_evaluation_alone(store: Path, tiny_preset: str) -> None:
+    change = ["train.epochs=1"]
+    expected = {"ingest": "done", "project": "done", "synthesize": "done", "train": "stale", "evaluate": "stale"}
+    assert states(store, tiny_preset, change) == expected
+    before = files(store)
+    regenerate(tiny_preset, str(store), change)
+    new = {key.split("/")[0] for key in files(store) if key not in before}
+    assert new <= {"train", "evaluate", "timings", "features", "accepted", "checkpoints", "prefect-results"}
+    assert {"train", "evaluate"} <= new
+    assert {key: before[key] for key in before if key.startswith(("ingest", "project", "synthesize", "tokens"))} == {
+        key: time
+        for key, time in files(store).items()
+        if key.startswith(("ingest", "project", "synthesize", "tokens"))
+    }
+
+
+def test_a_lost_shard_is_rebuilt_alone_and_is_the_same(store: Path, tiny_preset: str) -> None:
+    opened = open_store(store)
+    damaged = sorted(info.key for info in opened.list("project") if info.key.endswith(".tar"))[1]
+    original = opened.read(damaged)
+    (store / damaged).chmod(0o644)
+    (store / damaged).write_bytes(original[:-10] + b"0123456789")
+    assert not verify_store(opened).sound
+    verify_store(opened, repair=True)
+    before = files(store)
+    regenerate(tiny_preset, str(store))
+    assert opened.read(damaged) == original
+    rebuilt = {key for key in files(store) if key.startswith("project") and key not in before}
+    assert {Path(key).name.split(".")[0] for key in rebuilt} == {"shard-000001", "manifest"}
+    assert verify_store(opened).sound
+
+
+def test_two_stores_hold_the_same_bytes(finished_store: Path, tiny_preset: str, tmp_path: Path) -> None:
+    regenerate(tiny_preset, str(tmp_path / "again"), until="synthesize")
+    mine, theirs = open_store(tmp_path / "again"), open_store(finished_store)
+    for stage in ("ingest", "project", "synthesize"):
+        keys = [info.key for info in mine.list(stage)]
+        assert keys == [info.key for info in theirs.list(stage)]
+        assert all(mine.read(key) == theirs.read(key) for key in keys)
+
+
+def test_the_ui_has_every_stages_artifacts(finished_store: Path) -> None:
+    wanted = {
+        "ingest-counts", "ingest-clouds", "ingest-progress", "project-depth", "project-throughput", "synthesize-pairs",
+        "train-curves", "train-metrics", "evaluate-results", "evaluate-confusion", "evaluate-summary",
+        "regenerate-summary",
+    }  # fmt: skip
+    with get_client(sync_client=True) as client:
+        keep = ArtifactFilter(key=ArtifactFilterKey(any_=sorted(wanted)))
+        found = {artifact.key for artifact in client.read_artifacts(artifact_filter=keep)}
+    assert found == wanted

@@ -1,0 +1,43 @@
+"""Progress is told to listeners and, throttled, to a publisher."""
+
+import threading
+
+from tasks.progress import ProgressState, current_progress, listening, tracking
+
+
+def test_listeners_hear_every_step_and_the_publisher_the_first_and_the_last() -> None:
+    heard: list[ProgressState] = []
+    published: list[ProgressState] = []
+    with listening(heard.append), tracking("paint", 10, "images", published.append):
+        for _ in range(10):
+            current_progress().advance(rejected=1)
+    assert [state.done for state in heard] == list(range(11))
+    assert heard[-1].counts == {"rejected": 10}
+    assert [state.done for state in published] == [0, 10]
+
+
+def test_progress_outside_a_stage_goes_nowhere() -> None:
+    current_progress().advance(5)
+    assert current_progress().done == 0
+
+
+def test_threads_count_together() -> None:
+    with tracking("paint", 400) as progress:
+        threads = [threading.Thread(target=lambda: [progress.advance() for _ in range(100)]) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert progress.done == 400
+
+
+def test_a_sentence_says_rate_and_what_is_left() -> None:
+    state = ProgressState("paint", 50, 200, "images", 25.0, {"rejected": 3})
+    assert state.sentence() == "50 of 200 images, 2.0 a second, about 1 min 15 s left, 3 rejected"
+
+
+def test_work_that_knows_its_position_sets_it() -> None:
+    with tracking("train", 0, "steps") as progress:
+        progress.reach(40, 100)
+        progress.reach(100, 100)
+    assert (progress.done, progress.total) == (100, 100)
