@@ -37,6 +37,7 @@ def torchrun(folder: Path) -> None:
 
 
 @pytest.mark.server
+@pytest.mark.slow
 @pytest.mark.timeout(320)
 def test_two_processes_train_to_the_weights_of_one(tmp_path: Path) -> None:
     torchrun(tmp_path / "two")
