@@ -36,6 +36,8 @@ def synthesize(
     opened = open_store(store)
     upstream = load_manifest(opened, "project", depths)
     planned = stage.plan(opened, recipe, upstream)
+    if planned.missing:
+        stage.announce_cost(planned, recipe, execution, upstream)
 
     def submit(work: ShardWork, refresh: bool) -> PrefectFuture[list[int]]:
         return stage.synthesize_shard.with_options(refresh_cache=refresh).submit(work, recipe, execution, upstream)

@@ -36,6 +36,10 @@ class ProgressState:
         return f"{self.done} of {self.total} {self.unit}, {self.rate:.1f} a second{eta}{extra}"
 
 
+class StageStopped(RuntimeError):
+    """The run was cancelled: work stops at its next step, and what it was making is dropped."""
+
+
 Listener = Callable[[ProgressState], None]
 _listener: contextvars.ContextVar[Listener | None] = contextvars.ContextVar("listener", default=None)
 _current: contextvars.ContextVar["StageProgress | None"] = contextvars.ContextVar("progress", default=None)
@@ -64,9 +68,16 @@ class StageProgress:
     _started: float = field(default_factory=time.monotonic)
     _published: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    def stop(self) -> None:
+        """Make every later step of this stage, in whatever thread, raise `StageStopped`."""
+        self._stopped.set()
 
     def advance(self, steps: int = 1, **counts: int) -> None:
         """Add finished samples and any named counts, such as `rejected=1`."""
+        if self._stopped.is_set():
+            raise StageStopped(f"{self.stage} was stopped after {self.done} of {self.total} {self.unit}")
         with self._lock:
             self.done += steps
             self.counts.update(counts)
@@ -99,6 +110,10 @@ def tracking(
     try:
         progress.advance(0)
         yield progress
+    except BaseException:
+        # A cancelled flow would otherwise wait for its task threads to finish their shards.
+        progress.stop()
+        raise
     finally:
         _current.reset(token)
 

@@ -8,7 +8,7 @@ from tasks.artifacts import publish_markdown
 ARTIFACTS = {
     "ingest": ("ingest-progress", "ingest-counts", "ingest-clouds"),
     "project": ("project-progress", "project-throughput", "project-depth"),
-    "synthesize": ("synthesize-progress", "synthesize-throughput", "synthesize-pairs"),
+    "synthesize": ("synthesize-cost", "synthesize-progress", "synthesize-throughput", "synthesize-pairs"),
     "train": ("train-progress", "train-metrics", "train-curves"),
     "evaluate": ("evaluate-results", "evaluate-confusion", "evaluate-summary"),
 }

@@ -1,6 +1,8 @@
 """Synthesize: depth maps and the images painted on them, packed for training."""
 
 import functools
+import logging
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
@@ -22,10 +24,13 @@ from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.shards import Sample, object_id
 from storage.stores import Store
+from tasks.artifacts import publish_markdown
 from tasks.policy import SHARD_TASK
 from tasks.progress import current_progress
 from tasks.shards import ShardBuilder, ShardWork, StagePlan, building, finish
 from tasks.slots import gpu_slot
+
+log = logging.getLogger(__name__)
 
 STAGE = "synthesize"
 
@@ -126,6 +131,27 @@ def _meta(sample: Sample, painted: AlignedObject) -> dict[str, Any]:
         "gate": gate,
         "attempts": painted.attempts,
     }
+
+
+def announce_cost(planned: StagePlan, recipe: SynthesisRecipe, execution: SynthesisExecution, depths: Manifest) -> str:
+    """Time a few images on the device at hand and say what the missing shards, and a lost worker, will cost."""
+    from opendlign_core.projection import decode_depth
+    from opendlign_core.synthesis import estimate_cost
+
+    painter = _painter(recipe, execution)
+    with SampleReader(planned.output.store, depths) as reader, gpu_slot(execution.device):
+        sample = next(iter(reader))
+        maps = decode_depth(sample.fields["depth.npy"])
+        prompts = [recipe.prompt.prompt(sample.json()["caption"])] * len(maps)
+        painter.generate(maps[:1], prompts[:1], [0])
+        started = time.monotonic()
+        painter.generate(maps, prompts, list(range(len(maps))))
+        rate = len(maps) / (time.monotonic() - started)
+    objects = sum(shard.stop - shard.start for shard in planned.missing)
+    sentence = estimate_cost(recipe, rate, objects, len(maps)).sentence()
+    publish_markdown(STAGE, "cost", sentence, "What is ahead, from a few images timed on this device")
+    log.info(sentence)
+    return sentence
 
 
 def commit(planned: StagePlan, execution: SynthesisExecution) -> Manifest:
