@@ -41,8 +41,9 @@ bits = {"index", "depth", "grid", "offsets", "nearest"}
 constants = {"block": 512, "window": 7, "taps": 13, "bilateral": True}
 for name in ("splat_kernel", "window_kernel", "squeeze_kernel", "image_kernel"):
     kernel = getattr(backend, name)
-    kinds = {n: "*fp32" if n in floats else "*i32" if n in bits else "fp32" if n == "scale" else "i32" for n in kernel.arg_names}
-    kinds |= {n: "constexpr" for n in kinds if n in constants}
+    kinds = dict.fromkeys(kernel.arg_names, "i32") | {"scale": "fp32"}
+    kinds |= dict.fromkeys(floats, "*fp32") | dict.fromkeys(bits, "*i32") | dict.fromkeys(constants, "constexpr")
+    kinds = {n: kinds[n] for n in kernel.arg_names}
     values = {(kernel.arg_names.index(n),): v for n, v in constants.items() if n in kinds}
     source = ASTSource(kernel, kinds, constexprs=values)
     compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=backend.OPTIONS)
