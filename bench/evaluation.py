@@ -7,6 +7,7 @@ Both sides of a ratio are measured in this process, in turns, and the fastest of
 
 import argparse
 import json
+import os
 import platform
 import resource
 import time
@@ -152,6 +153,7 @@ def machine() -> dict[str, Any]:
     names = [line.split(":")[1].strip() for line in lines if "model name" in line]
     return {
         "cpu": f"{torch.get_num_threads()} threads of {names[0] if names else platform.machine()}",
+        "load_average": round(os.getloadavg()[0], 1),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "torch": torch.__version__,
         "numpy": np.__version__,
