@@ -48,10 +48,10 @@ class LocalStore:
         """The file behind a key; refuses keys that point outside the root."""
         return self.root / check_key(key)
 
-    def list(self, folder: str = "") -> Iterator[ObjectInfo]:
+    def list(self, folder: str = "", starting: str = "") -> Iterator[ObjectInfo]:
         start = self.path(folder) if folder else self.root
         with self._explained(f"listing {folder or 'the store'}"):
-            found = list(_files_below(str(start), f"{folder}/" if folder else ""))
+            found = list(_files_below(str(start), f"{folder}/" if folder else "", starting))
         yield from sorted(found, key=lambda info: info.key)
 
     def exists(self, key: str) -> bool:
@@ -129,8 +129,8 @@ class LocalStore:
         return target
 
 
-def _files_below(folder: str, prefix: str) -> Iterator[ObjectInfo]:
-    """Files of a folder tree; a folder or file that vanishes meanwhile counts as absent."""
+def _files_below(folder: str, prefix: str, starting: str = "") -> Iterator[ObjectInfo]:
+    """Files of a folder tree whose top names start so; what vanishes meanwhile counts as absent."""
     try:
         entries = list(os.scandir(folder))
     except FileNotFoundError:
@@ -140,6 +140,8 @@ def _files_below(folder: str, prefix: str) -> Iterator[ObjectInfo]:
             return  # an object has no objects below it; but the store itself must not be a file
         raise
     for entry in entries:
+        if not entry.name.startswith(starting):
+            continue
         if entry.is_dir():
             if entry.name != SCRATCH:
                 yield from _files_below(entry.path, f"{prefix}{entry.name}/")

@@ -22,6 +22,7 @@ MANIFEST = "manifest.json"
 IDENTITY = "identity.json"
 RECORD = re.compile(r"shard-(\d{6,})\.json")
 PARALLEL_READS = 16
+PARALLEL_LISTINGS = 4
 
 _ROLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 D = TypeVar("D", bound=BaseModel)
@@ -70,13 +71,17 @@ class StageOutput:
         if found != content:
             raise ConflictingOutput(f"{key} describes another recipe than the one being run; remove {self.folder}")
 
-    def committed(self) -> frozenset[int]:
-        """Indices of the finished shards, from one listing."""
-        names = (info.key.rpartition("/")[2] for info in self.store.list(self.folder))
+    def committed(self, starting: str = "shard-") -> frozenset[int]:
+        """Indices of the finished shards, from one listing of the names that start so."""
+        names = (info.key.rpartition("/")[2] for info in self.store.list(self.folder, starting))
         return frozenset(int(match[1]) for name in names if (match := RECORD.fullmatch(name)))
 
     def missing(self, plan: Sequence[ShardRange]) -> list[ShardRange]:
-        done = self.committed()
+        """The planned shards without a record; a large plan is listed in up to ten parts at once."""
+        digits = max(3, len(str(max((shard.index for shard in plan), default=0))) - 1)
+        parts = sorted({f"shard-{shard.index:06d}"[:-digits] for shard in plan})
+        with ThreadPoolExecutor(PARALLEL_LISTINGS) as pool:
+            done = frozenset[int]().union(*pool.map(self.committed, parts))
         return [shard for shard in plan if shard.index not in done]
 
     def commit_shard(

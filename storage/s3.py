@@ -50,9 +50,10 @@ class S3Store:
         # A connection must not cross into another process; the copy opens its own.
         return (S3Store, (self.url, self._settings))
 
-    def list(self, folder: str = "") -> Iterator[ObjectInfo]:
+    def list(self, folder: str = "", starting: str = "") -> Iterator[ObjectInfo]:
         base = self._key(folder) if folder else self.prefix
-        for page in self._pages("list_objects_v2", Prefix=f"{base}/" if base else "", MaxKeys=PAGE_KEYS):
+        prefix = (f"{base}/" if base else "") + starting
+        for page in self._pages("list_objects_v2", Prefix=prefix, MaxKeys=PAGE_KEYS):
             for entry in page.get("Contents", ()):
                 if not entry["Key"].endswith("/"):  # consoles put empty objects where they draw folders
                     yield ObjectInfo(self._relative(entry["Key"]), int(entry["Size"]))

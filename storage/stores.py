@@ -29,8 +29,11 @@ class Store(Protocol):
         """What `open_store` was given; holds no credentials."""
         ...
 
-    def list(self, folder: str = "") -> Iterator[ObjectInfo]:
-        """Every object below `folder`, in key order, as the store is now (nothing is cached)."""
+    def list(self, folder: str = "", starting: str = "") -> Iterator[ObjectInfo]:
+        """Every object below `folder`, in key order, as the store is now (nothing is cached).
+
+        `starting` narrows it to what goes on with these letters after the folder's name.
+        """
         ...
 
     def exists(self, key: str) -> bool: ...

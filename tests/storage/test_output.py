@@ -35,6 +35,15 @@ def test_a_plan_covers_every_input_once() -> None:
         plan_shards(10, 0)
 
 
+def test_a_large_plan_is_looked_up_in_parts(tmp_path: Path) -> None:
+    output, plan = StageOutput(LocalStore(tmp_path), identity()), plan_shards(20_001, 1)
+    done = {0, 999, 1000, 9_999, 10_000, 20_000}
+    for index in done:
+        output.store.put_if_absent(f"{output.folder}/shard-{index:06d}.json", b"{}")
+    assert {shard.index for shard in plan} - {shard.index for shard in output.missing(plan)} == done
+    assert output.committed() == done
+
+
 def test_an_output_from_plan_to_manifest(store: Store) -> None:
     output, plan = StageOutput(store, identity()), plan_shards(10, 4)
     assert output.missing(plan) == list(plan)

@@ -67,6 +67,8 @@ def test_a_listing_is_sorted_fresh_and_stays_in_its_folder(store: Store) -> None
     assert {info.key: info.size for info in store.list()}["stage/a/z"] == len("stage/a/z")
     assert keys(store, "stage/a") == ["stage/a/z"]
     assert keys(store, "top") == []
+    assert [info.key for info in store.list("stage", "a")] == ["stage/a.json", "stage/a/z"]
+    assert [info.key for info in store.list(starting="stage-")] == ["stage-two/x"]
     store.delete("stage/a/z")
     assert keys(store, "stage/a") == []
 
