@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-import torch.nn.functional as F
 
 from opendlign_core.evaluation.features import Floats
 
@@ -21,6 +20,7 @@ ROW_GROUP = 2048
 """Small, because fetching a hit's name and picture reads the whole row group that holds it."""
 _BLOCK = 262144
 """Rows scored at once: a megabyte of scores, which the processor's cache still holds while the best are picked."""
+_SLICE = 8192
 
 
 @dataclass(frozen=True)
@@ -155,11 +155,21 @@ class _Best:
         """Score a block [R, E] whose first row is `start`."""
         if block.shape[1] != self.queries.shape[1]:
             raise ValueError(f"queries have {self.queries.shape[1]} numbers, the index has {block.shape[1]}")
-        scores = F.linear(self.queries, torch.from_numpy(block))  # [Q, R], cosines of unit vectors
+        scores = _cosines(self.queries, torch.from_numpy(block))  # [Q, R]
         found, places = scores.topk(min(self.top, scores.shape[1]), dim=1)
         merged, rows = torch.cat([self.scores, found], 1), torch.cat([self.rows, places + start], 1)
         order = torch.from_numpy(np.lexsort((rows.numpy(), -merged.numpy()), axis=1)[:, : self.top].copy())
         self.scores, self.rows = merged.gather(1, order), rows.gather(1, order)
+
+
+def _cosines(queries: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
+    """[Q, E] x [R, E] -> [Q, R]. A single query goes through in slices: so it runs nearer to the speed of reading."""
+    if len(queries) > 1:
+        return queries @ block.T
+    scores = torch.empty(len(block))
+    for start in range(0, len(block), _SLICE):
+        torch.mv(block[start : start + _SLICE], queries[0], out=scores[start : start + _SLICE])
+    return scores[None]
 
 
 def _check_model(path: Path, built_with: str, asked_with: str) -> None:
