@@ -18,6 +18,7 @@ from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.filesystems import LocalFileSystem, RemoteFileSystem
 
+from opendlign.reconcile import reconcile
 from storage.settings import Settings, get_settings
 from tasks.slots import GPU_LIMIT
 
@@ -42,6 +43,12 @@ def deploy_everything(
 ) -> Iterator[str]:
     """Yield one line per thing made sure of.
 
+    Args:
+        store: What deployed runs use by default.
+        api: URL of the Prefect API; PREFECT_API_URL when empty.
+        gpu_slots: How many GPUs all workers have together.
+        silence: How long a run may say nothing before it counts as dead.
+
     Raises:
         ConnectionError: when no Prefect API answers.
     """
@@ -54,6 +61,7 @@ def deploy_everything(
     with get_client(sync_client=True) as client:
         yield from _pools(client)
         yield _limit(client, gpu_slots)
+        yield from reconcile(client, silence)
     yield _automation(silence)
     block = _results_block(place, settings)
     yield f"results block {block}"

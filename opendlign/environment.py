@@ -13,6 +13,8 @@ DEFAULTS = {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "opendlign_core,storage,tasks",
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true",
+    # Without a sign of life the dead-run automation cannot tell a killed run from a busy one.
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     "TOKENIZERS_PARALLELISM": "false",
 }
 

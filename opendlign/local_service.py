@@ -40,12 +40,13 @@ def start_service(*, port: int = 4200, store: str | None = None, gpus: int | Non
     _require_free(port)
     url = f"http://127.0.0.1:{port}"
     environment = _environment(url, store)
+    gpus = _visible_gpus() if gpus is None else gpus
     service = Service(url, home / "logs", {})
     try:
         _spawn(service, home, "server", ["server", "start", "--host", "127.0.0.1", "--port", str(port)], environment)
         wait_until_healthy(url)
-        _deploy(environment, service.logs)
-        _workers(service, home, environment, _visible_gpus() if gpus is None else gpus)
+        _deploy(environment, service.logs, gpus)
+        _workers(service, home, environment, gpus)
     except BaseException:
         stop_service()
         raise
@@ -116,8 +117,9 @@ def _spawn(service: Service, home: Path, name: str, words: list[str], environmen
     (home / "service.json").write_text(json.dumps(service.processes), encoding="utf-8")
 
 
-def _deploy(environment: dict[str, str], logs: Path) -> None:
-    command = [sys.executable, "-m", "opendlign", "deploy", "--store", environment["OPENDLIGN_STORE"]]
+def _deploy(environment: dict[str, str], logs: Path, gpus: int) -> None:
+    words = ["deploy", "--store", environment["OPENDLIGN_STORE"], "--gpus", str(max(gpus, 1))]
+    command = [sys.executable, "-m", "opendlign", *words]
     with (logs / "deploy.log").open("ab") as log:
         done = subprocess.run(command, env=environment, stdout=log, stderr=log, check=False)
     if done.returncode:

@@ -1,5 +1,6 @@
 """`opendlign deploy`, `up` and `down`: the pipeline as deployments, and everything they need on this machine."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -8,18 +9,29 @@ from opendlign.show import console
 
 
 def deploy(
-    *, store: str | None = None, api: Annotated[str | None, Parameter(help="URL of the Prefect API")] = None
+    *,
+    store: str | None = None,
+    api: Annotated[str | None, Parameter(help="URL of the Prefect API")] = None,
+    gpus: int = 1,
+    silence: float = 180.0,
 ) -> int:
     """Create or update work pools, queues, limits, the dead-run automation, storage blocks and all deployments.
+
+    Runs that claim to be under way although their process or worker is gone are marked Crashed.
 
     Parameters
     ----------
     store
         The store that deployed runs use by default: a folder all workers see, or s3://bucket/prefix.
+    gpus
+        How many GPUs all workers have together: the size of the concurrency limit that GPU tasks take slots of.
+    silence
+        Seconds without a sign of life after which a run counts as dead; runs report every 30 seconds.
     """
     from opendlign.deployment import deploy_everything
 
-    for line in deploy_everything(store=store, api=api):
+    patience = timedelta(seconds=silence)
+    for line in deploy_everything(store=store, api=api, gpu_slots=gpus, silence=patience):
         console.print(line, soft_wrap=True)
     return 0
 

@@ -2,7 +2,9 @@
 
 import threading
 
-from tasks.progress import ProgressState, current_progress, listening, tracking
+import pytest
+
+from tasks.progress import ProgressState, StageProgress, StageStopped, current_progress, listening, tracking
 
 
 def test_listeners_hear_every_step_and_the_publisher_the_first_and_the_last() -> None:
@@ -41,3 +43,23 @@ def test_work_that_knows_its_position_sets_it() -> None:
         progress.reach(40, 100)
         progress.reach(100, 100)
     assert (progress.done, progress.total) == (100, 100)
+
+
+def test_a_cancelled_stage_stops_its_threads_at_their_next_step() -> None:
+    stopped = threading.Event()
+
+    def work(progress: StageProgress) -> None:
+        try:
+            while True:
+                progress.advance()
+        except StageStopped:
+            stopped.set()
+
+    def cancelled() -> None:
+        with tracking("paint", 100) as progress:
+            threading.Thread(target=work, args=(progress,), daemon=True).start()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cancelled()
+    assert stopped.wait(10)

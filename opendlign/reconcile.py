@@ -1,0 +1,92 @@
+"""Runs that claim to be under way although nobody works on them: found, and marked Crashed.
+
+The automation of `opendlign deploy` does this for runs that fall silent. It cannot see a run that died before its
+first word, nor one whose server was down at the time; this looks at the processes and the workers themselves.
+"""
+
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
+from prefect.events.filters import EventFilter, EventOccurredFilter, EventResourceFilter
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Crashed
+
+UNDER_WAY = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
+
+
+def reconcile(client: SyncPrefectClient, silence: timedelta) -> Iterator[str]:
+    """Mark dead runs Crashed, which frees their slots and lets them be retried; yields one line per run."""
+    marked = True
+    # A run that lived inside another one is seen to be dead once that one is marked.
+    while marked:
+        marked = False
+        for run in _under_way(client):
+            if reason := _cause_of_death(client, run, silence):
+                client.set_flow_run_state(run.id, Crashed(message=reason), force=True)
+                yield f"run {run.name} marked Crashed: {reason}"
+                marked = True
+
+
+def _under_way(client: SyncPrefectClient) -> list[FlowRun]:
+    wanted = FlowRunFilterState(type=FlowRunFilterStateType(any_=list(UNDER_WAY)))
+    return client.read_flow_runs(flow_run_filter=FlowRunFilter(state=wanted))
+
+
+def _cause_of_death(client: SyncPrefectClient, run: FlowRun, silence: timedelta) -> str:
+    """Why a run must be dead; empty while it may live."""
+    host, _, pid = (run.infrastructure_pid or "").rpartition(":")
+    if host == socket.gethostname():
+        # A process that has just ended may have told its result after the list was read.
+        gone = not _is_run_process(int(pid)) and client.read_flow_run(run.id).state_type in UNDER_WAY
+        return f"its process {pid} on this machine is gone" if gone else ""
+    if run.deployment_id is None:
+        return _parent_ended(client, run)
+    return _worker_lost(client, run, silence)
+
+
+def _is_run_process(pid: int) -> bool:
+    """Whether that process is a run: its number may have been given to something else since."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return not Path("/proc/self").exists()
+    except OSError:
+        return True
+    return b"prefect" in words
+
+
+def _parent_ended(client: SyncPrefectClient, run: FlowRun) -> str:
+    if run.parent_task_run_id is None:
+        return ""
+    parent = client.read_task_run(run.parent_task_run_id).flow_run_id
+    ended = parent is not None and client.read_flow_run(parent).state_type in TERMINAL_STATES
+    return "the run whose process it shared has ended" if ended else ""
+
+
+def _worker_lost(client: SyncPrefectClient, run: FlowRun, silence: timedelta) -> str:
+    """A worker may be lost and its run live on, so the run must have been silent as well."""
+    since = datetime.now(UTC) - silence
+    name, pool = run.labels.get("prefect.worker.name"), run.work_pool_name
+    old = run.state is not None and run.state.timestamp < since
+    if not (old and name and pool) or _online(client, str(pool), str(name)) or _spoke(client, run, since):
+        return ""
+    return f"worker {name} is offline and the run said nothing for {silence.total_seconds():.0f} s"
+
+
+def _online(client: SyncPrefectClient, pool: str, name: str) -> bool:
+    try:
+        workers = client.read_workers_for_work_pool(pool)
+    except ObjectNotFound:
+        return False
+    return any(worker.name == name and worker.status == "ONLINE" for worker in workers)
+
+
+def _spoke(client: SyncPrefectClient, run: FlowRun, since: datetime) -> bool:
+    about = EventResourceFilter(id=[f"prefect.flow-run.{run.id}"])
+    page = client.read_events(EventFilter(occurred=EventOccurredFilter(since=since), resource=about), limit=1)
+    return bool(page.events)

@@ -1,0 +1,83 @@
+"""The Prefect UI after a run, in a real browser: our names, tables, pictures and deployments are there to be seen."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import orchestra, preset_file, reference
+from tests.integration.harness import Orchestra
+
+__all__ = ["orchestra", "preset_file", "reference"]
+
+CHROMIUM = Path("/usr/bin/chromium")
+# Pictures for the documentation are kept where this names a folder.
+KEEP = os.environ.get("OPENDLIGN_SCREENSHOTS", "")
+PATIENCE_MS = 120_000
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.server,
+    pytest.mark.xdist_group("orchestra"),
+    pytest.mark.timeout(900),
+    pytest.mark.usefixtures("reference"),
+]
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser at {CHROMIUM} (apt-get install chromium)")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    quiet = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
+    with sync_api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=quiet)
+        opened = browser.new_page(viewport={"width": 1280, "height": 900})
+        opened.set_default_timeout(PATIENCE_MS)
+        yield opened
+        browser.close()
+
+
+def show(page: Any, orchestra: Orchestra, path: str, *texts: str, name: str = "") -> None:
+    """Open a page of the UI and wait until it shows the texts; keep its picture under a name."""
+    page.goto(f"{orchestra.url}{path}")
+    for text in texts:
+        page.get_by_text(re.compile(text)).first.wait_for()
+    assert page.get_by_text("Can't connect to Server API").count() == 0
+    if KEEP and name:
+        page.wait_for_timeout(3000)
+        page.screenshot(path=str(Path(KEEP) / f"ui-{name}.png"))
+
+
+def test_the_deployments_page_lists_every_stage(page: Any, orchestra: Orchestra) -> None:
+    show(page, orchestra, "/deployments", "mini-distributed", "vit-h-14", "synthesize", name="deployments")
+
+
+def test_the_run_page_tells_preset_and_stage(page: Any, orchestra: Orchestra) -> None:
+    (run,) = [run for run in orchestra.client.read_flow_runs() if run.name.startswith("tiny regenerate")][:1]
+    show(page, orchestra, f"/runs/flow-run/{run.id}", run.name, "Completed", name="run")
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("regenerate-summary", "up to date"),
+        ("ingest-counts", "Objects per split and label"),
+        ("synthesize-progress", " objects, "),
+        ("evaluate-results", "Zero-shot accuracy in percent"),
+    ],
+)
+def test_artifacts_show_what_the_stages_published(page: Any, orchestra: Orchestra, key: str, text: str) -> None:
+    show(page, orchestra, f"/artifacts/key/{key}", text, name=key)
+
+
+@pytest.mark.parametrize("key", ["synthesize-pairs", "train-curves"])
+def test_pictures_are_drawn(page: Any, orchestra: Orchestra, key: str) -> None:
+    show(page, orchestra, f"/artifacts/key/{key}", key)
+    picture = page.locator("img[src^='data:image']").first
+    picture.wait_for()
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
+    show(page, orchestra, f"/artifacts/key/{key}", key, name=key)

@@ -1,0 +1,102 @@
+"""Ingestion killed at random moments, and run twice at once: the bytes are those of one quiet run."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from prefect.states import Crashed
+
+from storage import LocalStore, S3Store, Store
+from tests.integration.harness import PATIENCE, Orchestra, descendants, running, until
+from tests.integration.presets import write_preset
+from tests.integration.stores import contents, finished, records
+from tests.servers import ROOT
+
+OBJECTS, SHARD_SIZE = 200, 5
+Ingest = Callable[[Store], "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_preset(tmp_path_factory.mktemp("many"), OBJECTS, SHARD_SIZE)
+
+
+@pytest.fixture(scope="module")
+def quiet(orchestra: Orchestra, many: Path, tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
+    """The store of an ingestion that nobody disturbed."""
+    store = LocalStore(tmp_path_factory.mktemp("quiet") / "store")
+    orchestra.call("opendlign", "ingest", "--preset", str(many), "--store", store.url)
+    return store
+
+
+@pytest.fixture
+def ingest(orchestra: Orchestra, many: Path, tmp_path: Path) -> Iterator[Ingest]:
+    """Start `opendlign ingest` as its own process; what the server still believes of killed ones is settled after."""
+
+    def start(store: Store) -> "subprocess.Popen[bytes]":
+        words = ["-m", "opendlign", "ingest", "--preset", str(many), "--store", store.url]
+        with (tmp_path / "ingest.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, *words], env=orchestra.environment, cwd=ROOT, stdout=log, stderr=log
+            )
+
+    yield start
+    for run in orchestra.unsettled():
+        orchestra.client.set_flow_run_state(run.id, Crashed(message="killed by a test"), force=True)
+
+
+@pytest.fixture(params=["local", "s3"])
+def store(request: pytest.FixtureRequest, orchestra: Orchestra, tmp_path: Path) -> Store:
+    if request.param == "local":
+        return LocalStore(tmp_path / "store")
+    return S3Store(f"s3://bucket/{tmp_path.name}", orchestra.settings)
+
+
+def kill_midway(process: "subprocess.Popen[bytes]", store: Store, moment: random.Random) -> None:
+    """Kill the process alone, as the kernel does when memory runs out, after some progress of this life."""
+    wanted = len(records(store, "ingest")) + moment.randint(0, 3)
+    until(
+        lambda: len(records(store, "ingest")) >= wanted or process.poll() is not None or finished(store, "ingest"),
+        f"{wanted} shards",
+        pause=0.01,
+    )
+    time.sleep(moment.uniform(0, 0.3))
+    helpers = descendants(process.pid)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    until(lambda: not any(running(pid) for pid in helpers), "the helpers of a dead ingestion to leave", 30)
+
+
+@pytest.mark.slow
+def test_ten_kills_leave_no_trace(store: Store, ingest: Ingest, quiet: LocalStore) -> None:
+    moment = random.Random(5)
+    seen: set[str] = set()
+    kills = 0
+    while kills < 10:
+        process = ingest(store)
+        kill_midway(process, store, moment)
+        kills += 1
+        now = set(records(store, "ingest"))
+        assert now >= seen, "a committed shard was lost"
+        seen = now
+    assert ingest(store).wait(PATIENCE) == 0
+    assert contents(store, "ingest") == contents(quiet, "ingest")
+
+
+def test_a_kill_leaves_no_trace(ingest: Ingest, quiet: LocalStore, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    kill_midway(ingest(store), store, random.Random(1))
+    assert ingest(store).wait(PATIENCE) == 0
+    assert contents(store, "ingest") == contents(quiet, "ingest")
+
+
+def test_two_ingestions_at_once_make_one_output(store: Store, ingest: Ingest, quiet: LocalStore) -> None:
+    both = [ingest(store), ingest(store)]
+    assert [process.wait(PATIENCE) for process in both] == [0, 0]
+    assert contents(store, "ingest") == contents(quiet, "ingest")

@@ -1,0 +1,136 @@
+"""The whole chain on a real server: deployed twice, run, run again with nothing to do, run with one field changed."""
+
+import json
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from flows.preset import Preset
+from storage import LocalStore
+from tests.integration.harness import Orchestra, until
+from tests.integration.stores import contents, marks
+
+DEPLOYMENTS = {
+    "ingest/ingest",
+    "project/project",
+    "synthesize/synthesize",
+    "train/train",
+    "evaluate/evaluate",
+    "regenerate/mini",
+    "regenerate/mini-distributed",
+    "regenerate/vit-h-14",
+}
+
+
+def post(orchestra: Orchestra, path: str, body: Mapping[str, object]) -> list[dict[str, object]]:
+    request = urllib.request.Request(
+        f"{orchestra.url}/api/{path}", data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        found: list[dict[str, object]] = json.loads(answer.read())
+        return found
+
+
+def test_the_server_takes_the_null_fields_that_its_clients_send(orchestra: Orchestra) -> None:
+    assert len(post(orchestra, "deployments/filter", {"limit": None, "deployments": None})) == len(DEPLOYMENTS)
+
+
+def test_deploying_again_changes_nothing(orchestra: Orchestra) -> None:
+    def known() -> dict[str, list[str]]:
+        kinds = ("deployments", "work_pools", "automations", "block_documents", "v2/concurrency_limits")
+        return {kind: sorted(str(row["id"]) for row in post(orchestra, f"{kind}/filter", {})) for kind in kinds}
+
+    before = known()
+    told = orchestra.call("opendlign", "deploy").stdout
+    assert known() == before
+    assert {len(rows) for rows in before.values()} >= {1, 2, len(DEPLOYMENTS)}
+    for name in DEPLOYMENTS:
+        assert f"'{name}' successfully" in told
+    assert "automation opendlign-dead-runs" in told
+
+
+def test_the_command_line_lists_the_deployments(orchestra: Orchestra) -> None:
+    listed = json.loads(orchestra.call("prefect", "deployment", "ls", "--output", "json").stdout)
+    assert {row["name"] for row in listed} == {name.rpartition("/")[2] for name in DEPLOYMENTS}
+
+
+def test_stages_on_their_own_pools_give_the_bytes_of_one_process(
+    orchestra: Orchestra, reference: LocalStore, preset_file: Path, tmp_path: Path
+) -> None:
+    orchestra.worker("cpu", "cpu", limit=4)
+    orchestra.worker("gpu", "gpu")
+    store = LocalStore(tmp_path / "distributed")
+    given = [f"preset={preset_file}", f"store={store.url}"]
+    parameters = [word for pair in given for word in ("--param", pair)]
+    orchestra.call("prefect", "deployment", "run", "regenerate/mini-distributed", *parameters, "--watch", seconds=600)
+    assert contents(store) == contents(reference)
+    assert same_numbers(store, reference)
+
+
+def same_numbers(store: LocalStore, other: LocalStore) -> bool:
+    """Whether two stores hold the same benchmark results."""
+    found = [
+        sorted(info.key for info in place.list("evaluate") if "/results." in info.key) for place in (store, other)
+    ]
+    return found[0] == found[1] and len(found[0]) == 1
+
+
+def test_a_run_with_nothing_to_do_says_what_it_checked(
+    orchestra: Orchestra, reference: LocalStore, preset_file: Path
+) -> None:
+    orchestra.worker("cpu", "cpu", limit=4)
+    run = orchestra.complete(orchestra.submit("regenerate/mini", preset=str(preset_file), store=reference.url))
+    assert run.total_run_time.total_seconds() < 30
+    assert run.name.startswith("tiny regenerate ")
+    wanted = {"artifacts": {"flow_run_id": {"any_": [str(run.id)]}}}
+    (summary,) = until(lambda: post(orchestra, "artifacts/filter", wanted), "the summary")
+    assert summary["key"] == "regenerate-summary"
+    text = str(summary["data"])
+    assert "Nothing to do" in text
+    for stage in ("ingest", "project", "synthesize", "train", "evaluate"):
+        assert f"`{stage}/" in text
+        assert f"/artifacts/key/{stage}-" in text
+
+
+def test_a_changed_field_reruns_only_what_depends_on_it(
+    orchestra: Orchestra, finished_store: LocalStore, preset_file: Path, tiny: Preset
+) -> None:
+    orchestra.worker("cpu", "cpu", limit=4)
+    before = marks(finished_store, "ingest", "project", "synthesize", "tokens")
+    planned = orchestra.call(
+        "opendlign", "plan", "--preset", str(preset_file), "--store", finished_store.url, "--set", "train.epochs=1"
+    ).stdout
+    assert planned.count("stale") == 2
+    assert "recipe.epochs: 2 -> 1" in planned
+    given = {"preset": str(preset_file), "store": finished_store.url, "changes": ["train.epochs=1"]}
+    run = orchestra.complete(orchestra.submit("regenerate/mini", **given))
+    assert marks(finished_store, "ingest", "project", "synthesize", "tokens") == before
+    assert len({info.key.split("/")[1] for info in finished_store.list("train")}) == 2
+    wanted = {"flow_runs": {"parent_flow_run_id": {"any_": [str(run.id)]}}}
+    names = sorted(str(row["name"]).split()[1] for row in post(orchestra, "flow_runs/filter", wanted))
+    assert names == ["evaluate", "ingest", "project", "synthesize", "train"]
+
+
+@pytest.mark.slow
+def test_up_starts_everything_and_down_stops_it(orchestra: Orchestra, tmp_path: Path) -> None:
+    from tests.integration.harness import running
+    from tests.servers import free_port
+
+    home, port = tmp_path / "home", free_port()
+    environment = {**orchestra.environment, "PREFECT_HOME": str(home / "prefect"), "OPENDLIGN_HOME": str(home)}
+    environment.pop("PREFECT_API_URL")
+    environment.pop("PREFECT_SERVER_UI_API_URL")
+    inner = Orchestra.__new__(Orchestra)
+    inner.environment = environment
+    told = inner.call("opendlign", "up", "--port", str(port), "--gpus", "1", "--store", str(tmp_path / "store")).stdout
+    processes = json.loads((home / "service.json").read_text())
+    assert set(processes) == {"server", "cpu-0", "gpu-0"}
+    assert f"http://127.0.0.1:{port}" in told
+    page = urllib.request.urlopen(f"http://127.0.0.1:{port}/ui-settings", timeout=30).read()
+    assert f"http://127.0.0.1:{port}/api" in page.decode()
+    refused = inner.call("opendlign", "up", "--port", str(port), check=False)
+    assert refused.returncode == 2 and "already running" in refused.stderr
+    assert "stopped cpu-0, gpu-0, server" in inner.call("opendlign", "down").stdout
+    assert not any(running(pid) for pid in processes.values())
