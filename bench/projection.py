@@ -170,8 +170,10 @@ def scaling(repeats: int) -> list[Row]:
     for clouds, points in ((1, 1024), (8, 1024), (32, 1024), (8, 4096), (8, 16384)):
         batch = torch.stack([chair(points, seed) for seed in range(clouds)])
         cost = best_costs([partial(project, batch, "opendlign")], repeats)[0]
-        per_cloud = {"ms_per_cloud": round(cost.wall / clouds * 1e3, 2)}
-        per_cloud["processor_ms_per_cloud"] = round(cost.processor / clouds * 1e3, 2)
+        per_cloud = {
+            "ms_per_cloud": round(cost.wall / clouds * 1e3, 2),
+            "processor_ms_per_cloud": round(cost.processor / clouds * 1e3, 2),
+        }
         rows.append({"clouds": clouds, "points": points, **per_cloud})
     return rows
 
@@ -206,7 +208,7 @@ def cuda_rows(repeats: int) -> list[Row]:
         ("opendlign", 10_000, 256),
         ("pointclip-v2-seg", 2048, 32),
     ):
-        row = {"recipe": name} | compare(RECIPES[name], points, clouds, 4, repeats, "cuda")
+        row: Row = {"recipe": name} | compare(RECIPES[name], points, clouds, 4, repeats, "cuda")
         output = project(torch.stack([chair(points, 0)] * clouds).cuda(), name)
         written = output.numel() * 4
         fill = best_costs([partial(output.fill_, 0.5)], 10)[0].wall

@@ -7,13 +7,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from opendlign_core.projection.checks import as_points, refuse_unusable
+from opendlign_core.projection.checks import UnusableCloud, as_points, refuse_unusable
 from opendlign_core.projection.grid import cells_of
 from opendlign_core.projection.images import median_filter
 from opendlign_core.projection.recipe import ProjectionRecipe, WeightedSplat, resolve_recipe
 from opendlign_core.projection.slicewise import project_slicewise
 from opendlign_core.projection.splat import project_splat
 from opendlign_core.projection.volume import is_volumetric, project_volume
+
+POINTS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 24}
+"""Points of all views placed at once; each takes some hundred bytes while it is."""
 
 
 @torch.no_grad()
@@ -39,7 +42,21 @@ def project(
 
 
 def _images(points: Tensor, recipe: ProjectionRecipe, backend: str) -> Tensor:
+    """Project some clouds at a time, so that only the output grows with the batch."""
     engine = _choose_backend(points.device, recipe, backend)
+    count = max(1, POINTS_AT_ONCE[points.device.type] // (points.shape[1] * len(recipe.views)))
+    if len(points) <= count:
+        return _rendered(points, recipe, engine)
+    images = points.new_empty(len(points), len(recipe.views), recipe.image_size, recipe.image_size)
+    for start in range(0, len(points), count):
+        try:
+            images[start : start + count] = _rendered(points[start : start + count], recipe, engine)
+        except UnusableCloud as error:
+            raise UnusableCloud(start + error.index, error.reason) from None
+    return images
+
+
+def _rendered(points: Tensor, recipe: ProjectionRecipe, engine: str) -> Tensor:
     cells = cells_of(points, recipe)
     if engine == "triton":
         from opendlign_core.projection.triton_backend import project_triton

@@ -16,7 +16,7 @@ from opendlign_core.projection.filters import bilateral_squeeze, gaussian_pass, 
 from opendlign_core.projection.grid import Cells
 from opendlign_core.projection.recipe import Bilateral, Gaussian, ProjectionRecipe, WindowMax
 
-CHUNK_CELLS = {"cpu": 1 << 19, "cuda": 1 << 26}
+CHUNK_CELLS = {"cpu": 1 << 18, "cuda": 1 << 26}
 """Cells filtered at once: on a CPU what its caches hold, on a GPU what keeps it busy (256 MB a buffer)."""
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from bench.projection import dense_project, opencv_bilateral, torch_bilateral
-from opendlign_core.projection import RECIPES, UnusableCloud, filters, project, slicewise, volume
+from opendlign_core.projection import RECIPES, UnusableCloud, engine, filters, project, slicewise, volume
 from opendlign_core.projection.recipe import Bilateral, Gaussian, ProjectionRecipe, WindowMax
 from tests.projection.shapes import blob
 
@@ -12,7 +12,7 @@ torch.set_num_threads(1)
 
 SMALL: dict[str, ProjectionRecipe] = {
     "opendlign": RECIPES["opendlign"].replace(size=64),
-    "opendlign-3d": RECIPES["opendlign-3d"].replace(size=40, views=RECIPES["opendlign"].views[:3]),
+    "opendlign-3d": RECIPES["opendlign-3d"].replace(size=24, views=RECIPES["opendlign"].views[:2]),
     "pointclip-v2": RECIPES["pointclip-v2"].replace(size=56),
     "pointclip-v2-seg": RECIPES["pointclip-v2-seg"].replace(size=56, slices=28),
     "square": RECIPES["opendlign"].replace(size=64, smooth=Bilateral(support="square")),
@@ -73,6 +73,7 @@ def test_repeated_points_do_not_matter(name: str) -> None:
 def test_a_cloud_does_not_depend_on_its_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     together = project(batch(4), ALL[name])
     alone = torch.cat([project(cloud[None], ALL[name]) for cloud in batch(4)])
+    monkeypatch.setitem(engine.POINTS_AT_ONCE, "cpu", 1)
     monkeypatch.setitem(slicewise.CHUNK_CELLS, "cpu", 1)
     monkeypatch.setitem(volume.SLAB_CELLS, "cpu", 1 << 10)
     monkeypatch.setitem(filters._EVALUATED_AT_ONCE, "cpu", 1 << 10)
@@ -107,7 +108,7 @@ def test_median_is_part_of_the_recipe() -> None:
     assert not torch.equal(sharpened, plain)
 
 
-def test_bad_clouds_are_named() -> None:
+def test_bad_clouds_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     good = batch(3)
     for spoil, words in ((float("nan"), "NaN or infinite"), (float("inf"), "NaN or infinite")):
         spoilt = good.clone()
@@ -124,6 +125,11 @@ def test_bad_clouds_are_named() -> None:
         project(good / good.abs().max() * 3e38)
     with pytest.raises(UnusableCloud, match="sample 0: the points coincide within float32 rounding"):
         project(torch.tensor([[[1e-8, 0.0, 0.0], [0.0, 0.0, 0.0]]]))
+    monkeypatch.setitem(engine.POINTS_AT_ONCE, "cpu", 1)
+    good[2] = torch.tensor([1.0, 2.0, 3.0])
+    good[2, 0, 0] += 1e-6
+    with pytest.raises(UnusableCloud, match="sample 2: the points coincide within float32 rounding"):
+        project(good * 1e-3, SMALL["opendlign"])
 
 
 def test_two_points_a_line_and_a_plane_are_clouds() -> None:
