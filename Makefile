@@ -8,6 +8,8 @@ WORKERS ?= 2
 
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
+# Threads that spin while they wait cost a small or shared machine most of its speed.
+export OMP_WAIT_POLICY = PASSIVE
 export HF_HUB_DISABLE_TELEMETRY = 1
 
 .PHONY: run install test check bench format clean
