@@ -16,7 +16,7 @@ DEFAULTS = {
     # Without a sign of life the dead-run automation cannot tell a killed run from a busy one.
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     "TOKENIZERS_PARALLELISM": "false",
-    # Threads that spin while they wait steal the cores from those that work; on two busy cores that costs a factor of four.
+    # Threads that spin while they wait steal the cores from those that work: a factor of four on two busy cores.
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 
