@@ -16,20 +16,25 @@ if TYPE_CHECKING:
     from opendlign_core.projection.encoding import decode_depth, encode_depth
     from opendlign_core.projection.engine import project
     from opendlign_core.projection.images import median_filter, resize_aligned
+    from opendlign_core.projection.points import ProjectedPoints, crop_pixels, crop_to_encoder, project_points
     from opendlign_core.projection.stream import Rejection, project_clouds
 
 __all__ = [
     "RECIPES",
     "STAGE_VERSION",
+    "ProjectedPoints",
     "ProjectionExecution",
     "ProjectionRecipe",
     "Rejection",
     "UnusableCloud",
+    "crop_pixels",
+    "crop_to_encoder",
     "decode_depth",
     "encode_depth",
     "median_filter",
     "project",
     "project_clouds",
+    "project_points",
     "resize_aligned",
     "resolve_recipe",
 ]
@@ -43,6 +48,10 @@ __getattr__ = lazy_exports(
         "project": "engine",
         "median_filter": "images",
         "resize_aligned": "images",
+        "ProjectedPoints": "points",
+        "crop_pixels": "points",
+        "crop_to_encoder": "points",
+        "project_points": "points",
         "Rejection": "stream",
         "project_clouds": "stream",
     },
