@@ -1,4 +1,4 @@
-"""The CUDA engine: every view's reachable grid is splatted, densified, smoothed and squeezed by five small kernels.
+"""The CUDA engine: every view's reachable grid is splatted, densified, smoothed and squeezed by four small kernels.
 
 Cells come from the shared torch code, so both backends put every point into the same cell. The grid of a view is
 a box (slices, rows, columns), flat, with an empty margin at the start of every axis; as in the torch backend
