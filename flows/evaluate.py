@@ -37,6 +37,7 @@ def evaluate(
     identity = output.identity
     name_run(" ".join(word for word in (preset, stage.STAGE, identity.fingerprint[:8]) if word))
     if output.manifest() is None:
+        output.declare()
         work = ShardWork(store, identity, ())
         for refresh in (False, True):
             if output.manifest() is None:

@@ -34,6 +34,7 @@ def train(
     upstream = load_manifest(opened, "synthesize", aligned)
     output = stage.output(opened, recipe, aligned)
     if output.manifest() is None:
+        output.declare()
         caches = {
             wanted.split: _cache(opened, wanted, execution, upstream, preset)
             for wanted in stage.cached_splits(recipe, upstream)

@@ -44,6 +44,8 @@ def run_stage(
     if planned.manifest is not None:
         log.info("%s is finished: nothing to do", identity.folder)
         return planned.manifest
+    # Said before the first shard lands, so that nobody collects what this output reads.
+    planned.output.declare()
     todo = planned.part(part.index, part.count)
     log.info("%s: %d of %d shards to build", identity.folder, len(todo), len(planned.shards))
     samples = sum(shard.stop - shard.start for shard in todo)
