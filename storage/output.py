@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from storage.errors import ConflictingOutput, DamagedOutput, MissingOutput
 from storage.fingerprint import StageIdentity
 from storage.records import Manifest, RejectedSample, ShardRecord, StoredFile, merge_summaries
-from storage.stores import Store
+from storage.store import Store
 
 MANIFEST = "manifest.json"
 IDENTITY = "identity.json"

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 
 from storage.s3_client import S3Client, allowance, error_code
 from storage.settings import Settings
-from storage.stores import ObjectInfo, check_key
+from storage.store import ObjectInfo, check_key
 
 # Parts are held in memory while they travel: PART_BYTES * PARALLEL_PARTS.
 PART_BYTES = 16 << 20

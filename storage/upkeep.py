@@ -15,7 +15,7 @@ from storage.fetch import BLOCK
 from storage.fingerprint import StageIdentity
 from storage.output import IDENTITY, MANIFEST, RECORD, find_manifest, read_record
 from storage.records import Manifest, ShardRecord, StoredFile
-from storage.stores import ObjectInfo, Store
+from storage.store import ObjectInfo, Store
 
 STAGE_FOLDER = re.compile(r"(?P<stage>[a-z][a-z-]*)/(?P<fingerprint>[0-9a-f]{20})/(?P<name>[^/]+)")
 PARALLEL = 8

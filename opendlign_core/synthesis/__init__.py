@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from opendlign_core.synthesis.captions import CaptionScorer, keep_recognised
     from opendlign_core.synthesis.cost import CostEstimate, estimate_cost
     from opendlign_core.synthesis.images import decode_image, encode_image
+    from opendlign_core.synthesis.loading import load_synthesizer
     from opendlign_core.synthesis.official import OfficialObject, export_official, read_official
     from opendlign_core.synthesis.seeds import image_seed
     from opendlign_core.synthesis.stream import synthesize_objects
-    from opendlign_core.synthesis.synthesizer import Painting, Synthesizer, load_synthesizer
+    from opendlign_core.synthesis.synthesizer import Painting, Synthesizer
     from opendlign_core.synthesis.types import AlignedObject, DepthObject, Progress, RejectedSynthesis
 
 __all__ = [
@@ -73,7 +74,7 @@ __getattr__ = lazy_exports(
         "export_official": "official",
         "image_seed": "seeds",
         "keep_recognised": "captions",
-        "load_synthesizer": "synthesizer",
+        "load_synthesizer": "loading",
         "read_official": "official",
         "synthesize_objects": "stream",
     },

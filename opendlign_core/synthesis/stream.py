@@ -13,9 +13,10 @@ from opendlign_core.streams import prefetched
 from opendlign_core.synthesis.captions import CaptionScorer, keep_recognised
 from opendlign_core.synthesis.gate import judge
 from opendlign_core.synthesis.images import encode_image
+from opendlign_core.synthesis.loading import load_synthesizer
 from opendlign_core.synthesis.recipe import SynthesisExecution, SynthesisRecipe
 from opendlign_core.synthesis.seeds import image_seed
-from opendlign_core.synthesis.synthesizer import Painting, Synthesizer, load_synthesizer
+from opendlign_core.synthesis.synthesizer import Painting, Synthesizer
 from opendlign_core.synthesis.types import AlignedObject, DepthObject, GateScore, Progress, RejectedSynthesis
 
 Outcome = AlignedObject | RejectedSynthesis

@@ -1,4 +1,4 @@
-"""The one interface of all painters, and the way to get one from a recipe."""
+"""The one interface of all painters."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from opendlign_core.synthesis.recipe import ControlNetRecipe, ShadedRecipe, SynthesisExecution, SynthesisRecipe
 
 
 @dataclass(frozen=True)
@@ -42,26 +40,3 @@ class Synthesizer(ABC):
         if depth.size and not (np.isfinite(depth).all() and depth.min() >= 0 and depth.max() <= 1):
             raise ValueError("depth must be finite and lie in [0, 1], background 1 and nearest 0")
         return self.paint(depth, prompts, seeds).images
-
-
-def load_synthesizer(
-    recipe: SynthesisRecipe | ShadedRecipe | ControlNetRecipe | str = "shaded",
-    execution: SynthesisExecution | None = None,
-) -> Synthesizer:
-    """The painter that a recipe, or a bare name ("shaded", "controlnet"), asks for.
-
-    The negative prompt of a `SynthesisRecipe` goes with it. Loading a ControlNet takes seconds and memory: keep the
-    result for all shards of a process.
-    """
-    if isinstance(recipe, str):
-        recipe = SynthesisRecipe.model_validate({"synthesizer": recipe})
-    elif not isinstance(recipe, SynthesisRecipe):
-        recipe = SynthesisRecipe(synthesizer=recipe)
-    painter, execution = recipe.synthesizer, execution or SynthesisExecution()
-    if isinstance(painter, ShadedRecipe):
-        from opendlign_core.synthesis.shaded import ShadedSynthesizer
-
-        return ShadedSynthesizer(painter, execution.workers)
-    from opendlign_core.synthesis.controlnet import ControlNetSynthesizer
-
-    return ControlNetSynthesizer(painter, recipe.prompt.negative_prompt, execution)

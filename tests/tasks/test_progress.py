@@ -25,7 +25,12 @@ def test_progress_outside_a_stage_goes_nowhere() -> None:
 
 def test_threads_count_together() -> None:
     with tracking("paint", 400) as progress:
-        threads = [threading.Thread(target=lambda: [progress.advance() for _ in range(100)]) for _ in range(4)]
+
+        def count() -> None:
+            for _ in range(100):
+                progress.advance()
+
+        threads = [threading.Thread(target=count) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
