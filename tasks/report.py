@@ -83,7 +83,8 @@ def _examples(
             for sample in reader:
                 if sample.key in wanted:
                     views = decode_depth(sample.fields["depth.npy"])
-                    rows = [np.concatenate(list(half), axis=1) for half in np.array_split(views, 2)]
+                    halves = np.array_split(views, 2) if len(views) % 2 == 0 else [views]
+                    rows = [np.concatenate(list(half), axis=1) for half in halves]
                     strips[sample.key] = (np.concatenate(rows) * 255).astype(np.uint8)
     for example in examples:
         if (strip := strips.get(sample_key(example.object_id))) is not None:
