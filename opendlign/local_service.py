@@ -12,6 +12,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from opendlign.reconcile import worker_name
 from storage.settings import get_settings
 
 START_SECONDS = 120
@@ -94,17 +95,28 @@ def _environment(url: str, store: str | None) -> dict[str, str]:
         "PREFECT_SERVER_UI_API_URL": f"{url}/api",
         "PREFECT_WORKER_QUERY_SECONDS": "2",
         "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",
+        # Held in memory, as by default, the leases of a killed server would be forgotten and their slots stay taken.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "OPENDLIGN_STORE": place if place.startswith("s3://") else str(Path(place).expanduser().absolute()),
     }
     environment.pop("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", None)
-    return environment
+    return {**environment, **_aws_variables()}
+
+
+def _aws_variables() -> dict[str, str]:
+    """Our credentials under the names by which Prefect's own storage block finds them."""
+    settings = get_settings()
+    key, secret = settings.s3_key, settings.s3_secret
+    if key is None or secret is None:
+        return {}
+    return {"AWS_ACCESS_KEY_ID": key.get_secret_value(), "AWS_SECRET_ACCESS_KEY": secret.get_secret_value()}
 
 
 def _workers(service: Service, home: Path, environment: dict[str, str], gpus: int) -> None:
-    cpu = ["worker", "start", "--pool", "cpu", "--name", "cpu-0", "--limit", str(CPU_RUNS)]
+    cpu = ["worker", "start", "--pool", "cpu", "--name", worker_name("cpu-0"), "--limit", str(CPU_RUNS)]
     _spawn(service, home, "cpu-0", cpu, environment)
     for index in range(gpus):
-        command = ["worker", "start", "--pool", "gpu", "--name", f"gpu-{index}", "--limit", "1"]
+        command = ["worker", "start", "--pool", "gpu", "--name", worker_name(f"gpu-{index}"), "--limit", "1"]
         _spawn(service, home, f"gpu-{index}", command, {**environment, "CUDA_VISIBLE_DEVICES": str(index)})
 
 

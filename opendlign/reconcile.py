@@ -16,6 +16,9 @@ from prefect.events.filters import EventFilter, EventOccurredFilter, EventResour
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
+# A worker named `something@machine` tells where its runs live; Prefect itself keeps a run's process id alone.
+AT = "@"
+
 UNDER_WAY = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
 
 
@@ -37,16 +40,21 @@ def _under_way(client: SyncPrefectClient) -> list[FlowRun]:
     return client.read_flow_runs(flow_run_filter=FlowRunFilter(state=wanted))
 
 
+def worker_name(role: str) -> str:
+    """A worker's name that says which machine it runs on."""
+    return f"{role}{AT}{socket.gethostname()}"
+
+
 def _cause_of_death(client: SyncPrefectClient, run: FlowRun, silence: timedelta) -> str:
     """Why a run must be dead; empty while it may live."""
-    host, _, pid = (run.infrastructure_pid or "").rpartition(":")
-    if host == socket.gethostname():
+    if run.deployment_id is None:
+        return _parent_ended(client, run)
+    worker, pid = str(run.labels.get("prefect.worker.name", "")), run.infrastructure_pid
+    if pid and worker.endswith(f"{AT}{socket.gethostname()}"):
         # A process that has just ended may have told its result after the list was read.
         gone = not _is_run_process(int(pid)) and client.read_flow_run(run.id).state_type in UNDER_WAY
         return f"its process {pid} on this machine is gone" if gone else ""
-    if run.deployment_id is None:
-        return _parent_ended(client, run)
-    return _worker_lost(client, run, silence)
+    return _worker_lost(client, run, worker, silence)
 
 
 def _is_run_process(pid: int) -> bool:
@@ -68,14 +76,13 @@ def _parent_ended(client: SyncPrefectClient, run: FlowRun) -> str:
     return "the run whose process it shared has ended" if ended else ""
 
 
-def _worker_lost(client: SyncPrefectClient, run: FlowRun, silence: timedelta) -> str:
+def _worker_lost(client: SyncPrefectClient, run: FlowRun, worker: str, silence: timedelta) -> str:
     """A worker may be lost and its run live on, so the run must have been silent as well."""
     since = datetime.now(UTC) - silence
-    name, pool = run.labels.get("prefect.worker.name"), run.work_pool_name
     old = run.state is not None and run.state.timestamp < since
-    if not (old and name and pool) or _online(client, str(pool), str(name)) or _spoke(client, run, since):
+    if not old or not worker or _online(client, run.work_pool_name or "", worker) or _spoke(client, run, since):
         return ""
-    return f"worker {name} is offline and the run said nothing for {silence.total_seconds():.0f} s"
+    return f"worker {worker} is offline and the run said nothing for {silence.total_seconds():.0f} s"
 
 
 def _online(client: SyncPrefectClient, pool: str, name: str) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 
 from tests.integration.conftest import orchestra, preset_file, reference
 from tests.integration.harness import Orchestra
@@ -52,6 +53,14 @@ def show(page: Any, orchestra: Orchestra, path: str, *texts: str, name: str = ""
         page.screenshot(path=str(Path(KEEP) / f"ui-{name}.png"))
 
 
+def artifact(orchestra: Orchestra, key: str) -> str:
+    """The page of the newest artifact of that key."""
+    found = orchestra.client.read_latest_artifacts(
+        artifact_filter=ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=[key]))
+    )
+    return f"/artifacts/artifact/{found[0].latest_id}"
+
+
 def test_the_deployments_page_lists_every_stage(page: Any, orchestra: Orchestra) -> None:
     show(page, orchestra, "/deployments", "mini-distributed", "vit-h-14", "synthesize", name="deployments")
 
@@ -62,22 +71,29 @@ def test_the_run_page_tells_preset_and_stage(page: Any, orchestra: Orchestra) ->
 
 
 @pytest.mark.parametrize(
-    ("key", "text"),
+    ("key", "texts"),
     [
-        ("regenerate-summary", "up to date"),
-        ("ingest-counts", "Objects per split and label"),
-        ("synthesize-progress", " objects, "),
-        ("evaluate-results", "Zero-shot accuracy in percent"),
+        ("regenerate-summary", ("up to date", "synthesize-pairs")),
+        ("ingest-counts", ("Objects per split and label", "chair")),
+        ("synthesize-progress", (" objects, ",)),
+        ("evaluate-results", ("Zero-shot accuracy in percent", "training-free")),
     ],
 )
-def test_artifacts_show_what_the_stages_published(page: Any, orchestra: Orchestra, key: str, text: str) -> None:
-    show(page, orchestra, f"/artifacts/key/{key}", text, name=key)
+def test_artifacts_show_what_the_stages_published(
+    page: Any, orchestra: Orchestra, key: str, texts: tuple[str, ...]
+) -> None:
+    show(page, orchestra, artifact(orchestra, key), key, *texts, name=key)
+
+
+def test_a_key_leads_to_its_artifacts(page: Any, orchestra: Orchestra) -> None:
+    """The links of a regeneration's summary."""
+    show(page, orchestra, "/artifacts/key/evaluate-results", "Created")
 
 
 @pytest.mark.parametrize("key", ["synthesize-pairs", "train-curves"])
 def test_pictures_are_drawn(page: Any, orchestra: Orchestra, key: str) -> None:
-    show(page, orchestra, f"/artifacts/key/{key}", key)
+    show(page, orchestra, artifact(orchestra, key), key)
     picture = page.locator("img[src^='data:image']").first
     picture.wait_for()
     assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
-    show(page, orchestra, f"/artifacts/key/{key}", key, name=key)
+    show(page, orchestra, artifact(orchestra, key), key, name=key)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from flows.preset import Preset
-from storage import LocalStore
-from tests.integration.harness import Orchestra, until
-from tests.integration.stores import contents, marks
+from storage import LocalStore, S3Store
+from tests.integration.harness import Orchestra, running, until
+from tests.integration.stores import contents, marks, records
+from tests.servers import S3_KEY, S3_SECRET, free_port
 
 DEPLOYMENTS = {
     "ingest/ingest",
@@ -84,9 +85,8 @@ def test_a_run_with_nothing_to_do_says_what_it_checked(
     run = orchestra.complete(orchestra.submit("regenerate/mini", preset=str(preset_file), store=reference.url))
     assert run.total_run_time.total_seconds() < 30
     assert run.name.startswith("tiny regenerate ")
-    wanted = {"artifacts": {"flow_run_id": {"any_": [str(run.id)]}}}
+    wanted = {"artifacts": {"flow_run_id": {"any_": [str(run.id)]}, "key": {"any_": ["regenerate-summary"]}}}
     (summary,) = until(lambda: post(orchestra, "artifacts/filter", wanted), "the summary")
-    assert summary["key"] == "regenerate-summary"
     text = str(summary["data"])
     assert "Nothing to do" in text
     for stage in ("ingest", "project", "synthesize", "train", "evaluate"):
@@ -114,10 +114,22 @@ def test_a_changed_field_reruns_only_what_depends_on_it(
 
 
 @pytest.mark.slow
-def test_up_starts_everything_and_down_stops_it(orchestra: Orchestra, tmp_path: Path) -> None:
-    from tests.integration.harness import running
-    from tests.servers import free_port
+def test_a_bucket_can_be_the_store_of_all_deployments(orchestra: Orchestra, bucket: S3Store, tiny: Preset) -> None:
+    orchestra.worker("cpu", "cpu", limit=4)
+    orchestra.call("opendlign", "deploy", "--store", bucket.url)
+    try:
+        blocks = json.dumps(post(orchestra, "block_documents/filter", {"include_secrets": True}))
+        assert S3_SECRET not in blocks and S3_KEY not in blocks
+        recipe = tiny.ingest.model_dump(mode="json")
+        orchestra.complete(orchestra.submit("ingest/ingest", recipe=recipe))
+    finally:
+        orchestra.call("opendlign", "deploy")
+    assert len(records(bucket, "ingest")) == 5
+    assert len(list(bucket.list("prefect-results"))) == 5
 
+
+@pytest.mark.slow
+def test_up_starts_everything_and_down_stops_it(orchestra: Orchestra, tmp_path: Path) -> None:
     home, port = tmp_path / "home", free_port()
     environment = {**orchestra.environment, "PREFECT_HOME": str(home / "prefect"), "OPENDLIGN_HOME": str(home)}
     environment.pop("PREFECT_API_URL")

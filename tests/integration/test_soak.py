@@ -90,7 +90,7 @@ class Soak:
         """The processes of runs, by their stage."""
         found: dict[str, list[int]] = {}
         for run in self.orchestra.unsettled():
-            pid = int((run.infrastructure_pid or "0").rpartition(":")[2])
+            pid = int(run.infrastructure_pid or 0)
             if pid and run.deployment_id and Path(f"/proc/{pid}").exists():
                 stage = self.orchestra.client.read_flow(run.flow_id).name
                 found.setdefault(stage, []).extend([pid, *descendants(pid)])
