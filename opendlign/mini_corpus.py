@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,10 @@ MINI_PROJECTION = RECIPES["opendlign"].replace(
 )
 FRAMES = ("{}", "a photo of {}", "a picture of {}", "an image of {}", "a rendering of {}", "a 3D model of {}")
 """What may stand around a whole caption, which brings its own article."""
+BARE = ("{}", "a {}", "the {}")
 _OBJECTS_AT_ONCE = 16
+
+T = TypeVar("T")
 
 
 class CorpusRecipe(Recipe):
@@ -30,13 +35,13 @@ class CorpusRecipe(Recipe):
 
     seed: int = 7_000_000
     """Of the shapes. The mini preset's own shapes have another, so that it judges shapes nobody trained on."""
-    rounds: int = Field(default=80, ge=1, description="shapes per category, those of other splits included")
+    rounds: int = Field(default=60, ge=1, description="shapes per category, those of other splits included")
     split: str = "train"
     points: int = Field(default=4096, ge=1)
     projection: ProjectionRecipe = MINI_PROJECTION
     synthesis: SynthesisRecipe = SynthesisRecipe()
-    label_share: float = Field(default=0.4, ge=0, le=1, description="batches told by category alone")
-    colour_share: float = Field(default=0.3, ge=0, le=1, description="batches told by colour and category")
+    label_share: float = Field(default=0.7, ge=0, le=1, description="batches told by category alone")
+    colour_share: float = Field(default=0.15, ge=0, le=1, description="batches told by colour and category")
     flip: float = Field(default=0.5, ge=0, le=1, description="chance that an image is mirrored")
 
 
@@ -73,9 +78,9 @@ class Corpus:
         "A red mug" is also "a mug": sentences of different kinds in one batch would be taken for contradictions,
         while two equal sentences count as right for both images.
         """
-        templates = _label_templates()
-        kind, template = generator.random(), templates[int(generator.integers(len(templates)))]
-        frame = FRAMES[int(generator.integers(len(FRAMES)))]
+        kind = generator.random()
+        template = _pick(generator, _pick(generator, template_families()))
+        frame = _pick(generator, FRAMES)
         chosen = [self.words[index] for index in objects]
         if kind < self.recipe.label_share:
             return [fill(template, word.label) for word in chosen]
@@ -124,6 +129,14 @@ def _orders(recipe: CorpusRecipe, indices: Sequence[int], views: int) -> tuple[l
     return prompts, seeds
 
 
-def _label_templates() -> tuple[str, ...]:
-    """Turns of phrase around a category: bare, with article, and the sentences that zero-shot classifiers ask with."""
-    return ("{}", "a {}", *named_templates("imagenet"), *named_templates("depth"), *named_templates("sentence"))
+@cache
+def template_families() -> tuple[tuple[str, ...], ...]:
+    """Turns of phrase around a category: the word itself, and the sentences that zero-shot classifiers ask with.
+
+    Each family is as frequent as the others: the long sentences outnumber the word, which is learned first.
+    """
+    return BARE, named_templates("imagenet"), (*named_templates("depth"), *named_templates("sentence"))
+
+
+def _pick(generator: np.random.Generator, options: Sequence[T]) -> T:
+    return options[int(generator.integers(len(options)))]
