@@ -4,9 +4,11 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
+from prefect.context import FlowRunContext
 from prefect.deployments import run_deployment
+from prefect.states import Cancelling
 
 from flows.evaluate import evaluate
 from flows.ingest import ingest
@@ -134,8 +136,25 @@ def _start(stage: str, parameters: dict[str, Any]) -> FlowRun:
 
 
 def wait_for_runs(runs: Sequence[FlowRun]) -> None:
-    """Wait until every run has ended, however it ended: the store says what is left to do."""
+    """Wait until every run has ended, however it ended: the store says what is left to do.
+
+    Where this run is cancelled meanwhile, so are those it waits for.
+    """
     with get_client(sync_client=True) as client:
-        for run in runs:
-            while client.read_flow_run(run.id).state_type not in TERMINAL_STATES:
-                time.sleep(SECONDS_BETWEEN_LOOKS)
+        try:
+            for run in runs:
+                while client.read_flow_run(run.id).state_type not in TERMINAL_STATES:
+                    time.sleep(SECONDS_BETWEEN_LOOKS)
+        except BaseException:
+            if _is_cancelled(client):
+                for run in runs:
+                    client.set_flow_run_state(run.id, Cancelling())
+            raise
+
+
+def _is_cancelled(client: SyncPrefectClient) -> bool:
+    """Whether somebody cancelled this run; a worker that stops ends it too, which is no reason to stop the others."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return False
+    return client.read_flow_run(context.flow_run.id).state_type in (StateType.CANCELLING, StateType.CANCELLED)

@@ -136,6 +136,19 @@ def test_cancelling_stops_the_work_and_leaves_a_store_to_continue_from(
     painting.assert_undisturbed()
 
 
+def test_cancelling_a_chain_cancels_the_stage_it_waits_for(
+    orchestra: Orchestra, preset_file: Path, tmp_path: Path
+) -> None:
+    orchestra.worker("cpu", "cpu", limit=4)
+    given = {"preset": str(preset_file), "store": place(tmp_path).url}
+    run = orchestra.submit("regenerate/mini-distributed", **given)
+    (stage,) = until(lambda: [child for child in orchestra.unsettled() if child.id != run], "a stage to start")
+    orchestra.pids(stage.id)
+    orchestra.cancel(run)
+    assert orchestra.finish(run, 60) == StateType.CANCELLED
+    assert orchestra.finish(stage.id, 60) == StateType.CANCELLED
+
+
 def test_a_damaged_shard_is_found_removed_and_rebuilt_alone(orchestra: Orchestra, painting: Painting) -> None:
     store = local(painting)
     orchestra.complete(painting.submit())

@@ -75,16 +75,20 @@ class Soak:
         if dice < SERVER_SHARE:
             self.orchestra.server.signal(signal.SIGKILL)
             self.orchestra.start_server()
-            self.killed["server"] += 1
+            self._count("server")
         elif dice < SERVER_SHARE + WORKER_SHARE:
             name = self.moment.choice(["cpu", "gpu"])
             self.orchestra.workers[name].signal(signal.SIGKILL)
-            self.killed["worker"] += 1
+            self._count(f"{name} worker")
         elif engines := self._engines():
             stage = self.moment.choice(sorted(engines))
             for pid in engines[stage]:
                 kill(pid)
-            self.killed[stage] += 1
+            self._count(stage)
+
+    def _count(self, victim: str) -> None:
+        self.killed[victim] += 1
+        print(f"kill {self.killed.total()}: {victim}", flush=True)
 
     def _engines(self) -> dict[str, list[int]]:
         """The processes of runs, by their stage."""
