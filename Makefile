@@ -12,7 +12,7 @@ export DO_NOT_TRACK = 1
 export OMP_WAIT_POLICY = PASSIVE
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: run install test check bench format clean
+.PHONY: run install test test-failed check bench format clean
 
 run: $(READY)
 	@$(BIN)/opendlign run --preset mini
@@ -24,8 +24,10 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" -q
-	$(BIN)/python -m pytest -m slow -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q
+
+test-failed: $(READY)
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -q
 
 check: $(READY)
 	$(BIN)/ruff check .
