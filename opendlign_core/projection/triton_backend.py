@@ -22,6 +22,7 @@ SCRATCH_BYTES = 1 << 28
 """Bytes of one of the two scratch grids."""
 
 _BLOCK = 1024
+_MOST_VIEWS = 65_535  # CUDA's limit on the second axis of a launch
 OPTIONS = {"enable_fp_fusion": False}
 """Products and sums are rounded one by one, as in the torch backend."""
 
@@ -60,10 +61,10 @@ def squeeze_kernel(
     squeezed: tl.tensor,
     nearest: tl.tensor,
     length: tl.tensor,
-    slices: tl.tensor,
     plane: tl.tensor,
     centre: tl.tensor,
     scale: tl.tensor,
+    slices: tl.constexpr,
     taps: tl.constexpr,
     bilateral: tl.constexpr,
     block: tl.constexpr,
@@ -183,7 +184,7 @@ def project_triton(cells: Cells, recipe: ProjectionRecipe) -> Tensor:
 
 
 def _chunks(views: int, box: Box) -> Iterator[slice]:
-    count = max(1, SCRATCH_BYTES // (4 * box.cells))
+    count = min(_MOST_VIEWS, max(1, SCRATCH_BYTES // (4 * box.cells)))
     for start in range(0, views, count):
         yield slice(start, min(views, start + count))
 
@@ -211,8 +212,8 @@ def _render(index: Tensor, depth: Tensor, images: Tensor, box: Box, recipe: Proj
     nearest = torch.zeros(views, dtype=torch.int32, device=index.device)
     offsets, weights, centre, scale = _taps(recipe, box, index.device)
     squeeze_kernel[(triton.cdiv(plane, _BLOCK // 2), views)](
-        dense, offsets, weights, squeezed, nearest, length, box.shape[0], plane, centre, scale,
-        len(offsets), isinstance(recipe.smooth, Bilateral), _BLOCK // 2, **OPTIONS,
+        dense, offsets, weights, squeezed, nearest, length, plane, centre, scale,
+        box.shape[0], len(offsets), isinstance(recipe.smooth, Bilateral), _BLOCK // 2, **OPTIONS,
     )  # fmt: skip
     image_kernel[(triton.cdiv(size * size, _BLOCK), views)](
         squeezed, nearest, images, size, box.origin[1], box.origin[2], box.shape[1], box.shape[2], _BLOCK, **OPTIONS

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opendlign_core.synthesis.captions import CaptionScorer, keep_recognised
     from opendlign_core.synthesis.cost import CostEstimate, estimate_cost
     from opendlign_core.synthesis.images import decode_image, encode_image
-    from opendlign_core.synthesis.loading import load_synthesizer
+    from opendlign_core.synthesis.loading import load_scorer, load_synthesizer
     from opendlign_core.synthesis.official import OfficialObject, export_official, read_official
     from opendlign_core.synthesis.seeds import image_seed
     from opendlign_core.synthesis.stream import synthesize_objects
@@ -51,6 +51,7 @@ __all__ = [
     "export_official",
     "image_seed",
     "keep_recognised",
+    "load_scorer",
     "load_synthesizer",
     "read_official",
     "synthesize_objects",
@@ -74,6 +75,7 @@ __getattr__ = lazy_exports(
         "export_official": "official",
         "image_seed": "seeds",
         "keep_recognised": "captions",
+        "load_scorer": "loading",
         "load_synthesizer": "loading",
         "read_official": "official",
         "synthesize_objects": "stream",

@@ -51,13 +51,12 @@ class ControlNetSynthesizer(Synthesizer):
             part = slice(start, start + self.batch_size)
             try:
                 images[part], finite[part] = self._paint_batch(depth[part], prompts[part], seeds[part])
+                used, start = self.batch_size, part.stop
+                continue
             except torch.OutOfMemoryError:
                 if self.batch_size == 1:
                     raise
-                self._halve()
-                continue
-            used = self.batch_size
-            start = part.stop
+            self._halve()  # outside the handler, whose traceback holds the failed batch's tensors
         return Painting(images, finite, used)
 
     def condition(self, depth: Tensor) -> Tensor:

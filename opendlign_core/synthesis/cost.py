@@ -22,9 +22,15 @@ class CostEstimate:
     def sentence(self) -> str:
         """The estimate in words."""
         return (
-            f"{self.images:,} images: {self.gpu_hours:,.2f} device hours and {self.image_bytes / 1e9:,.2f} GB in "
-            f"{self.shards:,} shards; a lost worker costs at most {self.shard_seconds:,.0f} s of work."
+            f"{self.images:,} images: {self.gpu_hours:,.2f} device hours ({self.images_per_hour:,.0f} images per "
+            f"device hour) and {self.image_bytes / 1e9:,.2f} GB in {self.shards:,} shards; "
+            f"a lost worker costs at most {self.shard_seconds:,.0f} s of work."
         )
+
+    @property
+    def images_per_hour(self) -> float:
+        """Images of one device in an hour."""
+        return self.images / self.gpu_hours if self.gpu_hours else 0.0
 
 
 def estimate_cost(

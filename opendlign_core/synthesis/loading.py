@@ -1,6 +1,13 @@
-"""The way from a recipe to its painter."""
+"""The way from a recipe to its painter and to the judge of its captions."""
 
-from opendlign_core.synthesis.recipe import ControlNetRecipe, ShadedRecipe, SynthesisExecution, SynthesisRecipe
+from opendlign_core.synthesis.captions import CaptionScorer
+from opendlign_core.synthesis.recipe import (
+    ControlNetRecipe,
+    GateRecipe,
+    ShadedRecipe,
+    SynthesisExecution,
+    SynthesisRecipe,
+)
 from opendlign_core.synthesis.synthesizer import Synthesizer
 
 
@@ -25,3 +32,12 @@ def load_synthesizer(
     from opendlign_core.synthesis.controlnet import ControlNetSynthesizer
 
     return ControlNetSynthesizer(painter, recipe.prompt.negative_prompt, execution)
+
+
+def load_scorer(gate: GateRecipe, execution: SynthesisExecution | None = None) -> CaptionScorer | None:
+    """The CLIP that ranks captions where the gate asks for it, None where it does not."""
+    if gate.caption_top_k is None or gate.caption_clip is None:
+        return None
+    from opendlign_core.synthesis.scorer import ClipScorer
+
+    return ClipScorer(gate.caption_clip, (execution or SynthesisExecution()).device)

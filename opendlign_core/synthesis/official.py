@@ -31,14 +31,24 @@ def read_official(folder: Path) -> Iterator[OfficialObject]:
 
     Raises FileNotFoundError where the layout is not there, ValueError naming a file that does not fit it.
     """
+    for path in official_files(folder):
+        yield read_object(path)
+
+
+def official_files(folder: Path) -> list[Path]:
+    """The file of depth maps of every object; raises FileNotFoundError where the layout is not there."""
     depths = folder / DEPTH_FOLDER
     if not depths.is_dir():
         raise FileNotFoundError(f"{folder} has no folder {DEPTH_FOLDER}: not a data set in the official layout")
-    for path in sorted(depths.glob(f"*{SUFFIX}")):
-        name, _, label = path.name.removesuffix(SUFFIX).partition("+")
-        depth = _read_depth(path)
-        images = _read_images(folder / IMAGE_FOLDER / name, len(depth))
-        yield OfficialObject(name, label.replace("_", " ") or None, depth, images)
+    return sorted(depths.glob(f"*{SUFFIX}"))
+
+
+def read_object(path: Path) -> OfficialObject:
+    """The object whose depth maps lie in that file; raises ValueError naming a file that does not fit the layout."""
+    name, _, label = path.name.removesuffix(SUFFIX).partition("+")
+    depth = _read_depth(path)
+    images = _read_images(path.parent.parent / IMAGE_FOLDER / name, len(depth))
+    return OfficialObject(name, label.replace("_", " ") or None, depth, images)
 
 
 def export_official(

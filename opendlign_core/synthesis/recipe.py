@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from opendlign_core.recipe import Execution, Recipe
+from opendlign_core.training.recipe import ClipSpec
 
 STAGE_VERSION = 1
 """Raised whenever the same recipe would give other bytes."""
@@ -143,8 +144,15 @@ class GateRecipe(Recipe):
     """Keep an object only if its caption ranks this high among its batch's captions; None asks for no ranking."""
     caption_batch: int = Field(128, ge=2)
     """How many consecutive objects compete in that ranking."""
+    caption_clip: ClipSpec | None = None
+    """The CLIP that ranks; `package:NAME` stands for one that ships with the product."""
     retries: int = Field(3, ge=0)
     """How often a rejected image is painted again, each time with the next seed."""
+
+    @field_validator("caption_clip", mode="before")
+    @classmethod
+    def _packaged(cls, value: Any) -> Any:
+        return ClipSpec.packaged(value.removeprefix("package:")) if isinstance(value, str) else value
 
 
 class SynthesisRecipe(Recipe):
@@ -170,6 +178,8 @@ class SynthesisRecipe(Recipe):
     def _ranks_within_a_shard(self) -> "SynthesisRecipe":
         if self.gate.caption_top_k is not None and self.gate.caption_top_k >= self.gate.caption_batch:
             raise ValueError("gate.caption_top_k must be smaller than gate.caption_batch, or it rejects nothing")
+        if self.gate.caption_top_k is not None and self.gate.caption_clip is None:
+            raise ValueError("gate.caption_top_k needs gate.caption_clip, the CLIP that ranks the captions")
         return self
 
 

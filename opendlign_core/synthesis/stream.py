@@ -13,7 +13,7 @@ from opendlign_core.streams import prefetched
 from opendlign_core.synthesis.captions import CaptionScorer, keep_recognised
 from opendlign_core.synthesis.gate import judge
 from opendlign_core.synthesis.images import encode_image
-from opendlign_core.synthesis.loading import load_synthesizer
+from opendlign_core.synthesis.loading import load_scorer, load_synthesizer
 from opendlign_core.synthesis.recipe import SynthesisExecution, SynthesisRecipe
 from opendlign_core.synthesis.seeds import image_seed
 from opendlign_core.synthesis.synthesizer import Painting, Synthesizer
@@ -77,13 +77,12 @@ def synthesize_objects(
 
     Which images share a batch follows from the sequence of objects, the batch size and the gate's verdicts, never from
     timing; so the same call gives the same outcomes. One thread reads ahead, others check and encode what was painted
-    while the next batch is painted. `on_progress` is called after every batch, in the caller's thread. `scorer` ranks
-    captions where the recipe's gate asks for it; without it such a recipe is refused.
+    while the next batch is painted. `on_progress` is called after every batch, in the caller's thread. `synthesizer`
+    and `scorer` are what the recipe names, loaded beforehand by whoever keeps them for several calls.
     """
     execution = execution or SynthesisExecution()
-    if recipe.gate.caption_top_k is not None and scorer is None:
-        raise ValueError("gate.caption_top_k needs a scorer: pass a CLIP, or leave caption_top_k unset")
     painter = synthesizer or load_synthesizer(recipe, execution)
+    scorer = scorer or load_scorer(recipe.gate, execution)
     with ThreadPoolExecutor(execution.workers, thread_name_prefix="encode") as pool:
         run = _Run(recipe, painter, pool, on_progress)
         source = prefetched(objects, _READ_AHEAD)

@@ -38,7 +38,7 @@ import opendlign_core.projection.triton_backend as backend
 
 floats = {"target", "source", "dense", "weights", "squeezed", "image"}
 bits = {"index", "depth", "grid", "offsets", "nearest"}
-constants = {"block": 512, "window": 7, "taps": 13, "bilateral": True}
+constants = {"block": 512, "window": 7, "slices": 8, "taps": 13, "bilateral": True}
 for name in ("splat_kernel", "window_kernel", "squeeze_kernel", "image_kernel"):
     kernel = getattr(backend, name)
     kinds = dict.fromkeys(kernel.arg_names, "i32") | {"scale": "fp32"}

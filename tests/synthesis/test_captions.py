@@ -6,11 +6,13 @@ from numpy.typing import NDArray
 
 from opendlign_core.synthesis import (
     AlignedObject,
+    DepthObject,
     GateRecipe,
     ImageRecipe,
     RejectedSynthesis,
     SynthesisRecipe,
     encode_image,
+    load_scorer,
     synthesize_objects,
 )
 from opendlign_core.synthesis.captions import keep_recognised
@@ -71,7 +73,46 @@ def test_equal_captions_count_once_and_no_ranking_is_the_default() -> None:
     assert run([painted("a", "red", "blue"), painted("b", "blue", "red")]) == ["a kept", "b kept"]
 
 
-def test_a_recipe_that_asks_for_a_ranking_needs_a_scorer() -> None:
-    recipe = SynthesisRecipe.model_validate({"gate": {"caption_top_k": 1}})
-    with pytest.raises(ValueError, match="scorer"):
-        next(synthesize_objects([], recipe))
+def test_a_recipe_that_asks_for_a_ranking_names_its_clip() -> None:
+    with pytest.raises(ValueError, match=r"needs gate\.caption_clip"):
+        SynthesisRecipe.model_validate({"gate": {"caption_top_k": 1}})
+    with pytest.raises(FileNotFoundError, match="ships no checkpoint named 'none'"):
+        GateRecipe.model_validate({"caption_clip": "package:none"})
+
+
+TINY_CLIP = {
+    "model": "tiny",
+    "weights": "random",
+    "image_size": 32,
+    "architecture": {
+        "embed_dim": 16,
+        "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16},
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 1, "layers": 1},
+    },
+}
+
+
+def test_a_named_clip_ranks_in_the_stream(objects: list[DepthObject]) -> None:
+    gate = {"caption_top_k": 1, "caption_batch": 6, "caption_clip": TINY_CLIP}
+    recipe = SynthesisRecipe.model_validate({"gate": gate})
+    painted = list(synthesize_objects(objects, SynthesisRecipe()))
+    outcomes = list(synthesize_objects(objects, recipe))
+    assert outcomes == list(synthesize_objects(objects, recipe))
+    kept = [outcome for outcome in outcomes if isinstance(outcome, AlignedObject)]
+    assert 0 < len(kept) < len(objects), "a CLIP that knows nothing agrees with some captions by chance, not with all"
+    assert all(outcome in painted for outcome in kept)
+    lost = [outcome for outcome in outcomes if isinstance(outcome, RejectedSynthesis)]
+    assert all(outcome.reason.startswith("unrecognised: its caption ranks") for outcome in lost)
+
+
+def test_features_do_not_depend_on_the_company(objects: list[DepthObject]) -> None:
+    gate = GateRecipe.model_validate({"caption_top_k": 1, "caption_clip": TINY_CLIP})
+    scorer = load_scorer(gate)
+    assert scorer is not None
+    images = np.random.default_rng(0).integers(0, 256, (70, 64, 64, 3), dtype=np.uint8)
+    together = scorer.image_features(images)
+    assert together.shape == (70, 16)
+    np.testing.assert_allclose(together[68:], scorer.image_features(images[68:]), atol=1e-5)
+    words = scorer.text_features(["a red chair", "a blue vase"])
+    assert np.abs(words[0] - words[1]).max() > 1e-3
+    np.testing.assert_allclose(words[1:], scorer.text_features(["a blue vase"]), atol=1e-5)

@@ -11,7 +11,8 @@ def test_the_papers_data_set_at_thirty_images_a_second() -> None:
     assert cost.shards == 146
     assert cost.shard_seconds == pytest.approx(120)
     assert cost.sentence() == (
-        "524,700 images: 4.86 device hours and 5.25 GB in 146 shards; a lost worker costs at most 120 s of work."
+        "524,700 images: 4.86 device hours (108,000 images per device hour) and 5.25 GB in 146 shards; "
+        "a lost worker costs at most 120 s of work."
     )
 
 
