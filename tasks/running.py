@@ -1,6 +1,7 @@
 """The body that every shard stage's flow shares: run what is missing, look again, declare the output finished."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from opendlign_core.recipe import Recipe
+from storage.errors import StoreFull, StoreUnavailable
 from storage.output import ShardRange
 from storage.records import Manifest
 from tasks.artifacts import name_run, progress_publisher
@@ -18,6 +20,9 @@ log = logging.getLogger(__name__)
 
 # A shard uses all of its machine: the core spreads it over processes, threads or a GPU.
 ONE_AT_A_TIME: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=1)
+
+# Units of work that wait in Prefect's queue; enough to keep the runners busy.
+SUBMITTED_AHEAD = 4
 
 Submit = Callable[[ShardWork, bool], PrefectFuture[Any]]
 """Submits one unit of work; the second argument asks to run it even where Prefect remembers a result."""
@@ -61,14 +66,24 @@ def run_stage(
 
 
 def _run_all(planned: StagePlan, shards: Sequence[ShardRange], submit: Submit, *, refresh: bool) -> None:
-    futures = [submit(work, refresh) for work in split_work(planned.output, shards)]
-    outcomes = [future.result(raise_on_failure=False) for future in futures]
-    failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    work, pending, failures = split_work(planned.output, shards), deque[PrefectFuture[Any]](), list[BaseException]()
+    for unit in work:
+        if len(pending) == SUBMITTED_AHEAD:
+            failures += _failure(pending.popleft())
+        if any(isinstance(failure, StoreUnavailable | StoreFull) for failure in failures):
+            break  # what ails the store ails every shard, each after its own patience
+        pending.append(submit(unit, refresh))
+    failures += [failure for future in pending for failure in _failure(future)]
     if failures:
         raise ShardsFailed(
-            f"{planned.output.identity.folder}: {len(failures)} of {len(futures)} units of work failed, the first: "
+            f"{planned.output.identity.folder}: {len(failures)} of {len(work)} units of work failed, the first: "
             f"{failures[0]}"
         ) from failures[0]
+
+
+def _failure(future: PrefectFuture[Any]) -> list[BaseException]:
+    outcome = future.result(raise_on_failure=False)
+    return [outcome] if isinstance(outcome, BaseException) else []
 
 
 def _still_missing(planned: StagePlan, todo: Sequence[ShardRange]) -> list[ShardRange]:
