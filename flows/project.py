@@ -9,11 +9,11 @@ from storage.stores import open_store
 from tasks import project as stage
 from tasks.artifacts import publish_table
 from tasks.pictures import publish_depth
-from tasks.running import ONE_AT_A_TIME, Part, run_stage
+from tasks.running import ONE_COMPUTES, Part, run_stage
 from tasks.shards import ShardWork, throughput_table
 
 
-@flow(name="project", task_runner=ONE_AT_A_TIME)
+@flow(name="project", task_runner=ONE_COMPUTES)
 def project(
     store: str,
     clouds: str,

@@ -9,11 +9,11 @@ from storage.stores import open_store
 from tasks import synthesize as stage
 from tasks.artifacts import publish_table
 from tasks.pictures import publish_pairs
-from tasks.running import ONE_AT_A_TIME, Part, run_stage
+from tasks.running import ONE_COMPUTES, Part, run_stage
 from tasks.shards import ShardWork, throughput_table
 
 
-@flow(name="synthesize", task_runner=ONE_AT_A_TIME)
+@flow(name="synthesize", task_runner=ONE_COMPUTES)
 def synthesize(
     store: str,
     depths: str,
@@ -36,8 +36,9 @@ def synthesize(
     opened = open_store(store)
     upstream = load_manifest(opened, "project", depths)
     planned = stage.plan(opened, recipe, upstream)
-    if planned.missing:
-        stage.announce_cost(planned, recipe, execution, upstream)
+    share = part or Part()
+    if ahead := planned.part(share.index, share.count):
+        stage.announce_cost(planned.output, ahead, recipe, execution, upstream)
 
     def submit(work: ShardWork, refresh: bool) -> PrefectFuture[list[int]]:
         return stage.synthesize_shard.with_options(refresh_cache=refresh).submit(work, recipe, execution, upstream)

@@ -10,7 +10,7 @@ from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.shards import Sample
 from storage.stores import Store
-from tasks.artifacts import publish_picture
+from tasks.artifacts import MOST_PICTURE_BYTES, publish_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 OBJECTS = 12
 NAMED_CELL = 10
 VIEWS_SHOWN = 5
+PAIRS = 3
+"""Pairs in the row of a category."""
+ROWS = 12
+CATEGORIES = 24
+QUALITIES = (80, 60, 40, 20)
 
 
 def publish_clouds(store: Store, manifest: Manifest) -> None:
@@ -47,15 +52,39 @@ def publish_depth(store: Store, manifest: Manifest) -> None:
 
 
 def publish_pairs(store: Store, manifest: Manifest) -> None:
-    """A sheet of depth maps, each beside the image painted on it."""
+    """Sheets of depth maps, each beside the image painted on it; a row is a category, the most frequent come first."""
     from opendlign_core.pictures import contact_sheet
 
-    pairs = [(sample, view) for view, sample in enumerate(spread(store, manifest, OBJECTS))]
-    if pairs:
-        images = [image for sample, view in pairs for image in depth_and_image(sample, view)]
-        captions = [text for sample, _ in pairs for text in (_title(sample), sample.json()["label"])]
-        sheet = contact_sheet(images, captions, columns=6, tile=112, caption_lines=2)
-        publish_picture("synthesize", "pairs", _jpeg(sheet), "Depth maps and the images painted on them", "image/jpeg")
+    rows = list(by_category(store, manifest, CATEGORIES, PAIRS).items())
+    for sheet, start in enumerate(range(0, len(rows), ROWS)):
+        images: list[np.ndarray[Any, Any]] = []
+        captions: list[str] = []
+        for label, samples in rows[start : start + ROWS]:
+            for view in range(PAIRS):
+                sample = samples[view % len(samples)]
+                images += depth_and_image(sample, view)
+                captions += [label or "no category", _title(sample)]
+        drawn = contact_sheet(images, captions, columns=2 * PAIRS, tile=112, caption_lines=2)
+        name = f"pairs-{sheet + 1}" if sheet else "pairs"
+        about = "Depth maps and the images painted on them, by category"
+        publish_picture("synthesize", name, _jpeg(drawn), about, "image/jpeg")
+
+
+def by_category(store: Store, manifest: Manifest, categories: int, each: int) -> dict[str, list[Sample]]:
+    """Up to `each` samples of each of the most frequent categories, read from at most one shard per category."""
+    counts: dict[str, int] = manifest.summary.get("labels", {})
+    wanted = sorted(counts, key=lambda label: (-counts[label], label))[:categories]
+    found: dict[str, list[Sample]] = {label: [] for label in wanted}
+    with SampleReader(store, manifest) as reader:
+        for record in manifest.shards:
+            fresh = [label for label in record.summary.get("labels", {}) if found.get(label) == []]
+            for sample in reader.read_shard(record, range(record.samples if fresh else 0)):
+                label = sample.json()["label"]
+                if label in fresh and len(found[label]) < each:
+                    found[label].append(sample)
+                if all(len(found[label]) >= min(each, record.summary["labels"][label]) for label in fresh):
+                    break
+    return {label: samples for label, samples in found.items() if samples}
 
 
 def spread(store: Store, manifest: Manifest, count: int) -> Iterator[Sample]:
@@ -109,6 +138,10 @@ def _title(sample: Sample) -> str:
 
 
 def _jpeg(sheet: "Image") -> bytes:
-    buffer = io.BytesIO()
-    sheet.save(buffer, "JPEG", quality=80)
+    """The sheet in the best quality that an artifact has room for."""
+    for quality in QUALITIES:
+        buffer = io.BytesIO()
+        sheet.save(buffer, "JPEG", quality=quality)
+        if buffer.tell() <= MOST_PICTURE_BYTES:
+            break
     return buffer.getvalue()

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 # An update costs the server about 31 ms; more often than this nobody can read it.
 SECONDS_BETWEEN_UPDATES = 2.0
 
+RATED = ("images",)
+"""Counts that people want to know the speed of."""
+
 
 @dataclass(frozen=True)
 class ProgressState:
@@ -30,10 +33,14 @@ class ProgressState:
         return (self.total - self.done) / self.rate if self.rate > 0 else None
 
     def sentence(self) -> str:
-        """One line for people: done, rate, what is left."""
+        """One line for people: done, rate, what is left, and what else was counted."""
         eta = "" if self.eta_seconds is None else f", about {_duration(self.eta_seconds)} left"
-        extra = "".join(f", {count} {name}" for name, count in sorted(self.counts.items()) if count)
+        extra = "".join(self._counted(name, count) for name, count in sorted(self.counts.items()) if count)
         return f"{self.done} of {self.total} {self.unit}, {self.rate:.1f} a second{eta}{extra}"
+
+    def _counted(self, name: str, count: int) -> str:
+        rate = f" ({count / self.seconds:.1f} a second)" if name in RATED and self.seconds > 0 else ""
+        return f", {count} {name.replace('_', ' ')}{rate}"
 
 
 class StageStopped(RuntimeError):

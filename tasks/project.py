@@ -15,8 +15,8 @@ from storage.shards import Sample, object_id
 from storage.stores import Store
 from tasks.policy import SHARD_TASK
 from tasks.progress import current_progress
-from tasks.shards import ShardBuilder, ShardWork, StagePlan, building, finish, follow_shards
-from tasks.slots import gpu_slot
+from tasks.shards import ShardBuilder, ShardWork, StagePlan, finish, follow_shards
+from tasks.slots import computing
 
 STAGE = "project"
 
@@ -35,11 +35,11 @@ def plan(store: Store, recipe: ProjectionRecipe, clouds: Manifest) -> StagePlan:
 def project_shard(
     work: ShardWork, recipe: ProjectionRecipe, execution: ProjectionExecution, clouds: Manifest
 ) -> list[int]:
-    """Project the clouds of each shard; reading, computing, encoding and writing overlap."""
+    """Project the clouds of each shard; reading, computing, encoding, writing and uploading overlap."""
     output = work.open()
-    with SampleReader(output.store, clouds) as reader, gpu_slot(execution.device):
+    with SampleReader(output.store, clouds) as reader:
         for shard in work.shards:
-            with building(output, shard) as builder:
+            with computing(output, shard, execution.device) as builder:
                 _build(builder, recipe, execution, reader, shard)
     return [shard.index for shard in work.shards]
 

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 # A shard uses all of its machine: the core spreads it over processes, threads or a GPU.
 ONE_AT_A_TIME: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=1)
 
+# For tasks that take turns computing (`tasks.slots.computing`): one computes while the other brings its shard away.
+ONE_COMPUTES: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2)
+
 # Units of work that wait in Prefect's queue; enough to keep the runners busy.
 SUBMITTED_AHEAD = 4
 

@@ -1,15 +1,35 @@
-"""GPU slots: a task that computes on a GPU takes one of the slots the server was told of, wherever it runs."""
+"""Whose turn it is to compute: one shard at a time in a process, and on a GPU only with one of the server's slots."""
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from prefect.concurrency.sync import concurrency
 from prefect.context import TaskRunContext
+
+from storage.output import ShardRange, StageOutput
+from tasks.shards import ShardBuilder, building
 
 GPU_LIMIT = "opendlign-gpu"
 
 # Renewed while the task lives; a worker that dies gives its slot back within this many seconds.
 LEASE_SECONDS = 120.0
+
+_COMPUTING = threading.Lock()
+
+
+@contextmanager
+def computing(output: StageOutput, shard: ShardRange, device: str) -> Iterator[ShardBuilder]:
+    """The builder of a shard whose turn it is; the turn ends with the block, before the shard is hashed and uploaded.
+
+    So the next shard, in another thread, is computed while this one is brought to the store.
+    """
+    with ExitStack() as turn:
+        turn.enter_context(_COMPUTING)
+        turn.enter_context(gpu_slot(device))
+        with building(output, shard) as builder:
+            yield builder
+            turn.close()
 
 
 @contextmanager

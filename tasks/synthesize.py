@@ -3,17 +3,20 @@
 import functools
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import task
 
 from opendlign_core.synthesis import (
     STAGE_VERSION,
     AlignedObject,
+    ControlNetRecipe,
     DepthObject,
     Progress,
+    PromptRecipe,
+    ShadedRecipe,
     SynthesisExecution,
     SynthesisRecipe,
     Synthesizer,
@@ -27,8 +30,14 @@ from storage.stores import Store
 from tasks.artifacts import publish_markdown
 from tasks.policy import SHARD_TASK
 from tasks.progress import current_progress
-from tasks.shards import ShardBuilder, ShardWork, StagePlan, building, finish
-from tasks.slots import gpu_slot
+from tasks.shards import ShardBuilder, ShardWork, StagePlan, finish
+from tasks.slots import computing, gpu_slot
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from opendlign_core.synthesis import CaptionScorer
 
 log = logging.getLogger(__name__)
 
@@ -52,26 +61,39 @@ def synthesize_shard(
 ) -> list[int]:
     """Paint the objects of each shard with a painter that stays loaded for all shards of this process."""
     output = work.open()
-    with SampleReader(output.store, depths) as reader, gpu_slot(execution.device):
-        painter = _painter(recipe, execution)
+    with SampleReader(output.store, depths) as reader:
         for shard in work.shards:
-            with building(output, shard) as builder:
-                _build(builder, recipe, execution, painter, reader, shard)
+            with computing(output, shard, execution.device) as builder:
+                _build(builder, recipe, execution, reader, shard)
     return [shard.index for shard in work.shards]
 
 
-@functools.lru_cache(maxsize=1)
 def _painter(recipe: SynthesisRecipe, execution: SynthesisExecution) -> Synthesizer:
+    """The painter of a recipe; it stays when only the gate or the image format of the next recipe differ."""
+    return _loaded_painter(recipe.synthesizer, recipe.prompt, execution)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded_painter(
+    painter: ShadedRecipe | ControlNetRecipe, prompt: PromptRecipe, execution: SynthesisExecution
+) -> Synthesizer:
     from opendlign_core.synthesis import load_synthesizer
 
-    return load_synthesizer(recipe, execution)
+    return load_synthesizer(SynthesisRecipe(synthesizer=painter, prompt=prompt), execution)
+
+
+@functools.lru_cache(maxsize=1)
+def _scorer(gate: str, execution: SynthesisExecution) -> "CaptionScorer | None":
+    """The CLIP that ranks captions, if the gate asks for it; a recipe with a mapping has no hash, its JSON has."""
+    from opendlign_core.synthesis import GateRecipe, load_scorer
+
+    return load_scorer(GateRecipe.model_validate_json(gate), execution)
 
 
 def _build(
     builder: ShardBuilder,
     recipe: SynthesisRecipe,
     execution: SynthesisExecution,
-    painter: Synthesizer,
     reader: SampleReader,
     shard: ShardRange,
 ) -> None:
@@ -80,7 +102,8 @@ def _build(
     wanted: dict[str, Sample] = {}
     objects = _objects(reader.read(shard.start, shard.stop), recipe.splits, wanted)
     report = _Reporter()
-    for outcome in synthesize_objects(objects, recipe, painter, execution, report):
+    painter, scorer = _painter(recipe, execution), _scorer(recipe.gate.model_dump_json(), execution)
+    for outcome in synthesize_objects(objects, recipe, painter, execution, report, scorer):
         sample = wanted.pop(outcome.key)
         if isinstance(outcome, AlignedObject):
             builder.add(outcome.key, _fields(sample, outcome), _meta(sample, outcome))
@@ -133,25 +156,44 @@ def _meta(sample: Sample, painted: AlignedObject) -> dict[str, Any]:
     }
 
 
-def announce_cost(planned: StagePlan, recipe: SynthesisRecipe, execution: SynthesisExecution, depths: Manifest) -> str:
-    """Time a few images on the device at hand and say what the missing shards, and a lost worker, will cost."""
+def announce_cost(
+    output: StageOutput,
+    shards: Sequence[ShardRange],
+    recipe: SynthesisRecipe,
+    execution: SynthesisExecution,
+    depths: Manifest,
+) -> str:
+    """Time a batch on the device at hand; say what these shards, and a lost worker, will cost."""
     from opendlign_core.projection import decode_depth
     from opendlign_core.synthesis import estimate_cost
 
-    painter = _painter(recipe, execution)
-    with SampleReader(planned.output.store, depths) as reader, gpu_slot(execution.device):
+    with SampleReader(output.store, depths) as reader, gpu_slot(execution.device):
         sample = next(iter(reader))
         maps = decode_depth(sample.fields["depth.npy"])
-        prompts = [recipe.prompt.prompt(sample.json()["caption"])] * len(maps)
-        painter.generate(maps[:1], prompts[:1], [0])
-        started = time.monotonic()
-        painter.generate(maps, prompts, list(range(len(maps))))
-        rate = len(maps) / (time.monotonic() - started)
-    objects = sum(shard.stop - shard.start for shard in planned.missing)
+        rate = _images_per_second(_painter(recipe, execution), maps, recipe.prompt.prompt(sample.json()["caption"]))
+    objects = round(_wanted_share(depths, recipe.splits) * sum(shard.stop - shard.start for shard in shards))
     sentence = estimate_cost(recipe, rate, objects, len(maps)).sentence()
-    publish_markdown(STAGE, "cost", sentence, "What is ahead, from a few images timed on this device")
+    publish_markdown(STAGE, "cost", sentence, "What is ahead, from a batch timed on this device")
     log.info(sentence)
     return sentence
+
+
+def _images_per_second(painter: Synthesizer, maps: "NDArray[np.float32]", prompt: str) -> float:
+    """The rate of the second of two batches; the first may compile, or find out what fits into memory."""
+    started = 0.0
+    for turn in range(2):
+        count = painter.batch_size
+        places = [place % len(maps) for place in range(count)]
+        started = time.monotonic()
+        painter.generate(maps[places], [prompt] * count, range(turn * count, (turn + 1) * count))
+    return count / (time.monotonic() - started)
+
+
+def _wanted_share(depths: Manifest, splits: tuple[str, ...]) -> float:
+    """The share of the objects that belongs to the splits to paint."""
+    counts: dict[str, int] = depths.summary.get("splits", {})
+    total = sum(counts.values())
+    return sum(counts.get(split, 0) for split in splits) / total if splits and total else 1.0
 
 
 def commit(planned: StagePlan, execution: SynthesisExecution) -> Manifest:
