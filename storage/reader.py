@@ -25,13 +25,15 @@ class SampleReader:
     not what its record says raises `DamagedOutput`. A reader may be pickled: the copy opens its own files.
     """
 
-    def __init__(self, store: Store, manifest: Manifest, *, verify: bool | None = None) -> None:
+    def __init__(self, store: Store, manifest: Manifest, *, verify: bool | None = None, keep: int = 4) -> None:
+        """Read from `store`; of a remote one, the `keep` most recent shards stay on the local disk."""
         self.manifest = manifest
-        self._fetcher = Fetcher(store, verify=get_settings().verify_reads if verify is None else verify)
+        self._keep = keep
+        self._fetcher = Fetcher(store, verify=get_settings().verify_reads if verify is None else verify, keep=keep)
         self._ends = list(accumulate(record.samples for record in manifest.shards))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _open_reader, (self._fetcher.store, self.manifest, self._fetcher.verify)
+        return _open_reader, (self._fetcher.store, self.manifest, self._fetcher.verify, self._keep)
 
     def __len__(self) -> int:
         return self.manifest.samples
@@ -93,8 +95,8 @@ class SampleReader:
         )
 
 
-def _open_reader(store: Store, manifest: Manifest, verify: bool) -> SampleReader:
-    return SampleReader(store, manifest, verify=verify)
+def _open_reader(store: Store, manifest: Manifest, verify: bool, keep: int) -> SampleReader:
+    return SampleReader(store, manifest, verify=verify, keep=keep)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Train: aligned shards become an adapter of the depth branch; a crash costs at most one epoch, on any machine."""
 
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -20,19 +19,18 @@ from tasks.policy import SHARD_TASK
 from tasks.progress import current_progress
 from tasks.shards import ShardWork, note_seconds
 from tasks.slots import gpu_slot
-from tasks.tokens import TokensRecipe, entry_arrays, of_split, stack_objects
+from tasks.sources import training_source
+from tasks.tokens import TokensRecipe, of_split
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation import EvaluatedModel
-    from opendlign_core.training.run import TrainProgress, TrainSource
+    from opendlign_core.training.model import DepthAlignedCLIP
+    from opendlign_core.training.run import TrainProgress
     from opendlign_core.training.validation import Validation
 
 STAGE = "train"
 TRAIN_SPLIT = "train"
 VALIDATION_SPLIT = "val"
-
-# A cache larger than this share of the free memory is read shard by shard instead of held whole.
-MOST_OF_MEMORY = 0.5
 
 
 def identify(recipe: TrainRecipe, aligned: str) -> StageIdentity:
@@ -65,7 +63,7 @@ def train_model(
     with tempfile.TemporaryDirectory(prefix="opendlign-train-") as scratch, gpu_slot(execution.device):
         workdir = Path(scratch)
         kept.restore(workdir)
-        source = _source(target.store, recipe, aligned, caches, TRAIN_SPLIT)
+        source = training_source(target.store, recipe, aligned, caches, TRAIN_SPLIT)
         if source is None:
             raise ValueError(f"{aligned.folder} holds no object of the split {TRAIN_SPLIT!r} to train on")
         result = train(
@@ -89,59 +87,16 @@ def _show(progress: "TrainProgress") -> None:
     current_progress().reach(progress.step, progress.steps)
 
 
-def _source(
-    store: Store, recipe: TrainRecipe, aligned: Manifest, caches: dict[str, Manifest], split: str
-) -> "TrainSource | None":
-    """The objects of a split as the recipe's trainer reads them; None where there are none."""
-    if recipe.trainer == "plain":
-        return _pixels(store, aligned, split)
-    return _cached(store, caches[split], recipe) if split in caches else None
-
-
-def _cached(store: Store, cache: Manifest, recipe: TrainRecipe) -> "TrainSource":
-    """The cache whole in memory or, where it is too large, shard by shard."""
-    from opendlign_core.training.cache import collect, decode_entries
-    from opendlign_core.training.sources import Sharded
-
-    filled = [record for record in cache.shards if record.samples]
-    reader = SampleReader(store, cache)
-    sizes = [record.samples for record in filled]
-    if sum(record.shard.bytes for record in filled) < MOST_OF_MEMORY * _free_memory():
-        whole = collect(entry_arrays(reader), cache.samples)
-        return type(whole)(whole.data, sizes)
-
-    def load(index: int) -> Any:
-        samples = reader.read_shard(filled[index], range(filled[index].samples))
-        return decode_entries(
-            {name: sample.array(name) for name in sample.fields if name != "json"} for sample in samples
-        )
-
-    return Sharded(load, sizes, keep=(recipe.shuffle_shards or len(sizes)) + 1)
-
-
-def _pixels(store: Store, aligned: Manifest, split: str) -> "TrainSource | None":
-    """Depth maps and images themselves, held as shards of pixels, for the plain trainer."""
-    from opendlign_core.training.sources import Sharded
-
-    reader = SampleReader(store, aligned)
-    counts = [record.summary.get("splits", {}).get(split, 0) for record in aligned.shards]
-    filled = [place for place, count in enumerate(counts) if count]
-    starts = [sum(record.samples for record in aligned.shards[:place]) for place in range(len(counts) + 1)]
-
-    def load(index: int) -> Any:
-        place = filled[index]
-        return stack_objects(list(of_split(reader, split, starts[place], starts[place + 1])))
-
-    return Sharded(load, [counts[place] for place in filled], keep=4) if filled else None
-
-
 def _validation(
     store: Store, recipe: TrainRecipe, aligned: Manifest, caches: dict[str, Manifest]
 ) -> "Validation | None":
     """Held-out objects with their classes as text, where the data has a validation split."""
     from opendlign_core.training.validation import Validation
 
-    if not recipe.validate_every or (source := _source(store, recipe, aligned, caches, VALIDATION_SPLIT)) is None:
+    if (
+        not recipe.validate_every
+        or (source := training_source(store, recipe, aligned, caches, VALIDATION_SPLIT)) is None
+    ):
         return None
     import numpy as np
 
@@ -166,14 +121,18 @@ def _class_embeddings(recipe: TrainRecipe, names: tuple[str, ...]) -> Any:
 def load_trained(store: Store, manifest: Manifest, device: str) -> "EvaluatedModel":
     """The model of a train output, ready to encode depth maps, images and texts."""
     from opendlign_core.evaluation import EvaluatedModel
-    from opendlign_core.training import resolve_device
-    from opendlign_core.training.checkpoint import load_aligned
 
     recipe = TrainRecipe.model_validate(manifest.recipe)
     with Fetcher(store) as fetcher:
-        aligned = load_aligned(fetcher.path(manifest, manifest.file("adapter")), resolve_device(device))
+        aligned = load_adapter(fetcher, manifest, device)
     return EvaluatedModel.aligned(aligned, recipe.clip, manifest.fingerprint)
 
 
-def _free_memory() -> int:
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+def load_adapter(fetcher: Fetcher, manifest: Manifest, device: str) -> "DepthAlignedCLIP":
+    """The CLIP and depth branch of a train output; imported outputs bring their own CLIP weights."""
+    from opendlign_core.training import load_aligned, resolve_device
+
+    files = {
+        stored.name: fetcher.path(manifest, stored) for stored in manifest.files if stored.name in ("adapter", "clip")
+    }
+    return load_aligned(files["adapter"], resolve_device(device), files.get("clip"))

@@ -1,0 +1,37 @@
+"""Trains in a process of its own and, where asked to, dies right after publishing its n-th checkpoint."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from storage.output import load_manifest
+from storage.stores import open_store
+from tasks import train as stage
+from tasks.checkpoints import StoredCheckpoints
+from tasks.shards import ShardWork
+from tests.tasks.aligned import CPU, build_caches, recipe
+
+save = StoredCheckpoints.save
+
+
+def main(place: str, aligned: str, last: int) -> None:
+    saved = 0
+
+    def save_and_die(kept: StoredCheckpoints, checkpoint: Path, workdir: Path) -> None:
+        nonlocal saved
+        save(kept, checkpoint, workdir)
+        saved += 1
+        if saved == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    StoredCheckpoints.save = save_and_die  # type: ignore[method-assign]
+    store = open_store(place)
+    upstream = load_manifest(store, "synthesize", aligned)
+    trained = recipe()
+    work = ShardWork(place, stage.identify(trained, aligned), ())
+    stage.train_model.fn(work, trained, CPU, upstream, build_caches(store, trained, upstream))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
