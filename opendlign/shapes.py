@@ -17,6 +17,7 @@ from opendlign.show import console
 if TYPE_CHECKING:
     from opendlign_core.evaluation import EvalSample
 
+Model = Annotated[str, Parameter(help="A trained model of the store by fingerprint, instead of the preset's own")]
 Labels = Annotated[str, Parameter(help="Names with commas, a packaged list such as modelnet40, or a file")]
 
 
@@ -29,6 +30,7 @@ def classify(
     picture: Annotated[Path | None, Parameter(help="Write the ten depth views with their scores here")] = None,
     up: Annotated[str, Parameter(help="The axis that points up in the files: x, y, z, -x, -y or -z")] = "",
     top: int = 5,
+    model: Model = "",
 ) -> int:
     """Name shapes: any readable cloud or mesh against any labels.
 
@@ -46,7 +48,7 @@ def classify(
 
     names = wanted_labels(labels)
     require_files(files)
-    trained = trained_preset(preset, store, set_ or [])
+    trained = trained_preset(preset, store, set_ or [], model)
     samples = list(read_samples(files, trained, up))
     for sample, found in zip(samples, classify_samples(trained.model, samples, names), strict=True):
         table = Table("label", "probability", title=sample.object_id)
@@ -67,6 +69,7 @@ def index(
     store: Place = None,
     set_: Changes = None,
     split: Annotated[str | None, Parameter(help="Index only this split; every object by default")] = None,
+    model: Model = "",
 ) -> int:
     """Embed all objects of a preset's source, for `search`.
 
@@ -75,7 +78,7 @@ def index(
     out
         The index file to write (Parquet).
     """
-    trained = trained_preset(preset, store, set_ or [])
+    trained = trained_preset(preset, store, set_ or [], model)
     count = write_index(trained, out, split)
     console.print(f"{count} objects in {out}", soft_wrap=True)
     return 0
@@ -93,6 +96,7 @@ def search(
     preset: str = "mini",
     store: Place = None,
     set_: Changes = None,
+    model: Model = "",
 ) -> int:
     """Find shapes by words, picture or shape; prints the hits and writes a picture of them.
 
@@ -115,7 +119,7 @@ def search(
     for path in (image, shape):
         if path is not None:
             require_files([path])
-    trained = trained_preset(preset, store, set_ or [])
+    trained = trained_preset(preset, store, set_ or [], model)
     sample = next(read_samples([shape], trained, ""), None) if shape is not None else None
     pixels = read_picture(image) if image is not None else None
     asked = query_embedding(trained.model, query or None, pixels, sample)

@@ -76,10 +76,16 @@ def stage_bars() -> Iterator[None]:
 
 def print_outcome(store: Store, statuses: Sequence["StageStatus"], seconds: float) -> None:
     """The before/after table of the finished chain, and where its report lies."""
+    print_evaluation(store, statuses[-1].identity.fingerprint)
+    console.print(f"{len(statuses)} stages up to date after {seconds:.1f} s")
+
+
+def print_evaluation(store: Store, fingerprint: str) -> None:
+    """The table of one evaluation, and where its report lies."""
     from opendlign_core.evaluation import read_results
     from tasks.evaluate import fetch_file
 
-    manifest = load_manifest(store, "evaluate", statuses[-1].identity.fingerprint)
+    manifest = load_manifest(store, "evaluate", fingerprint)
     with tempfile.TemporaryDirectory(prefix="opendlign-show-") as scratch:
         results = read_results(fetch_file(store, manifest, "results", Path(scratch) / "results.json"))
     print_results(results)
@@ -88,7 +94,6 @@ def print_outcome(store: Store, statuses: Sequence["StageStatus"], seconds: floa
     else:
         report = fetch_file(store, manifest, "report", Path("report.html").absolute())
     console.print(f"Report: {report}", soft_wrap=True)
-    console.print(f"{len(statuses)} stages up to date after {seconds:.1f} s")
 
 
 def print_results(results: "EvaluationResults") -> None:

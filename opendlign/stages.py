@@ -3,8 +3,10 @@
 from typing import Literal
 
 from opendlign.run import Changes, Place, Source, wanted_changes
-from opendlign.show import console, stage_bars
+from opendlign.shapes import Model
+from opendlign.show import console, print_evaluation, stage_bars
 from storage.settings import get_settings
+from storage.stores import open_store
 
 Stage = Literal["ingest", "project", "synthesize", "train", "evaluate"]
 
@@ -29,9 +31,26 @@ def train(*, preset: str = "mini", store: Place = None, set_: Changes = None, so
     return _until("train", preset, store, set_, source)
 
 
-def evaluate(*, preset: str = "mini", store: Place = None, set_: Changes = None, source: Source = None) -> int:
-    """Judge a preset's model, after the stages it reads."""
+def evaluate(
+    *, preset: str = "mini", store: Place = None, set_: Changes = None, source: Source = None, model: Model = ""
+) -> int:
+    """Judge a preset's model, after the stages it reads; another model of the store with --model."""
+    if model:
+        return _judge(model, preset, store, set_, source)
     return _until("evaluate", preset, store, set_, source)
+
+
+def _judge(model: str, preset: str, store: str | None, changes: list[str] | None, source: str | None) -> int:
+    from flows.judge import judge
+    from opendlign.models import find_trained
+
+    place = store or get_settings().store
+    opened = open_store(place)
+    trained = find_trained(opened, model)
+    with stage_bars():
+        found = judge(trained.fingerprint, preset, place, wanted_changes(changes, source))
+    print_evaluation(opened, found)
+    return 0
 
 
 def _until(stage: Stage, preset: str, store: str | None, changes: list[str] | None, source: str | None) -> int:

@@ -6,6 +6,7 @@ from opendlign_core.lazy import lazy_exports
 from opendlign_core.training.pretraining_recipe import PretrainRecipe, mini_architecture
 from opendlign_core.training.recipe import (
     CACHE_STAGE_VERSION,
+    DLIGN_STAGE_VERSION,
     OFFICIAL_MODELS,
     STAGE_VERSION,
     CacheRecipe,
@@ -18,14 +19,14 @@ from opendlign_core.training.recipe import (
 if TYPE_CHECKING:
     from opendlign_core.training.cache import build_entries, collect, decode_entries, encode_entry
     from opendlign_core.training.checkpoint import Adapter, load_aligned, read_adapter, save_adapter
-    from opendlign_core.training.clip import load_clip, load_tokenizer, resolve_device
+    from opendlign_core.training.clip import load_clip, load_tokenizer, resolve_device, tagged_spec
     from opendlign_core.training.curves import draw_curves
     from opendlign_core.training.distributed import World, current_world, torchrun_world
     from opendlign_core.training.dlign import DlignEmbeddings, embed_images
     from opendlign_core.training.losses import object_features
     from opendlign_core.training.metrics import read_metrics
     from opendlign_core.training.model import DepthAlignedCLIP, Prefix
-    from opendlign_core.training.official import load_official, read_official, write_official
+    from opendlign_core.training.official import import_official, load_official, read_official, write_official
     from opendlign_core.training.preprocess import depth_to_input, images_to_input
     from opendlign_core.training.pretraining import PretrainStep, array_source, pretrain, save_clip
     from opendlign_core.training.run import TrainProgress, TrainResult, train
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CACHE_STAGE_VERSION",
+    "DLIGN_STAGE_VERSION",
     "OFFICIAL_MODELS",
     "STAGE_VERSION",
     "Adapter",
@@ -67,6 +69,7 @@ __all__ = [
     "embed_images",
     "encode_entry",
     "images_to_input",
+    "import_official",
     "load_aligned",
     "load_clip",
     "load_official",
@@ -80,6 +83,7 @@ __all__ = [
     "resolve_device",
     "save_adapter",
     "save_clip",
+    "tagged_spec",
     "torchrun_world",
     "train",
     "validate",
@@ -113,6 +117,7 @@ __getattr__ = lazy_exports(
         "embed_images": "dlign",
         "encode_entry": "cache",
         "images_to_input": "preprocess",
+        "import_official": "official",
         "load_aligned": "checkpoint",
         "load_clip": "clip",
         "load_official": "official",
@@ -125,6 +130,7 @@ __getattr__ = lazy_exports(
         "resolve_device": "clip",
         "save_adapter": "checkpoint",
         "save_clip": "pretraining",
+        "tagged_spec": "clip",
         "torchrun_world": "distributed",
         "train": "run",
         "validate": "validation",

@@ -54,10 +54,16 @@ def read_adapter(path: Path) -> Adapter:
     return Adapter(tensors, recipe, metadata["fingerprint"], metadata["step"])
 
 
-def load_aligned(path: Path, device: torch.device | str = "cpu") -> DepthAlignedCLIP:
-    """Build the CLIP an adapter was trained on and put the adapter in: the model that evaluation uses."""
+def load_aligned(path: Path, device: torch.device | str = "cpu", clip_weights: Path | None = None) -> DepthAlignedCLIP:
+    """Build the CLIP an adapter was trained on and put the adapter in: the model that evaluation uses.
+
+    `clip_weights` takes the place of the CLIP weights that the adapter's recipe names.
+    """
     adapter = read_adapter(path)
-    model = DepthAlignedCLIP(load_clip(adapter.recipe.clip), adapter.recipe.blocks, adapter.recipe.blend)
+    spec = adapter.recipe.clip
+    if clip_weights is not None:
+        spec = spec.model_copy(update={"weights": str(clip_weights), "weights_sha256": None})
+    model = DepthAlignedCLIP(load_clip(spec), adapter.recipe.blocks, adapter.recipe.blend)
     model.load_adapter_state(adapter.tensors)
     return model.eval().to(device)
 

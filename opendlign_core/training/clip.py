@@ -40,6 +40,24 @@ def load_clip(spec: ClipSpec, device: torch.device | str = "cpu") -> OpenClip:
     return model.requires_grad_(False).eval().to(device)
 
 
+def tagged_spec(model: str, tag: str) -> ClipSpec:
+    """Describe open_clip's `model` with the weights `tag` (or `random`), with the pixels it was trained on."""
+    config = open_clip.get_model_config(model)
+    if config is None:
+        raise ValueError(f"open_clip has no model named {model!r}")
+    known = open_clip.list_pretrained_tags_by_model(model)
+    if tag != "random" and tag not in known:
+        raise ValueError(f"open_clip has no weights {tag!r} of {model}; its tags are {', '.join(known) or 'none'}")
+    published = get_pretrained_cfg(model, tag) if tag != "random" else {}
+    return ClipSpec(
+        model=model,
+        weights=tag,
+        image_size=config["vision_cfg"]["image_size"],
+        mean=tuple(published.get("mean") or open_clip.OPENAI_DATASET_MEAN),
+        std=tuple(published.get("std") or open_clip.OPENAI_DATASET_STD),
+    )
+
+
 def load_tokenizer(spec: ClipSpec) -> Tokenizer:
     """Return the tokenizer of `spec`: texts to token ids int64 [N, context length]."""
     text = architecture_of(spec)["text_cfg"]

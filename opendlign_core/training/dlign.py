@@ -20,12 +20,24 @@ class DlignEmbeddings(NamedTuple):
 
 
 def embed_images(clip: OpenClip, images: Tensor, recipe: DlignRecipe, views_per_forward: int = 80) -> DlignEmbeddings:
-    """Embed uint8 depth-aligned images [B, V, H, W, 3] with any open_clip model, on the model's device."""
+    """Embed uint8 depth-aligned images [B, V, H, W, 3] with any open_clip model, on the model's device.
+
+    Images of another size than the model's are resized as open_clip does it, bicubic with antialiasing.
+    """
     device = next(clip.parameters()).device
     parts = []
     for chunk in torch.split(images.flatten(0, 1), views_per_forward):
-        pixels = images_to_input(chunk.to(device), recipe.clip)
+        pixels = images_to_input(_sized(chunk.to(device), recipe.clip.image_size), recipe.clip)
         with frozen_precision(recipe.precision, device):
             parts.append(clip.encode_image(pixels).float().cpu())
     features = torch.cat(parts).view(*images.shape[:2], -1)
     return DlignEmbeddings(torch.nn.functional.normalize(features, dim=-1), object_features(features))
+
+
+def _sized(images: Tensor, size: int) -> Tensor:
+    """Images [N, H, W, 3] as uint8 [N, size, size, 3]."""
+    if images.shape[1:3] == (size, size):
+        return images
+    channels = images.movedim(-1, 1).float()
+    resized = torch.nn.functional.interpolate(channels, (size, size), mode="bicubic", antialias=True)
+    return resized.round().clamp(0, 255).to(torch.uint8).movedim(1, -1)

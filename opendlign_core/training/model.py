@@ -115,6 +115,10 @@ class DepthAlignedCLIP(nn.Module):
                 found, expected = list(tensors[name].shape), list(parameter.shape)
                 raise ValueError(f"adapter tensor {name} has shape {found}, this CLIP needs {expected}")
             parameter.data.copy_(tensors[name])
+        # Imported adapters may bring further tensors of the depth blocks; the trainer's own hold the attention alone.
+        state = {f"resblocks.{name}": tensor for name, tensor in self.depth_blocks.state_dict().items()}
+        for name in tensors.keys() & state.keys() - own.keys():
+            state[name].copy_(tensors[name])
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """The parameters that training moves, in the reference's order."""

@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from opendlign_core.training.files import write_whole
+from opendlign_core.training.checkpoint import Adapter, save_adapter
+from opendlign_core.training.clip import load_clip
+from opendlign_core.training.files import write_tensors, write_whole
 from opendlign_core.training.model import DepthAlignedCLIP
 from opendlign_core.training.recipe import TrainRecipe
 from opendlign_core.training.schedule import one_cycle
@@ -56,6 +58,43 @@ def load_official(model: DepthAlignedCLIP, checkpoint: OfficialCheckpoint) -> No
     model.depth_blocks.load_state_dict(
         {name.removeprefix("resblocks."): tensor for name, tensor in checkpoint.depth.items()}, strict=True
     )
+
+
+def import_official(
+    checkpoint: OfficialCheckpoint, recipe: TrainRecipe, weights: Path, adapter: Path, fingerprint: str = ""
+) -> Adapter:
+    """Split a published checkpoint into CLIP weights and an adapter, both safetensors, and return the adapter.
+
+    `recipe` says which CLIP it is; its own weights are not needed. The published files hold the whole CLIP, so what
+    is written here evaluates without any download.
+
+    Raises:
+        ValueError: the checkpoint is another variant's.
+    """
+    clip = recipe.clip.model_copy(update={"weights": "random", "weights_sha256": None})
+    model = DepthAlignedCLIP(load_clip(clip), recipe.blocks, recipe.blend)
+    try:
+        load_official(model, checkpoint)
+    except RuntimeError as error:
+        first = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"the checkpoint does not fit {recipe.clip.model} with {recipe.blocks} block(s): {first}"
+        ) from error
+    write_tensors(weights, model.clip.state_dict(), {})
+    found = Adapter(model.adapter_state() | _changed_tensors(model), recipe, fingerprint, 0)
+    save_adapter(adapter, found)
+    return found
+
+
+def _changed_tensors(model: DepthAlignedCLIP) -> dict[str, Tensor]:
+    """What else of the depth blocks than their attention is not the CLIP's own any more; nothing, after plain training."""
+    own = list(model.clip.visual.transformer.resblocks)[-model.blocks :]
+    return {
+        f"resblocks.{index}.{name}": tensor
+        for index, (block, copied) in enumerate(zip(own, model.depth_blocks, strict=True))
+        for name, tensor in copied.state_dict().items()
+        if not torch.equal(tensor, block.state_dict()[name])
+    }
 
 
 def official_state_dict(model: DepthAlignedCLIP) -> dict[str, Tensor]:

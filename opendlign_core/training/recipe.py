@@ -15,6 +15,7 @@ from opendlign_core.recipe import Execution, Recipe
 
 STAGE_VERSION = 1
 CACHE_STAGE_VERSION = 1
+DLIGN_STAGE_VERSION = 1
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
