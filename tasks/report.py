@@ -62,6 +62,8 @@ def _curves(store: Store, trained: Manifest) -> "Iterable[Curve]":
 
 
 def _metrics(store: Store, trained: Manifest) -> list[dict[str, Any]]:
+    if all(stored.name != "metrics" for stored in trained.files):
+        return []  # an imported model was trained elsewhere
     with Fetcher(store) as fetcher:
         text = fetcher.path(trained, trained.file("metrics")).read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
@@ -144,9 +146,9 @@ def publish_results(store: Store, manifest: Manifest) -> "EvaluationResults":
     ]
     publish_table("evaluate", "results", rows, "Zero-shot accuracy in percent")
     if results.zero_shot:
-        last = results.zero_shot[-1]
-        picture = confusion_picture(last.confusion, [entry.name for entry in last.classes])
-        publish_picture("evaluate", "confusion", picture, f"{last.method} on {last.dataset}: true class down")
+        row = results.primary_rows()[0]
+        picture = confusion_picture(row.confusion, [entry.name for entry in row.classes])
+        publish_picture("evaluate", "confusion", picture, f"{row.method} on {row.dataset}: true class down")
     report = f"{store.url}/{manifest.folder}/{manifest.file('report').file}"
     lines = [f"* **{row['method']}** on {row['data set']}: top-1 {row['top-1']} %" for row in rows]
     publish_markdown(

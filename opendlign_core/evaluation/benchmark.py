@@ -78,6 +78,7 @@ class Benchmark:
         return EvaluationResults(
             model=self.model.name,
             model_fingerprint=self.model.fingerprint,
+            primary=self.recipe.primary.name,
             precision=self.recipe.precision,
             interval_level=self.recipe.bootstrap.level,
             notes=tuple(self.notes),
@@ -133,7 +134,7 @@ class Benchmark:
         if "few-shot" in tasks and fresh and train is not None:
             with self._timed("few-shot"):
                 self.rows["few_shot"] += few_shot_results(name, method, train, test, recipe.few_shot)
-        if "retrieval" in tasks and method == self.recipe.methods[0]:
+        if "retrieval" in tasks and method == self.recipe.primary:
             with self._timed("retrieval"):
                 self.rows["retrieval"] += retrieval_results(name, method, test, text, recipe.retrieval)
             if {"image", "text+image"} & set(recipe.retrieval.queries) and not len(test.features.images):
@@ -146,7 +147,8 @@ class Benchmark:
             result, scored = zero_shot_result(name, method, test, text, self.recipe.bootstrap)
         searched = {"search": record, "searched_on_test": method.search == "test-labels"}
         self.rows["zero_shot"].append(result.model_copy(update=searched))
-        self.rows["examples"] += examples_of(scored, self.recipe.examples)
+        if method.name == self.recipe.primary.name:
+            self.rows["examples"] += examples_of(scored, self.recipe.examples)
         self.scored.append(scored)
 
     def text(self, classes: tuple[str, ...], method: MethodSpec) -> Floats:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from opendlign_core.evaluation.model import EvaluatedModel, SharedPrefixEncoder
-from opendlign_core.evaluation.recipe import VIEWS, Branch, MethodSpec, PixelNorm
+from opendlign_core.evaluation.recipe import Branch, MethodSpec, PixelNorm
 
 Floats = NDArray[np.float32]
 
@@ -54,9 +54,9 @@ class FeaturePlan:
                 yield tuple(sorted(views)), through[0], through[1]
 
 
-def plan_for(method: MethodSpec, views: int = VIEWS) -> FeaturePlan:
-    """What one method needs of clouds with so many views."""
-    every, half = tuple(range(views)), views // 2
+def plan_for(method: MethodSpec) -> FeaturePlan:
+    """What one method needs of the views that its projection draws."""
+    every, half = tuple(range(method.views)), method.views // 2
     if method.branches == "split":
         return FeaturePlan(every[:half], every[half:])
     return FeaturePlan(

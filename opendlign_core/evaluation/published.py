@@ -49,7 +49,17 @@ def published_few_shot() -> dict[str, dict[str, dict[int, float]]]:
 
 def benchmark_title(name: str) -> str:
     """A data set's name as people write it."""
-    return BENCHMARK_TITLES.get(name, name)
+    return BENCHMARK_TITLES.get(benchmark_key(name), name)
+
+
+def benchmark_key(name: str) -> str:
+    """The key of a data set's published numbers, however its name is spelled: `ModelNet40`, `modelnet-40`."""
+    letters = _letters(name)
+    return next((key for key in BENCHMARK_TITLES if _letters(key) == letters), name)
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
 def _read(name: str) -> list[dict[str, str]]:

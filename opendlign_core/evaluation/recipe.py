@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from opendlign_core.projection.recipe import RECIPES
 from opendlign_core.recipe import Execution, Recipe
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 
 Task = Literal["zero-shot", "few-shot", "retrieval", "views"]
 Branch = Literal["base", "depth"]
@@ -62,9 +63,14 @@ class MethodSpec(Recipe):
     def _search_needs_head(self) -> "MethodSpec":
         if self.aggregation != "pointclip-v2" and (self.view_weights is not None or self.search != "off"):
             raise ValueError(f"method {self.name!r}: view_weights and search belong to aggregation 'pointclip-v2'")
-        if self.view_weights is not None and len(self.view_weights) != VIEWS:
-            raise ValueError(f"method {self.name!r}: {len(self.view_weights)} view weights, expected {VIEWS}")
+        if self.view_weights is not None and len(self.view_weights) != self.views:
+            raise ValueError(f"method {self.name!r}: {len(self.view_weights)} view weights, expected {self.views}")
         return self
+
+    @property
+    def views(self) -> int:
+        """How many views its projection draws."""
+        return len(RECIPES[self.projection].views) if self.projection in RECIPES else VIEWS
 
 
 METHODS: dict[str, MethodSpec] = {
@@ -157,6 +163,14 @@ class EvalRecipe(Recipe):
     view_counts: tuple[int, ...] = tuple(range(1, VIEWS + 1))
     examples: int = Field(default=6, ge=0)
     """Best and worst examples kept per data set for the report."""
+
+    @property
+    def primary(self) -> MethodSpec:
+        """The method the evaluation is about: the first that uses the tuned branch; the others are its baselines.
+
+        Classes, examples and retrieval are shown for it.
+        """
+        return next((method for method in self.methods if method.branches != "base"), self.methods[0])
 
     @model_validator(mode="after")
     def _names_differ(self) -> "EvalRecipe":

@@ -9,7 +9,6 @@ from opendlign_core.evaluation import report_sections, report_tables
 from opendlign_core.evaluation.html import Markup, joined, percent, tag
 from opendlign_core.evaluation.published import benchmark_title
 from opendlign_core.evaluation.report_data import ReportData
-from opendlign_core.evaluation.report_sections import primary_rows
 from opendlign_core.evaluation.results import ZeroShotResult
 
 Section = tuple[str, str, Markup]
@@ -58,7 +57,7 @@ def _header(data: ReportData) -> Markup:
     results = data.results
     level = f"Ranges are {100 * results.interval_level:g} % bootstrap intervals over objects."
     words = f"{results.model}, features in {results.precision}. {level}"
-    cards = (_card(row) for row in primary_rows(results))
+    cards = (_card(row) for row in results.primary_rows())
     return tag("header", tag("h1", data.title), tag("p", words, class_="lead"), tag("div", *cards, class_="cards"))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from opendlign_core.evaluation.charts import Series, bars, confusion_chart, line_chart
 from opendlign_core.evaluation.html import Markup, data_uri, joined, percent, tag
-from opendlign_core.evaluation.published import benchmark_title, published_few_shot
+from opendlign_core.evaluation.published import benchmark_key, benchmark_title, published_few_shot
 from opendlign_core.evaluation.report_data import Curve, ExamplePicture, ImagePair, ReportData
 from opendlign_core.evaluation.results import EvaluationResults, FewShotResult, ZeroShotResult
 
@@ -14,17 +14,9 @@ _BARS = 60
 _EMPTY = Markup("")
 
 
-def primary_rows(results: EvaluationResults) -> list[ZeroShotResult]:
-    """The first method of every data set: the one the recipe lists first."""
-    first: dict[str, ZeroShotResult] = {}
-    for row in results.zero_shot:
-        first.setdefault(row.dataset, row)
-    return list(first.values())
-
-
 def classes(results: EvaluationResults) -> Markup:
-    """Per-class bars and the confusion matrix of every data set's first method."""
-    return joined(_class_panel(row) for row in primary_rows(results))
+    """Per-class bars and the confusion matrix of the primary method on every data set."""
+    return joined(_class_panel(row) for row in results.primary_rows())
 
 
 def _class_panel(row: ZeroShotResult) -> Markup:
@@ -89,7 +81,7 @@ def _few_shot_chart(dataset: str, methods: dict[str, list[FewShotResult]], with_
         )
         for method, found in methods.items()
     ]
-    papers = published_few_shot().get(dataset, {}) if with_published else {}
+    papers = published_few_shot().get(benchmark_key(dataset), {}) if with_published else {}
     for name, points in papers.items():
         lines.append(Series(f"{name} (published)", tuple(sorted(points.items())), published=True))
     return tag("div", tag("h3", benchmark_title(dataset)), line_chart(lines, "shots per class", "top-1 %", log_x=True))

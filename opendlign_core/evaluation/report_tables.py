@@ -6,6 +6,7 @@ from opendlign_core.evaluation.html import Markup, duration, joined, percent, ta
 from opendlign_core.evaluation.published import (
     BENCHMARK_TITLES,
     PublishedRow,
+    benchmark_key,
     benchmark_title,
     published_few_shot,
     published_zero_shot,
@@ -22,7 +23,8 @@ def zero_shot(rows: Sequence[ZeroShotResult], with_published: bool) -> Markup:
     if not rows:
         return _EMPTY
     measured = list(dict.fromkeys(row.dataset for row in rows))
-    datasets = [*measured, *(name for name in BENCHMARK_TITLES if with_published and name not in measured)]
+    keys = {benchmark_key(name) for name in measured}
+    datasets = [*measured, *(name for name in BENCHMARK_TITLES if with_published and name not in keys)]
     methods = dict.fromkeys(row.method for row in rows)
     found = {(row.method, row.dataset): row for row in rows}
     lines = [_group("Measured here", len(datasets)), *(_measured(method, datasets, found) for method in methods)]
@@ -65,10 +67,10 @@ def _range(estimate: Estimate) -> str:
 
 def _published(row: PublishedRow, datasets: Sequence[str]) -> Markup:
     cells = [
-        tag("td", " / ".join(f"{value:.1f}" for value in row.scores[name]), class_="number")
-        if name in row.scores
+        tag("td", " / ".join(f"{value:.1f}" for value in row.scores[key]), class_="number")
+        if key in row.scores
         else _NOTHING
-        for name in datasets
+        for key in map(benchmark_key, datasets)
     ]
     origin = tag("small", f" {row.encoder}, {row.trained_on}")
     return tag(
@@ -90,7 +92,7 @@ def _few_shot_of(dataset: str, rows: Sequence[FewShotResult], with_published: bo
         by_shots = {row.shots: row for row in own if row.method == method}
         cells = (_few_shot_cell(by_shots.get(count)) for count in shots)
         lines.append(tag("tr", tag("td", method), *cells, class_="measured"))
-    for method, points in (published_few_shot().get(dataset, {}) if with_published else {}).items():
+    for method, points in (published_few_shot().get(benchmark_key(dataset), {}) if with_published else {}).items():
         cells = (
             tag("td", f"{points[count]:.1f}", class_="number") if count in points else _NOTHING for count in shots
         )

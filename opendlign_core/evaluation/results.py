@@ -119,6 +119,8 @@ class EvaluationResults(_Model):
 
     model: str
     model_fingerprint: str
+    primary: str = ""
+    """The method the evaluation is about; empty stands for the first of each data set."""
     precision: str = "float32"
     interval_level: float = 0.95
     """Coverage of the intervals in every `Estimate`."""
@@ -129,6 +131,14 @@ class EvaluationResults(_Model):
     examples: tuple[Example, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = Field(default_factory=dict)
+
+    def primary_rows(self) -> list[ZeroShotResult]:
+        """The row of the primary method, or else the first one, for every data set."""
+        chosen: dict[str, ZeroShotResult] = {}
+        for row in self.zero_shot:
+            if row.dataset not in chosen or row.method == self.primary:
+                chosen[row.dataset] = row
+        return list(chosen.values())
 
     def find(self, dataset: str, method: str) -> ZeroShotResult | None:
         """The zero-shot row of a method on a data set."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opendlign_core.evaluation.features import Floats, ViewFeatures
-from opendlign_core.evaluation.recipe import Aggregation, Branch, MethodSpec
+from opendlign_core.evaluation.recipe import VIEWS, Aggregation, Branch, MethodSpec
 
 _ROWS = 1024
 """Objects scored at once: 10 views x 1,156 classes of 1,024 objects are 47 MB."""
@@ -67,7 +67,8 @@ def aggregate(cosines: Floats, rule: Aggregation, weights: Sequence[float] | Non
 def score(features: ViewFeatures, text: Floats, method: MethodSpec, views: Sequence[int] | None = None) -> Floats:
     """Class scores [N, C] of one method; `text` holds unit class embeddings [C, E]."""
     judged = view_features(features, method, views)
-    weights = method.view_weights
+    chosen = method.view_weights
+    weights = chosen if chosen is None or views is None else [chosen[view] for view in views]
     parts = [
         aggregate(judged[start : start + _ROWS] @ text.T, method.aggregation, weights)
         for start in range(0, len(judged), _ROWS)
@@ -75,7 +76,7 @@ def score(features: ViewFeatures, text: Floats, method: MethodSpec, views: Seque
     return np.concatenate(parts)
 
 
-def views_of_count(count: int, views: int = 10) -> list[int]:
+def views_of_count(count: int, views: int = VIEWS) -> list[int]:
     """Which views stand for `count` of them: the smaller half from the frozen side, the rest from the tuned."""
     if not 1 <= count <= views:
         raise ValueError(f"{count} views asked for, the depth maps have {views}")

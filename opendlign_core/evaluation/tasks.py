@@ -44,9 +44,9 @@ def few_shot_results(
 def views_results(
     dataset: str, method: MethodSpec, data: LabelledFeatures, text: Floats, counts: tuple[int, ...]
 ) -> Iterator[ViewsResult]:
-    """Zero-shot top-1 with fewer views."""
-    for count in counts:
-        views = views_of_count(count)
+    """Zero-shot top-1 with fewer views, as far as the projection draws so many."""
+    for count in (count for count in counts if count <= method.views):
+        views = views_of_count(count, method.views)
         ranks = label_ranks(score(data.features, text, method, views), data.labels)
         yield ViewsResult(dataset=dataset, method=method.name, views=tuple(views), top1=top_k_accuracy(ranks, 1))
 
