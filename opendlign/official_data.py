@@ -1,0 +1,104 @@
+"""Console commands for data in the reference's own folder layout: depth maps and images in and out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from opendlign.run import Changes, Place, Source, wanted_changes
+from opendlign.show import console, stage_bars
+from storage.settings import get_settings
+from storage.stores import open_store
+
+if TYPE_CHECKING:
+    from storage.records import Manifest
+    from storage.stores import Store
+
+
+def import_official_data(
+    folder: Path,
+    /,
+    *,
+    store: Place = None,
+    name: Annotated[str, Parameter(help="Name of the data set (default: the folder's)")] = "",
+    split: str = "train",
+    train: Annotated[str, Parameter(help="Train the depth branch of this preset on it, too")] = "",
+) -> int:
+    """Bring depth maps and images in the layout that OpenDlign publishes into the store.
+
+    Parameters
+    ----------
+    folder
+        Holds depth_map/*_dm.npy and, for training sets, depth_align_img/<id>/<view>.png.
+    split
+        Split of all its objects: train is trained on, test is evaluated.
+    """
+    from tasks.official_data import import_data
+
+    place = store or get_settings().store
+    with stage_bars():
+        manifest = import_data(open_store(place), folder.expanduser(), name, split)
+    console.print(
+        f"{manifest.folder} holds {manifest.samples} objects in {place}, {manifest.rejected} left out", soft_wrap=True
+    )
+    if train:
+        if manifest.stage != "synthesize":
+            raise ValueError(f"{folder} has depth maps but no images: nothing to train on")
+        _train(place, manifest.fingerprint, train)
+    return 0
+
+
+def _train(place: str, aligned: str, preset: str) -> None:
+    from flows.preset import load_preset
+    from flows.train import train
+
+    chosen = load_preset(preset)
+    with stage_bars():
+        model = train(place, aligned, chosen.train, chosen.execution.train, preset=chosen.name)
+    console.print(f"train/{model} is complete in {place}", soft_wrap=True)
+
+
+def export_official_data(
+    folder: Path,
+    /,
+    *,
+    preset: str = "mini",
+    store: Place = None,
+    set_: Changes = None,
+    source: Source = None,
+    output: Annotated[str, Parameter(help="Another output, as synthesize/FINGERPRINT or project/FINGERPRINT")] = "",
+) -> int:
+    """Write a preset's depth maps and painted images as files in the layout that OpenDlign publishes.
+
+    Parameters
+    ----------
+    folder
+        Where depth_map and depth_align_img are made; what lies there already is kept.
+    """
+    from tasks.official_data import export_data
+
+    opened = open_store(store or get_settings().store)
+    manifest = _named(opened, output) if output else _painted(opened, preset, wanted_changes(set_, source))
+    with stage_bars():
+        objects = export_data(opened, manifest, folder.expanduser())
+    console.print(f"{objects} objects of {manifest.folder} are in {folder}", soft_wrap=True)
+    return 0
+
+
+def _named(store: "Store", output: str) -> "Manifest":
+    from storage.output import load_manifest
+
+    stage, _, fingerprint = output.partition("/")
+    if stage not in ("project", "synthesize") or not fingerprint:
+        raise ValueError(f"--output {output!r}: write it as synthesize/FINGERPRINT or project/FINGERPRINT")
+    return load_manifest(store, stage, fingerprint)
+
+
+def _painted(store: "Store", preset: str, changes: list[str]) -> "Manifest":
+    from flows.plan import identify_chain, list_sources
+    from flows.preset import load_preset
+    from storage.output import load_manifest
+
+    chosen = load_preset(preset, changes)
+    aligned = identify_chain(chosen, list_sources(chosen)).aligned
+    return load_manifest(store, aligned.stage, aligned.fingerprint)
