@@ -87,7 +87,7 @@ def import_official(
 
 
 def _changed_tensors(model: DepthAlignedCLIP) -> dict[str, Tensor]:
-    """What else of the depth blocks than their attention is not the CLIP's own any more; nothing, after plain training."""
+    """What else of the depth blocks than their attention is not the CLIP's own; nothing, after plain training."""
     own = list(model.clip.visual.transformer.resblocks)[-model.blocks :]
     return {
         f"resblocks.{index}.{name}": tensor
