@@ -1,7 +1,10 @@
 """Ingest: a source of shapes becomes shards of clouds and a catalog."""
 
+from typing import Any
+
 from prefect import flow
 from prefect.futures import PrefectFuture
+from prefect.utilities.annotations import quote
 
 from opendlign_core.ingestion import IngestExecution, IngestRecipe
 from storage.stores import open_store
@@ -31,13 +34,17 @@ def ingest(
     """
     execution = execution or IngestExecution()
     opened = open_store(store)
-    entries = stage.list_source(recipe)
-    planned = stage.plan(opened, recipe, entries)
+    with stage.source_files(recipe) as files:
+        listing = stage.list_source(recipe, files)
+        planned = stage.plan(opened, recipe, listing)
+        # Quoted, or Prefect would look for futures inside every entry, again for each task run.
+        given: tuple[Any, Any] = quote(listing.entries), quote(files)
 
-    def submit(work: ShardWork, refresh: bool) -> PrefectFuture[list[int]]:
-        return stage.ingest_shard.with_options(refresh_cache=refresh).submit(work, recipe, execution, entries)
+        def submit(work: ShardWork, refresh: bool) -> PrefectFuture[list[int]]:
+            task = stage.ingest_shard.with_options(refresh_cache=refresh)
+            return task.submit(work, recipe, execution, *given)
 
-    manifest = run_stage(planned, submit, lambda: stage.commit(planned, execution), part=part, preset=preset)
+        manifest = run_stage(planned, submit, lambda: stage.commit(planned, execution), part=part, preset=preset)
     if manifest is not None:
         publish_table(stage.STAGE, "counts", stage.counts_table(manifest), "Objects per split and label")
         publish_clouds(opened, manifest)

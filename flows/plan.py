@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from flows.preset import Preset
-from opendlign_core.ingestion import IngestRecipe, ObjectEntry
+from opendlign_core.ingestion import IngestRecipe
 from storage.fingerprint import StageIdentity
 from storage.output import MANIFEST, StageOutput, find_manifest, plan_shards
 from storage.records import Manifest
@@ -51,7 +51,7 @@ class ChainIdentities:
     results: StageIdentity
 
 
-Source = tuple[IngestRecipe, tuple[ObjectEntry, ...]]
+Source = tuple[IngestRecipe, ingest.SourceListing]
 
 
 def list_sources(preset: Preset) -> tuple[Source, ...]:
@@ -61,7 +61,7 @@ def list_sources(preset: Preset) -> tuple[Source, ...]:
 
 def identify_chain(preset: Preset, sources: tuple[Source, ...]) -> ChainIdentities:
     """Derive the fingerprints of all stages from the recipes and what the sources list."""
-    clouds = tuple(ingest.identify(recipe, entries) for recipe, entries in sources)
+    clouds = tuple(ingest.identify(recipe, listing) for recipe, listing in sources)
     depths = tuple(project.identify(preset.project, identity.fingerprint) for identity in clouds)
     aligned = synthesize.identify(preset.synthesize, depths[0].fingerprint)
     model = train.identify(preset.train, aligned.fingerprint)
@@ -80,8 +80,8 @@ def plan_chain(store: Store, preset: Preset) -> list[StageStatus]:
     chain = identify_chain(preset, sources)
     history = _history(store)
     statuses = []
-    for (recipe, entries), clouds, depths in zip(sources, chain.clouds, chain.depths, strict=True):
-        planned = ingest.plan(store, recipe, entries)
+    for (recipe, listing), clouds, depths in zip(sources, chain.clouds, chain.depths, strict=True):
+        planned = ingest.plan(store, recipe, listing)
         name = f" {recipe.source.name or recipe.source.adapter}"
         statuses.append(_sharded("ingest", f"ingest{name}", planned, history["ingest"]))
         statuses.append(_following("project", f"project{name}", store, depths, clouds, history["project"]))

@@ -4,7 +4,7 @@ import enum
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -64,8 +64,20 @@ def _canonical_mapping(value: Mapping[Any, Any]) -> dict[str, Any]:
 
 def digest(value: Any) -> str:
     """Hex digest of the canonical form of `value`."""
-    text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:FINGERPRINT_LENGTH]
+    return hashlib.sha256(_spelled(value)).hexdigest()[:FINGERPRINT_LENGTH]
+
+
+def digest_items(items: Iterable[Any]) -> str:
+    """The digest of the list of these items, one in memory at a time."""
+    found = hashlib.sha256(b"[")
+    for place, item in enumerate(items):
+        found.update(b"," + _spelled(item) if place else _spelled(item))
+    found.update(b"]")
+    return found.hexdigest()[:FINGERPRINT_LENGTH]
+
+
+def _spelled(value: Any) -> bytes:
+    return json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 class StageIdentity(BaseModel):

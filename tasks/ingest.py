@@ -1,16 +1,18 @@
 """Ingest: the objects of a source as shards of clouds, with a catalog of all of them."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from prefect import task
 
-from opendlign_core.ingestion import STAGE_VERSION, Files, IngestExecution, IngestRecipe, ObjectEntry
+from opendlign_core.ingestion import STAGE_VERSION, IngestExecution, IngestRecipe, ObjectEntry
 from storage.catalog import join_catalogs, write_catalog
 from storage.fetch import Fetcher
-from storage.fingerprint import StageIdentity, digest
+from storage.fingerprint import StageIdentity, digest_items
 from storage.output import StageOutput, plan_shards
 from storage.records import Manifest
 from storage.shards import encode_array, sample_key
@@ -24,54 +26,77 @@ STAGE = "ingest"
 CATALOG = "catalog"
 
 
-def source_files(recipe: IngestRecipe) -> Files | None:
-    """The files behind a recipe's source; None for data that is generated."""
-    return StoreFiles(recipe.source.url) if recipe.source.url else None
+@dataclass(frozen=True)
+class SourceListing:
+    """The objects of a source, in the order that shards follow, and the digest of what was listed."""
+
+    entries: tuple[ObjectEntry, ...]
+    digest: str
 
 
-def list_source(recipe: IngestRecipe) -> tuple[ObjectEntry, ...]:
-    """Every object of the source, in the order that shards follow."""
+@contextmanager
+def source_files(recipe: IngestRecipe) -> Iterator[StoreFiles | None]:
+    """The files behind a recipe's source, listed once and brought once; None for data that is generated."""
+    if not recipe.source.url:
+        yield None
+        return
+    with StoreFiles(recipe.source.url) as files:
+        yield files
+
+
+def list_source(recipe: IngestRecipe, files: StoreFiles | None = None) -> SourceListing:
+    """Every object of the source; `files` saves a second listing where they are open already."""
     from opendlign_core.ingestion import list_entries
 
-    entries = tuple(list_entries(recipe.source, source_files(recipe)))
+    if files is None and recipe.source.url:
+        with source_files(recipe) as opened:
+            return list_source(recipe, opened)
+    entries = tuple(list_entries(recipe.source, files))
     if not entries:
         raise ValueError(f"{recipe.source.adapter} source {recipe.source.url!r} holds no objects")
-    return entries
-
-
-def identify(recipe: IngestRecipe, entries: Sequence[ObjectEntry]) -> StageIdentity:
-    """Clouds are what the recipe makes of these entries; what the source lists matters, where it lies does not."""
-    files = StoreFiles(recipe.source.url) if recipe.source.url else None
     sizes = files.sizes if files else {}
-    listing = digest([[entry.model_dump(mode="json"), sizes.get(entry.uri, 0)] for entry in entries])
+    listed = ([entry.model_dump(mode="json"), sizes.get(entry.uri, 0)] for entry in entries)
+    return SourceListing(entries, digest_items(listed))
+
+
+def identify(recipe: IngestRecipe, listing: SourceListing) -> StageIdentity:
+    """Clouds are what the recipe makes of these entries; what the source lists matters, where it lies does not."""
     placeless = recipe.model_copy(update={"source": recipe.source.model_copy(update={"url": ""})})
-    return StageIdentity.of(STAGE, STAGE_VERSION, placeless, {"source": listing})
+    return StageIdentity.of(STAGE, STAGE_VERSION, placeless, {"source": listing.digest})
 
 
-def plan(store: Store, recipe: IngestRecipe, entries: Sequence[ObjectEntry]) -> StagePlan:
-    output = StageOutput(store, identify(recipe, entries))
-    return StagePlan.look(output, plan_shards(len(entries), recipe.shard_size))
+def plan(store: Store, recipe: IngestRecipe, listing: SourceListing) -> StagePlan:
+    output = StageOutput(store, identify(recipe, listing))
+    return StagePlan.look(output, plan_shards(len(listing.entries), recipe.shard_size))
 
 
 @task(name="ingest-shard", **SHARD_TASK)
 def ingest_shard(
-    work: ShardWork, recipe: IngestRecipe, execution: IngestExecution, entries: Sequence[ObjectEntry]
+    work: ShardWork,
+    recipe: IngestRecipe,
+    execution: IngestExecution,
+    entries: Sequence[ObjectEntry],
+    files: StoreFiles | None,
 ) -> list[int]:
     """Parse the entries of each shard in worker processes and commit their clouds."""
     output = work.open()
     for shard in work.shards:
         with building(output, shard) as builder:
-            _build(builder, recipe, execution, entries[shard.start : shard.stop])
+            _build(builder, recipe, execution, entries[shard.start : shard.stop], files)
     return [shard.index for shard in work.shards]
 
 
 def _build(
-    builder: ShardBuilder, recipe: IngestRecipe, execution: IngestExecution, entries: Sequence[ObjectEntry]
+    builder: ShardBuilder,
+    recipe: IngestRecipe,
+    execution: IngestExecution,
+    entries: Sequence[ObjectEntry],
+    files: StoreFiles | None,
 ) -> None:
     from opendlign_core.ingestion import RejectedObject, ingest_entries
 
     rows = []
-    for outcome in ingest_entries(entries, recipe, execution, source_files(recipe)):
+    for outcome in ingest_entries(entries, recipe, execution, files):
         row = _catalog_row(outcome.entry)
         if isinstance(outcome, RejectedObject):
             builder.reject(outcome.entry.object_id, outcome.reason)

@@ -60,4 +60,4 @@ def test_buckets_and_folders_give_the_same_objects(bucket: str, tmp_path: Path) 
             clouds = [read_shape(files.local(entry.uri), entry.member) for files in (here, there)]
             first, second = (np.asarray(cloud.points) for cloud in clouds)  # type: ignore[union-attr]
             assert np.array_equal(first, second)
-        there._scratch.cleanup()
+        there.close()

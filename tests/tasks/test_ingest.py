@@ -1,0 +1,126 @@
+"""The ingest stage without an engine: one source, in a folder and in a bucket, into stores of both kinds."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from opendlign_core.ingestion import IngestExecution, IngestRecipe, SourceSpec
+from storage.catalog import read_catalog
+from storage.fetch import Fetcher
+from storage.records import Manifest
+from storage.settings import get_settings
+from storage.stores import Store, open_store
+from tasks import ingest
+from tasks.shards import ShardWork, TooManyRejected
+from tests.servers import S3_KEY, S3_SECRET, s3_server
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch, s3_server() as server:
+        patch.setenv("OPENDLIGN_S3_ENDPOINT", server.url)
+        patch.setenv("OPENDLIGN_S3_KEY", S3_KEY)
+        patch.setenv("OPENDLIGN_S3_SECRET", S3_SECRET)
+        patch.setenv("OPENDLIGN_S3_REGION", "us-east-1")
+        get_settings.cache_clear()
+        yield server.create_bucket("ingest")
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Four rows: a cloud, a row of a pack, a file that is no shape and one that is not there."""
+    folder, random = tmp_path / "source", np.random.default_rng(0)
+    folder.mkdir()
+    np.save(folder / "mug.npy", random.normal(size=(300, 3)).astype(np.float32))
+    with h5py.File(folder / "pack.h5", "w") as pack:
+        pack["data"] = random.normal(size=(2, 64, 3)).astype(np.float32)
+    (folder / "broken.obj").write_text("this is no shape")
+    rows = [("mug.npy", "mug"), ("broken.obj", "cup"), ("pack.h5#1", "bowl"), ("gone.obj", "cup")]
+    with (folder / "shapes.csv").open("w") as stream:
+        csv.writer(stream).writerows([("uri", "label"), *rows])
+    return folder
+
+
+def recipe(url: str) -> IngestRecipe:
+    return IngestRecipe(source=SourceSpec(adapter="list", url=url), points=128, shard_size=2)
+
+
+def run(store: Store, wanted: IngestRecipe, allowed: float = 0.5) -> Manifest:
+    execution = IngestExecution(workers=1, max_rejected_share=allowed)
+    with ingest.source_files(wanted) as files:
+        listing = ingest.list_source(wanted, files)
+        planned = ingest.plan(store, wanted, listing)
+        work = ShardWork(store.url, planned.output.identity, planned.missing)
+        ingest.ingest_shard.fn(work, wanted, execution, listing.entries, files)
+    return ingest.commit(planned, execution)
+
+
+def contents(store: Store) -> dict[str, bytes]:
+    return {info.key: store.read(info.key) for info in store.list("ingest")}
+
+
+def test_a_bucket_and_a_folder_give_the_same_bytes_wherever_the_source_lies(
+    bucket: str, source: Path, tmp_path: Path
+) -> None:
+    for path in source.iterdir():
+        open_store(f"{bucket}/source").put_file(path, path.name)
+    here, there = open_store(tmp_path / "store"), open_store(f"{bucket}/store")
+    run(here, recipe(f"{bucket}/source"))
+    run(there, recipe(str(source)))
+    assert contents(here) == contents(there)
+    assert len(contents(here)) == 9  # two tars, two records, two catalogs, the joined one, identity, manifest
+
+
+def test_the_catalog_lists_the_rejected_with_their_reasons(source: Path, tmp_path: Path) -> None:
+    store = open_store(tmp_path / "store")
+    manifest = run(store, recipe(str(source)))
+    assert (manifest.samples, manifest.rejected) == (2, 2)
+    assert ingest.counts_table(manifest)[-1] == {"by": "rejected", "value": "all", "objects": 2}
+    with Fetcher(store) as fetcher:
+        rows = read_catalog(fetcher.path(manifest, manifest.file("catalog")))
+    assert [row["object_id"] for row in rows] == [
+        "list/mug.npy", "list/broken.obj", "list/pack.h5/1", "list/gone.obj"
+    ]  # fmt: skip
+    assert [row["points"] for row in rows] == [300, None, 64, None]
+    assert [row["padded"] for row in rows] == [False, None, True, None]
+    assert [bool(row["rejected"]) for row in rows] == [False, True, False, True]
+    assert "gone.obj" in rows[3]["rejected"]
+    assert (rows[2]["uri"], rows[2]["label"], rows[2]["caption"]) == ("pack.h5#1", "bowl", "a bowl")
+
+
+def test_too_many_rejections_are_told_and_another_run_with_more_patience_ends_well(
+    source: Path, tmp_path: Path
+) -> None:
+    store = open_store(tmp_path / "store")
+    with pytest.raises(TooManyRejected, match=r"2 of 4 .*max_rejected_share.* list/broken.obj"):
+        run(store, recipe(str(source)), allowed=0.25)
+    before = contents(store)
+    manifest = run(store, recipe(str(source)))
+    assert manifest.rejected == 2
+    assert before.items() < contents(store).items()
+
+
+def test_what_lies_in_the_source_counts_and_where_it_lies_does_not(source: Path, tmp_path: Path) -> None:
+    def fingerprint(folder: Path) -> str:
+        wanted = recipe(str(folder))
+        return ingest.identify(wanted, ingest.list_source(wanted)).fingerprint
+
+    before = fingerprint(source)
+    moved = source.rename(tmp_path / "moved")
+    assert fingerprint(moved) == before
+    np.save(moved / "mug.npy", np.zeros((301, 3), np.float32))
+    assert fingerprint(moved) != before
+
+
+def test_an_empty_source_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    wanted = IngestRecipe(source=SourceSpec(adapter="folder", url=str(tmp_path / "empty")))
+    with pytest.raises(ValueError, match="no files"):
+        ingest.list_source(wanted)
