@@ -6,11 +6,12 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from opendlign.show import console
+from storage.collect import delete_all, garbage
 from storage.output import find_manifest
 from storage.records import Manifest
 from storage.settings import get_settings
-from storage.stores import open_store
-from storage.upkeep import delete_all, garbage, outputs, verify_store
+from storage.stores import Store, open_store
+from storage.upkeep import Health, outputs, verify_store
 
 
 def verify(store: str | None = None, /, *, repair: bool = False) -> int:
@@ -26,17 +27,28 @@ def verify(store: str | None = None, /, *, repair: bool = False) -> int:
     place = store or get_settings().store
     with console.status("hashing") as status:
         health = verify_store(open_store(place), repair=repair, on_file=lambda name: status.update(f"hashing {name}"))
+    if store and not health.outputs:
+        raise ValueError(f"no outputs in {place}: is that the store?")
     console.print(f"{health.outputs} outputs, {health.files} files, {health.bytes / 1e6:.1f} MB in {place}")
     for title, lines in (
         ("damaged", health.damaged),
-        ("removed, the next run rebuilds it", health.repaired),
+        ("removed", health.repaired),
         ("unfinished", health.unfinished),
         ("orphan", [f"{info.key} ({info.size} bytes)" for info in health.orphans]),
     ):
         for line in lines:
             console.print(f"{title}: {line}", soft_wrap=True)
-    console.print("everything is as its records say" if health.sound else f"{len(health.damaged)} damaged files")
+    console.print(_verdict(health))
     return 0 if health.sound or repair else 1
+
+
+def _verdict(health: Health) -> str:
+    if health.sound:
+        return "everything is as its records say"
+    damage = f"{len(health.damaged)} damaged files"
+    if health.repaired:
+        return f"{damage}, {len(health.repaired)} objects removed; run again to rebuild exactly those shards"
+    return f"{damage}; --repair removes them, and the next run rebuilds exactly those shards"
 
 
 def gc(
@@ -68,10 +80,7 @@ def gc(
     return 0
 
 
-def _full_fingerprints(store: object, prefixes: list[str]) -> set[str]:
-    from storage.stores import Store
-
-    assert isinstance(store, Store)
+def _full_fingerprints(store: Store, prefixes: list[str]) -> set[str]:
     known = {output.fingerprint for output in outputs(store)}
     chosen = {prefix: {full for full in known if full.startswith(prefix)} for prefix in prefixes}
     for prefix, matches in chosen.items():
@@ -94,7 +103,8 @@ def inspect(output: str = "", /, *, store: str | None = None) -> int:
     opened = open_store(place)
     found = [item for item in outputs(opened) if item.folder.startswith(output)]
     if not found:
-        raise ValueError(f"no output {output!r} in {place}; `opendlign inspect` lists what there is")
+        wanted = f"no output {output!r} in {place}; `opendlign inspect` lists what there is"
+        raise ValueError(wanted if output else f"no outputs in {place}: is that the store?")
     if len(found) > 1 or not output:
         table = Table("output", "samples", "rejected", "shards", "MB", title=place)
         for item in found:

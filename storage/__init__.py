@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from storage.catalog import join_catalogs, read_catalog, write_catalog
+    from storage.collect import delete_all, garbage
     from storage.errors import (
         ConflictingOutput,
         DamagedOutput,
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
     from storage.settings import Settings, get_settings
     from storage.shards import Sample, ShardFile, ShardWriter, encode_array, encode_json, object_id, sample_key
     from storage.stores import ObjectInfo, Store, open_store
-    from storage.upkeep import Health, delete_all, garbage, verify_store
+    from storage.upkeep import Health, verify_store
 
 _HOMES = {
     "catalog": ("join_catalogs", "read_catalog", "write_catalog"),
+    "collect": ("delete_all", "garbage"),
     "errors": ("ConflictingOutput", "DamagedOutput", "MissingOutput", "StorageError", "StoreFull", "StoreUnavailable"),
     "fetch": ("Fetcher",),
     "fingerprint": ("StageIdentity",),
@@ -42,7 +44,7 @@ _HOMES = {
     "settings": ("Settings", "get_settings"),
     "shards": ("Sample", "ShardFile", "ShardWriter", "encode_array", "encode_json", "object_id", "sample_key"),
     "stores": ("ObjectInfo", "Store", "open_store"),
-    "upkeep": ("Health", "delete_all", "garbage", "verify_store"),
+    "upkeep": ("Health", "verify_store"),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 

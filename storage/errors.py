@@ -23,8 +23,9 @@ class DamagedOutput(StorageError):
     """A committed object is absent or its bytes are not the ones its record promises."""
 
     def __init__(self, stage: str, fingerprint: str, file: str, expected: str, found: str) -> None:
+        self.fact = f"{stage}/{fingerprint}: {file} is damaged: expected {expected}, found {found}"
         super().__init__(
-            f"{stage}/{fingerprint}: {file} is damaged: expected {expected}, found {found}. "
+            f"{self.fact}. "
             "Run `opendlign verify STORE --repair`, then run the stage again: it rebuilds exactly the damaged shards."
         )
         self.stage = stage

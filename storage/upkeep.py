@@ -1,11 +1,10 @@
-"""Care of a store: re-hash everything, remove what is damaged so that it is rebuilt, collect what nobody needs."""
+"""Care of a store: re-hash everything, remove what is damaged so that it is rebuilt."""
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import BinaryIO
 
 from pydantic import ValidationError
@@ -19,9 +18,6 @@ from storage.store import ObjectInfo, Store
 
 STAGE_FOLDER = re.compile(r"(?P<stage>[a-z][a-z-]*)/(?P<fingerprint>[0-9a-f]{20})/(?P<name>[^/]+)")
 PARALLEL = 8
-
-# A write in progress is touched all the time; what was not touched for a day has no writer any more.
-LEFTOVER_AGE = timedelta(days=1)
 
 
 @dataclass
@@ -42,7 +38,7 @@ class Health:
 
 
 @dataclass(frozen=True)
-class _Output:
+class Output:
     """The objects found in one stage folder, by name."""
 
     stage: str
@@ -82,7 +78,7 @@ def verify_store(store: Store, *, repair: bool = False, on_file: Callable[[str],
 
 def _verify_output(
     store: Store,
-    output: _Output,
+    output: Output,
     health: Health,
     pool: ThreadPoolExecutor,
     repair: bool,
@@ -108,7 +104,7 @@ def _verify_output(
         _drop_damaged(store, output, documents, bad, health)
 
 
-def _drop_damaged(store: Store, output: _Output, documents: _Documents, bad: set[str], health: Health) -> None:
+def _drop_damaged(store: Store, output: Output, documents: _Documents, bad: set[str], health: Health) -> None:
     """The manifest goes first: while it stands, the stage would not look at its shards again."""
     records = [name for name, record in documents.records.items() if bad & {stored.file for stored in record.files}]
     unwanted = [MANIFEST, *sorted({*documents.broken} - {MANIFEST}), *records, *sorted(bad)]
@@ -118,7 +114,7 @@ def _drop_damaged(store: Store, output: _Output, documents: _Documents, bad: set
             health.repaired.append(f"{output.folder}/{name}")
 
 
-def _documents(store: Store, output: _Output, pool: ThreadPoolExecutor) -> _Documents:
+def _documents(store: Store, output: Output, pool: ThreadPoolExecutor) -> _Documents:
     documents = _Documents()
     names = sorted(name for name in output.objects if RECORD.fullmatch(name))
     for name, record in zip(names, pool.map(lambda name: _record(store, output, name), names), strict=True):
@@ -129,15 +125,15 @@ def _documents(store: Store, output: _Output, pool: ThreadPoolExecutor) -> _Docu
     try:
         documents.manifest = find_manifest(store, output.stage, output.fingerprint)
     except DamagedOutput as error:
-        documents.broken[MANIFEST] = str(error)
+        documents.broken[MANIFEST] = error.fact
     if documents.manifest is not None:
         _compare(output, documents.manifest, documents)
-    if reason := _identity_fault(store, output):
+    if reason := identity_fault(store, output):
         documents.broken[IDENTITY] = reason
     return documents
 
 
-def _compare(output: _Output, manifest: Manifest, documents: _Documents) -> None:
+def _compare(output: Output, manifest: Manifest, documents: _Documents) -> None:
     """A manifest repeats its shards' records; one that was made from other records must be made again."""
     for record in manifest.shards:
         name = f"shard-{record.index:06d}.json"
@@ -146,15 +142,17 @@ def _compare(output: _Output, manifest: Manifest, documents: _Documents) -> None
             documents.broken[MANIFEST] = _damage(output, MANIFEST, f"{name} as the manifest repeats it", found)
 
 
-def _record(store: Store, output: _Output, name: str) -> ShardRecord | str:
+def _record(store: Store, output: Output, name: str) -> ShardRecord | str:
     """The record of that name, or why it is none."""
     try:
         return read_record(store, output.stage, output.fingerprint, int(name[6:-5]))
-    except (DamagedOutput, FileNotFoundError) as error:
+    except DamagedOutput as error:
+        return error.fact
+    except FileNotFoundError as error:
         return str(error)
 
 
-def _identity_fault(store: Store, output: _Output) -> str:
+def identity_fault(store: Store, output: Output) -> str:
     if IDENTITY not in output.objects:
         return ""
     try:
@@ -164,7 +162,7 @@ def _identity_fault(store: Store, output: _Output) -> str:
     return "" if identity.folder == output.folder else _damage(output, IDENTITY, output.folder, identity.folder)
 
 
-def _digest(store: Store, output: _Output, stored: StoredFile) -> str:
+def _digest(store: Store, output: Output, stored: StoredFile) -> str:
     """The sha256 of what lies there, or why there is none."""
     if stored.file not in output.objects:
         return "no object"
@@ -184,84 +182,20 @@ def _sha256(stream: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def _damage(output: _Output, name: str, expected: str, found: str) -> str:
-    return str(DamagedOutput(output.stage, output.fingerprint, name, expected, found))
+def _damage(output: Output, name: str, expected: str, found: str) -> str:
+    return DamagedOutput(output.stage, output.fingerprint, name, expected, found).fact
 
 
-def outputs(store: Store) -> Iterator[_Output]:
+def outputs(store: Store) -> Iterator[Output]:
     """Every stage folder of the store, from one listing."""
+    return outputs_among(store.list())
+
+
+def outputs_among(listing: Iterable[ObjectInfo]) -> Iterator[Output]:
+    """The stage folders of a listing."""
     found: dict[tuple[str, str], dict[str, ObjectInfo]] = {}
-    for info in store.list():
+    for info in listing:
         if match := STAGE_FOLDER.fullmatch(info.key):
             found.setdefault((match["stage"], match["fingerprint"]), {})[match["name"]] = info
     for (stage, fingerprint), objects in sorted(found.items()):
-        yield _Output(stage, fingerprint, objects)
-
-
-def garbage(
-    store: Store, keep: Collection[str] | None = None, *, older_than: timedelta = LEFTOVER_AGE
-) -> list[ObjectInfo]:
-    """Objects no kept output needs.
-
-    They are orphans everywhere, old remains of interrupted writes and, when `keep` names fingerprints, whole other
-    outputs. Kept are the named outputs and everything they are made from, finished or not; without `keep` all are.
-    A kept output that is unfinished loses nothing, since somebody may be at work on it. Raises `DamagedOutput` where
-    a manifest cannot be read, because nobody knows what that output needs, and `ValueError` when `keep` names nothing
-    that is here.
-    """
-    found = list(outputs(store))
-    manifests = {output.fingerprint: find_manifest(store, output.stage, output.fingerprint) for output in found}
-    if keep and not manifests.keys() & set(keep):
-        raise ValueError(f"none of the outputs to keep is in {store.url}: {sorted(keep)[:5]}")
-    needed = set(manifests) if keep is None else _closure(store, keep, found, manifests)
-    unwanted: list[ObjectInfo] = []
-    for output in found:
-        if output.fingerprint in needed:
-            unwanted += _loose(output, manifests[output.fingerprint])
-        else:
-            unwanted += output.objects.values()
-    return unwanted + list(store.leftovers(older_than))
-
-
-def delete_all(store: Store, objects: Sequence[ObjectInfo]) -> None:
-    """Delete the objects, manifests first, so that an interrupted deletion leaves no output that looks finished."""
-    first = [info for info in objects if info.key.endswith(f"/{MANIFEST}")]
-    rest = [info for info in objects if not info.key.endswith(f"/{MANIFEST}")]
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        for part in (first, rest):
-            list(pool.map(lambda info: store.delete(info.key), part))
-
-
-def _closure(
-    store: Store, keep: Collection[str], found: Sequence[_Output], manifests: dict[str, Manifest | None]
-) -> set[str]:
-    by_fingerprint = {output.fingerprint: output for output in found}
-    needed: set[str] = set()
-    waiting = list(keep)
-    while waiting:
-        fingerprint = waiting.pop()
-        if fingerprint in needed:
-            continue
-        needed.add(fingerprint)
-        if fingerprint in by_fingerprint:
-            waiting += _upstream(store, by_fingerprint[fingerprint], manifests[fingerprint])
-    return needed
-
-
-def _upstream(store: Store, output: _Output, manifest: Manifest | None) -> list[str]:
-    """What an output is made from: its manifest says so or, while it is unfinished, its declaration."""
-    if manifest is not None:
-        return list(manifest.upstream.values())
-    if IDENTITY not in output.objects:
-        return []
-    if fault := _identity_fault(store, output):
-        raise DamagedOutput(output.stage, output.fingerprint, IDENTITY, "a StageIdentity", fault)
-    return list(StageIdentity.model_validate_json(store.read(f"{output.folder}/{IDENTITY}")).upstream.values())
-
-
-def _loose(output: _Output, manifest: Manifest | None) -> list[ObjectInfo]:
-    if manifest is None:
-        return []
-    known = {stored.file for stored in manifest.every_file()} | {MANIFEST, IDENTITY}
-    known |= {f"shard-{record.index:06d}.json" for record in manifest.shards}
-    return [info for name, info in output.objects.items() if name not in known]
+        yield Output(stage, fingerprint, objects)

@@ -62,7 +62,7 @@ def evaluate_model(work: ShardWork, recipe: EvalRecipe, execution: EvalExecution
     sources = tuple(read_outputs(store, inputs))
     samples = StoredSamples(store, sources, ProjectionExecution(device=execution.device))
     with gpu_slot(execution.device):
-        results, scored = evaluate(model, recipe, samples, execution, StoredFeatures(store))
+        results, scored = evaluate(model, recipe, samples, execution, StoredFeatures(store, target.folder))
     with tempfile.TemporaryDirectory(prefix="opendlign-results-") as scratch:
         # How long it took is no part of what was found.
         numbers, table = write_results(results.model_copy(update={"seconds": {}}), scored, Path(scratch))

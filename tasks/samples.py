@@ -108,20 +108,30 @@ def painted_views(sample: Sample) -> NDArray[np.uint8]:
 
 
 class StoredFeatures:
-    """A `FeatureCache` in the store: one `.npz` per key, put only if absent."""
+    """A `FeatureCache` in the store: one `.npz` per key, put only if absent.
 
-    def __init__(self, store: Store) -> None:
+    `user` is the output (stage/fingerprint) that the features are for: a note says so, and `gc` keeps features for
+    as long as one of their users stays.
+    """
+
+    def __init__(self, store: Store, user: str) -> None:
         self._store = store
+        self._user = user
 
     def get(self, key: str) -> Mapping[str, NDArray[Any]] | None:
         try:
             packed = self._store.read(f"features/{key}.npz")
         except FileNotFoundError:
             return None
+        self._note(key)
         with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
             return dict(arrays.items())
 
     def put(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         buffer = io.BytesIO()
         np.savez(buffer, **dict(arrays), allow_pickle=False)
+        self._note(key)
         self._store.put_if_absent(f"features/{key}.npz", buffer.getvalue())
+
+    def _note(self, key: str) -> None:
+        self._store.put_if_absent(f"features/{self._user}/{key}.npz", b"")

@@ -145,6 +145,43 @@ def test_what_a_kept_output_was_made_from_is_kept(store: Store) -> None:
     assert verify_store(store).sound
 
 
+def put_beside(store: Store, *keys: str) -> None:
+    for key in keys:
+        store.put_if_absent(key, b"{}")
+
+
+def test_what_lies_beside_an_output_goes_with_it(store: Store) -> None:
+    made = chain(store)
+    kept, gone = made["ingest"].folder, made["other"].folder
+    unfinished = StageOutput(store, identity(9, "train", ingest=made["ingest"].fingerprint))
+    unfinished.declare()
+    stays = [f"timings/{kept}/shard-000000.json", f"features/{kept}/both.npz", "features/both.npz"]
+    stays += [f"checkpoints/{unfinished.folder}/step-1/state.pt", "notes/of-somebody.txt"]
+    goes = [f"timings/{gone}/shard-000000.json", f"features/{gone}/both.npz", f"features/{gone}/own.npz"]
+    goes += ["features/own.npz", "features/of-nobody.npz", f"checkpoints/{kept}/step-1/state.pt"]
+    goes += [f"timings/ingest/{'0' * 20}/shard-000000.json", f"checkpoints/train/{'0' * 20}/step-1/state.pt"]
+    put_beside(store, *stays, *goes)
+    keep = {made["synthesize"].fingerprint, unfinished.identity.fingerprint}
+    unwanted = {info.key for info in garbage(store, keep)}
+    assert {key for key in unwanted if not key.startswith(gone)} == set(goes)
+    delete_all(store, garbage(store, keep))
+    assert garbage(store, keep) == []
+    assert {info.key for info in store.list()} >= set(stays)
+
+
+def test_without_keep_only_what_lost_its_output_goes(store: Store) -> None:
+    made = chain(store)
+    folder = made["other"].folder
+    put_beside(store, f"timings/{folder}/a.json", f"features/{folder}/a.npz", "features/a.npz")
+    assert garbage(store) == []
+    delete_all(store, list(store.list(folder)))
+    assert {info.key for info in garbage(store)} == {
+        f"timings/{folder}/a.json",
+        f"features/{folder}/a.npz",
+        "features/a.npz",
+    }
+
+
 def test_an_unfinished_kept_output_keeps_what_it_reads(store: Store) -> None:
     made = chain(store)
     unfinished = StageOutput(store, identity(9, "synthesize", project=made["project"].fingerprint))
