@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from opendlign_core.ingestion.entry import ObjectEntry, UpAxis
-from opendlign_core.ingestion.errors import TooManyRejected, UnreadableShape
+from opendlign_core.ingestion.errors import UnreadableShape
 from opendlign_core.ingestion.files import DirectoryFiles, Files
 from opendlign_core.ingestion.recipe import STAGE_VERSION, IngestExecution, IngestRecipe, SourceSpec
 from opendlign_core.lazy import lazy_exports
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from opendlign_core.ingestion.adapters import WrongLayout, list_entries
     from opendlign_core.ingestion.cloud import IngestedObject, Mesh, PointCloud, RejectedObject
     from opendlign_core.ingestion.dictionaries import load_array_dictionary
-    from opendlign_core.ingestion.ingest import check_rejected_share, ingest_entries
+    from opendlign_core.ingestion.ingest import ingest_entries
     from opendlign_core.ingestion.procedural import procedural_cloud, procedural_entry
     from opendlign_core.ingestion.readers import read_shape
 
@@ -28,11 +28,9 @@ __all__ = [
     "PointCloud",
     "RejectedObject",
     "SourceSpec",
-    "TooManyRejected",
     "UnreadableShape",
     "UpAxis",
     "WrongLayout",
-    "check_rejected_share",
     "ingest_entries",
     "list_entries",
     "load_array_dictionary",
@@ -49,7 +47,6 @@ __getattr__ = lazy_exports(
         "PointCloud": "cloud",
         "RejectedObject": "cloud",
         "WrongLayout": "adapters",
-        "check_rejected_share": "ingest",
         "ingest_entries": "ingest",
         "list_entries": "adapters",
         "load_array_dictionary": "dictionaries",

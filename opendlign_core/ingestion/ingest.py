@@ -8,7 +8,6 @@ from queue import SimpleQueue
 
 from opendlign_core.ingestion.cloud import IngestedObject, RejectedObject
 from opendlign_core.ingestion.entry import ObjectEntry
-from opendlign_core.ingestion.errors import TooManyRejected
 from opendlign_core.ingestion.files import Files
 from opendlign_core.ingestion.recipe import IngestExecution, IngestRecipe
 from opendlign_core.ingestion.workers import ParserWorker
@@ -68,12 +67,3 @@ def _outcome(entry: ObjectEntry, files: Files | None, idle: SimpleQueue[ParserWo
         return worker.parse(entry, path)
     finally:
         idle.put(worker)
-
-
-def check_rejected_share(rejected: int, total: int, execution: IngestExecution) -> None:
-    """Raise TooManyRejected when the rejected share of all objects exceeds what the execution allows."""
-    if total and rejected > execution.max_rejected_share * total:
-        raise TooManyRejected(
-            f"{rejected} of {total} objects were rejected, more than the allowed share of "
-            f"{execution.max_rejected_share:g}: see the reasons in the rejected rows, or raise max_rejected_share"
-        )

@@ -16,8 +16,6 @@ from opendlign_core.ingestion import (
     ObjectEntry,
     RejectedObject,
     SourceSpec,
-    TooManyRejected,
-    check_rejected_share,
     ingest_entries,
 )
 from opendlign_core.ingestion.workers import ParserWorker
@@ -200,14 +198,6 @@ def test_credentials_do_not_reach_the_parsers(
     (outcome,) = ingest_entries([entry_of("d.laz")], recipe, ONE, files)
     assert isinstance(outcome, RejectedObject)
     assert "ValueError: []" in outcome.reason
-
-
-def test_the_rejected_share() -> None:
-    execution = IngestExecution(max_rejected_share=0.1)
-    check_rejected_share(10, 100, execution)
-    check_rejected_share(0, 0, execution)
-    with pytest.raises(TooManyRejected, match="11 of 100"):
-        check_rejected_share(11, 100, execution)
 
 
 def test_options_are_frozen_sorted_and_dumped_as_a_mapping() -> None:
