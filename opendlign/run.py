@@ -1,13 +1,16 @@
 """`opendlign run` and `opendlign plan`: a preset brought up to date, or told what that would take."""
 
+import json
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from opendlign.show import console, print_outcome, print_plan, stage_bars
 from storage.settings import get_settings
 from storage.stores import open_store
+
+LIST_SUFFIXES = (".csv", ".tsv", ".parquet", ".npz")
 
 Changes = Annotated[
     list[str] | None,
@@ -72,4 +75,9 @@ def wanted_changes(changes: list[str] | None, source: str | None) -> list[str]:
     if not found or not url:
         raise ValueError(f"--source {source!r}: write it as adapter:path, such as folder:~/meshes")
     # The rest of the preset's source (splits, options) belonged to other data.
-    return [f"ingest.source={{adapter: {adapter}, url: {url!r}}}", *(changes or [])]
+    chosen: dict[str, Any] = {"adapter": adapter, "url": url}
+    folder, _, name = url.rpartition("/")
+    if adapter == "list" and name.endswith(LIST_SUFFIXES):
+        # Uris are relative to the list, so its folder is the source.
+        chosen |= {"url": folder or ("/" if url.startswith("/") else "."), "options": {"list": name}}
+    return [f"ingest.source={json.dumps(chosen, ensure_ascii=False)}", *(changes or [])]
