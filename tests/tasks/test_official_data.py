@@ -32,7 +32,9 @@ def same(one: Path, other: Path, prefix: str) -> bool:
     return all(
         f"{prefix}-{a.name}" == b.name
         and np.abs(a.depth - b.depth).max() < 1e-5
-        and ((a.images is None and b.images is None) or np.array_equal(a.images, b.images))
+        and a.images is not None
+        and b.images is not None
+        and np.array_equal(a.images, b.images)
         for a, b in pairs
     )
 
