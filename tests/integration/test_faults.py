@@ -127,9 +127,9 @@ def test_cancelling_stops_the_work_and_leaves_a_store_to_continue_from(
     run = painting.start()
     family = orchestra.pids(run)
     orchestra.cancel(run)
-    until(lambda: not any(running(pid) for pid in family), "the work to stop", 30)
+    until(lambda: not any(running(pid) for pid in family), "the work to stop", 60)
     before = marks(local(painting), STAGE)
-    assert orchestra.finish(run, 30) == StateType.CANCELLED
+    assert orchestra.finish(run, 60) == StateType.CANCELLED
     assert not finished(painting.store, STAGE)
     orchestra.complete(painting.submit())
     assert marks(local(painting), STAGE).items() >= before.items()
@@ -264,6 +264,7 @@ def test_a_killed_chain_frees_its_deployment_for_the_next_run(
     assert orchestra.unsettled() == []
 
 
+@pytest.mark.slow
 def test_workers_share_a_stage_and_its_time(
     orchestra: Orchestra, long: Preset, long_depths: LocalStore, bucket: Store, tmp_path: Path
 ) -> None:
@@ -275,11 +276,11 @@ def test_workers_share_a_stage_and_its_time(
     orchestra.worker("gpu", "gpu")
     orchestra.worker("gpu-1", "gpu")
     orchestra.network.reset()
-    orchestra.network.fault("slow", times=100_000, method="PUT", seconds=1.5)
+    orchestra.network.fault("slow", times=100_000, method="PUT", seconds=3.0)
     try:
-        run = orchestra.complete(alone.submit())
+        run = orchestra.complete(alone.submit(), 600)
         runs = [shared.submit(part={"index": index, "count": 2}) for index in range(2)]
-        parts = [orchestra.complete(part) for part in runs]
+        parts = [orchestra.complete(part, 600) for part in runs]
     finally:
         orchestra.network.reset()
         orchestra.workers.pop("gpu-1").stop()

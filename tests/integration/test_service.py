@@ -125,7 +125,7 @@ def test_a_bucket_can_be_the_store_of_all_deployments(orchestra: Orchestra, buck
     finally:
         orchestra.call("opendlign", "deploy")
     assert len(records(bucket, "ingest")) == 5
-    assert len(list(bucket.list("prefect-results"))) == 5
+    assert len(list(bucket.list("prefect-results"))) >= 5
 
 
 @pytest.mark.slow
