@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,7 +24,7 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventRelatedFil
 from prefect.states import Cancelling
 
 from opendlign.local_service import wait_until_healthy
-from opendlign.reconcile import worker_name
+from opendlign.reconcile import reconcile, worker_name
 from storage.settings import Settings
 from tests.servers import ROOT, S3_KEY, S3_SECRET, FaultyProxy, S3Server, free_port
 
@@ -184,7 +184,7 @@ class Orchestra:
 
     def start_server(self) -> None:
         self.server.start()
-        wait_until_healthy(self.url, PATIENCE)
+        wait_until_healthy(self.url, 2 * PATIENCE)
 
     def stop(self) -> None:
         for daemon in (*self.workers.values(), self.server):
@@ -205,7 +205,11 @@ class Orchestra:
         seen = {worker.name: worker.last_heartbeat_time for worker in self.client.read_workers_for_work_pool(pool)}
         return (seen.get(worker_name(name)) or EPOCH) >= started
 
-    def call(self, *words: str, seconds: float = PATIENCE, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def reconcile(self) -> list[str]:
+        """What `opendlign deploy` does about dead runs, by itself."""
+        return list(reconcile(self.client, timedelta(seconds=180)))
+
+    def call(self, *words: str, seconds: float = 2 * PATIENCE, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `python -m ...` in the environment of this orchestra."""
         ended = subprocess.run(
             [sys.executable, "-m", *words],

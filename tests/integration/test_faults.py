@@ -97,7 +97,7 @@ def test_a_worker_told_to_stop_takes_its_run_with_it(orchestra: Orchestra, paint
     orchestra.workers["gpu"].signal(signal.SIGTERM)
     until(lambda: not any(running(pid) for pid in family), "the run's processes to leave", 60)
     assert not finished(painting.store, STAGE)
-    orchestra.call("opendlign", "deploy")
+    orchestra.reconcile()
     assert orchestra.state(run) in (StateType.CRASHED, StateType.CANCELLED)
     orchestra.worker("gpu", "gpu")
     orchestra.retry(run)
@@ -116,6 +116,7 @@ def test_a_server_killed_and_started_again(
     orchestra.start_server()
     if orchestra.finish(run) != StateType.COMPLETED:
         orchestra.retry(run)
+    orchestra.reconcile()
     assert contents(store) == contents(reference)
     # The deployment's one slot was taken when the server died; taken still, it would cancel this run.
     orchestra.complete(orchestra.submit("regenerate/mini", **given))
@@ -260,7 +261,7 @@ def test_a_killed_chain_frees_its_deployment_for_the_next_run(
     assert marks(store).items() >= before.items()
     assert contents(store) == contents(reference)
     # The stage that ran inside the killed process has nobody to speak for it.
-    orchestra.call("opendlign", "deploy")
+    orchestra.reconcile()
     assert orchestra.unsettled() == []
 
 

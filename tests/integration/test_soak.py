@@ -10,14 +10,12 @@ import signal
 import time
 from collections import Counter
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from prefect.exceptions import ObjectNotFound
 
-from opendlign.reconcile import reconcile
 from storage import LocalStore
 from tests.integration.harness import SETTLED, Orchestra, descendants, kill, until
 from tests.integration.stores import contents, finished
@@ -105,7 +103,7 @@ class Soak:
         self.orchestra.worker("cpu", "cpu", limit=4)
         self.orchestra.worker("gpu", "gpu")
         with suppress(ObjectNotFound):
-            list(reconcile(self.orchestra.client, timedelta(seconds=180)))
+            self.orchestra.reconcile()
 
 
 def results(store: LocalStore) -> list[str]:
