@@ -25,7 +25,7 @@ def main(place: str, aligned: str, last: int) -> None:
         if saved == last:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    StoredCheckpoints.save = save_and_die  # type: ignore[method-assign]
+    StoredCheckpoints.save = save_and_die  # type: ignore[method-assign, assignment]
     store = open_store(place)
     upstream = load_manifest(store, "synthesize", aligned)
     trained = recipe()
