@@ -1,5 +1,5 @@
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from opendlign_core.evaluation import (
+    METHODS,
     DatasetSpec,
     EvalRecipe,
     EvalSample,
@@ -16,6 +17,7 @@ from opendlign_core.evaluation import (
     read_results,
     write_results,
 )
+from opendlign_core.projection.recipe import RECIPES
 from tests.evaluation.tiny import random_samples, seeded_model
 
 CLASSES = ("chair", "table", "lamp", "sofa", "bed", "desk")
@@ -117,3 +119,41 @@ def test_results_survive_the_disk(tmp_path: Path) -> None:
     assert hits / 18 == pytest.approx(results.zero_shot[0].top1.value)
     assert all((row["prediction"] == row["label"]) == (row["rank"] == 0) for row in rows)
     np.testing.assert_allclose(rows[0]["scores"], scored[0].scores[0], rtol=1e-6)
+
+
+class ProjectedSource(ListSource):
+    """As many views as the named projection draws."""
+
+    def samples(self, dataset: DatasetSpec, split: str | None, projection: str) -> Iterable[EvalSample]:
+        views = len(RECIPES[projection].views)
+        return [replace(sample, depth=sample.depth[:views]) for sample in self.test]
+
+
+def test_every_ready_method_runs_on_its_projection() -> None:
+    source = ProjectedSource(random_samples(12, CLASSES))
+    methods = [method.model_copy(update={"text": TEXT}) for method in METHODS.values()]
+    given = recipe(methods=[method.model_dump() for method in methods], tasks=["zero-shot", "views"])
+    results, _ = evaluate(seeded_model(), given, source)
+    assert [row.method for row in results.zero_shot] == list(METHODS)
+    counts = {name: max(len(row.views) for row in results.views if row.method == name) for name in METHODS}
+    assert counts == {name: 6 if name == "clip-pointclip" else 10 for name in METHODS}
+
+
+def test_the_primary_method_is_the_first_with_the_tuned_branch() -> None:
+    baselines_first = recipe(methods=["training-free", "opendlign", "aligned-texts"])
+    assert baselines_first.primary.name == "opendlign"
+    assert recipe(methods=["training-free", "contour-only"]).primary.name == "training-free"
+    methods = [{"name": "plain", "branches": "base", "text": TEXT}, {"name": "tuned", "text": TEXT}]
+    results, _ = evaluate(seeded_model(), recipe(methods=methods), ListSource(random_samples(12, CLASSES)))
+    assert [row.method for row in results.primary_rows()] == ["tuned"]
+    assert {example.method for example in results.examples} == {"tuned"}
+
+
+def test_searched_view_weights_serve_any_number_of_views() -> None:
+    head = {"name": "head", "aggregation": "pointclip-v2", "branches": "base", "text": TEXT}
+    weighted = {**head, "view_weights": [1.0, 0.5, 0.25, 1.0, 0.5, 0.25, 1.0, 0.5, 0.25, 1.0]}
+    given = recipe(methods=[weighted], tasks=["views"], view_counts=[1, 4, 10])
+    results, _ = evaluate(seeded_model(), given, ListSource(random_samples(12, CLASSES)))
+    assert [len(row.views) for row in results.views] == [1, 4, 10]
+    with pytest.raises(ValueError, match="3 view weights, expected 10"):
+        recipe(methods=[{**head, "view_weights": [1, 1, 1]}])

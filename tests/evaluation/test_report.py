@@ -106,3 +106,12 @@ def test_charts_place_points_inside_the_drawing() -> None:
 def test_large_confusion_matrices_become_pictures(dataset: str, mark: str) -> None:
     part = scored_objects(dataset, "m", 2.0, 0)
     assert mark in confusion_chart(count_classes(part.scores, part.labels).confusion, part.classes)
+
+
+def test_published_numbers_stand_beside_a_data_set_however_it_is_spelled() -> None:
+    data = filled_report()
+    rows = tuple(row.model_copy(update={"dataset": "ModelNet40"}) for row in data.results.zero_shot[:1])
+    page = render_report(dataclasses.replace(data, results=data.results.model_copy(update={"zero_shot": rows})))
+    head = page[page.index('id="zero-shot-table"') :].split("</thead>")[0]
+    assert head.count("ModelNet40") == 1
+    assert head.count("<th ") == 4, "one column for each of the four benchmarks"
