@@ -71,8 +71,8 @@ def pretrain_mini(
 def mini_pretraining(steps: int = STEPS) -> PretrainRecipe:
     """The recipe of the shipped weights.
 
-    Fixed positions, as strong as the patches beside them, let the tower see shapes early; with learned ones it sees
-    little but colours for a thousand steps. Dropping half the patches halves the time of a step.
+    Fixed positions are as strong as the patches beside them from the first step; learned ones start far weaker, which
+    favours colour over shape. Dropping half the patches halves the work of the image tower.
     """
     architecture = mini_architecture(width=96)
     architecture["vision_cfg"] |= {"pos_embed_type": "sin_cos_2d", "patch_dropout": 0.5}
