@@ -47,7 +47,9 @@ def source_files(recipe: IngestRecipe) -> Iterator[StoreFiles | None]:
 def list_source(recipe: IngestRecipe, files: StoreFiles | None = None) -> SourceListing:
     """Every object of the source; `files` saves a second listing where they are open already."""
     from opendlign_core.ingestion import list_entries
+    from opendlign_core.ingestion.adapters import adapter_named
 
+    adapter_named(recipe.source.adapter)
     if files is None and recipe.source.url:
         with source_files(recipe) as opened:
             return list_source(recipe, opened)

@@ -43,7 +43,9 @@ def content(store: Store, manifest: Manifest, name: str) -> bytes:
 def test_a_killed_run_continues_from_the_store_and_ends_with_the_same_bytes(store: Store, tmp_path: Path) -> None:
     aligned = write_aligned(store)
     command = [sys.executable, "-m", "tests.tasks.train_worker", store.url, aligned.fingerprint]
-    killed = subprocess.run([*command, "2"], cwd=ROOT, timeout=300, check=False, capture_output=True)
+    killed = subprocess.run(
+        [*command, "2", str(torch.get_num_threads())], cwd=ROOT, timeout=300, check=False, capture_output=True
+    )
     assert killed.returncode == -9, killed.stderr.decode()
     identity = stage.identify(recipe(), aligned.fingerprint)
     assert find_manifest(store, identity.stage, identity.fingerprint) is None

@@ -5,6 +5,8 @@ import signal
 import sys
 from pathlib import Path
 
+import torch
+
 from storage.output import load_manifest
 from storage.stores import open_store
 from tasks import train as stage
@@ -15,7 +17,9 @@ from tests.tasks.aligned import CPU, build_caches, recipe
 save = StoredCheckpoints.save
 
 
-def main(place: str, aligned: str, last: int) -> None:
+def main(place: str, aligned: str, last: int, threads: int) -> None:
+    # Sums are taken in another order by another number of threads.
+    torch.set_num_threads(threads)
     saved = 0
 
     def save_and_die(kept: StoredCheckpoints, checkpoint: Path, workdir: Path) -> None:
@@ -34,4 +38,4 @@ def main(place: str, aligned: str, last: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
