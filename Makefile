@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
+ORCHESTRA := tests/integration tests/browser/test_prefect_ui.py
 
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
@@ -12,7 +13,7 @@ export DO_NOT_TRACK = 1
 export OMP_WAIT_POLICY = PASSIVE
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: run install test test-failed check bench format clean
+.PHONY: run install test test-orchestration test-failed check bench format clean
 
 run: $(READY)
 	@$(BIN)/opendlign run --preset mini
@@ -24,7 +25,11 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q $(patsubst %,--ignore %,$(ORCHESTRA))
+
+# Real servers, workers and kills: half an hour and more, best on a machine that does nothing else.
+test-orchestration: $(READY)
+	$(BIN)/python -m pytest -q $(ORCHESTRA)
 
 test-failed: $(READY)
 	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -q
