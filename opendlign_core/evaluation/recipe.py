@@ -122,7 +122,7 @@ class FewShotSpec(Recipe):
 class SearchSpec(Recipe):
     """Prompt and view-weight search of PointCLIP V2."""
 
-    library_sha256: str | None = None
+    sentences_sha256: str | None = None
     """Digest of the sentence library (JSON, class -> sentences); its path is run-time knowledge.
     None searches view weights only."""
     sweeps: int = Field(default=2, ge=1)

@@ -117,10 +117,10 @@ class HeadSearch:
         return method.model_copy(update={"view_weights": weights.weights}), sentences.text, record
 
     def _sentences(self, objects: Floats, labels: Ints, text: Floats, classes: tuple[str, ...]) -> SentenceSearch:
-        if self.spec.library_sha256 is None:
+        if self.spec.sentences_sha256 is None:
             accuracy = float(((objects @ text.T).argmax(axis=1) == labels).mean())
             return SentenceSearch((-1,) * len(classes), text, accuracy, accuracy)
-        path = find_library(self.spec.library_sha256, self.execution.libraries)
+        path = find_library(self.spec.sentences_sha256, self.execution.libraries)
         library = [
             encode_texts(self.model, sentences, self.execution.text_batch).numpy()
             for sentences in read_sentences(path, classes)

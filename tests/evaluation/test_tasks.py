@@ -158,7 +158,7 @@ def test_search_on_test_labels_is_marked(tmp_path: Path) -> None:
     library = tmp_path / "library.json"
     library.write_text(json.dumps({name: [f"a {name}", f"one {name} alone", name.upper()] for name in CLASSES}))
     digest = hashlib.sha256(library.read_bytes()).hexdigest()
-    settings = {"levels": (0.5, 1.0), "fixed_views": 8, "library_sha256": digest}
+    settings = {"levels": (0.5, 1.0), "fixed_views": 8, "sentences_sha256": digest}
     plan = recipe(methods=[head("test-labels")], search=settings)
     results, _ = evaluate(seeded_model(), plan, source(), EvalExecution(libraries=(str(library),)))
     row = results.zero_shot[0]
