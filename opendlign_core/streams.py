@@ -41,12 +41,20 @@ def prefetched(iterable: Iterable[Item], depth: int) -> Generator[Item, None, No
         _drain(ready, pump)
 
 
-def mapped(fn: Callable[[Item], Result], iterable: Iterable[Item], workers: int) -> Generator[Result, None, None]:
-    """Yield `fn(item)` in the order of `iterable`, computed by threads; at most 2 * workers items are in flight."""
+def mapped(
+    fn: Callable[[Item], Result],
+    iterable: Iterable[Item],
+    workers: int,
+    prepare: Callable[[], object] | None = None,
+) -> Generator[Result, None, None]:
+    """Yield `fn(item)` in the order of `iterable`, computed by threads; at most 2 * workers items are in flight.
+
+    Each thread calls `prepare` once, before its first item.
+    """
     _require_positive("workers", workers)
     pending: deque[Future[Result]] = deque()
     source = iter(iterable)
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="mapped")
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="mapped", initializer=prepare)
     try:
         for item in source:
             pending.append(pool.submit(fn, item))

@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, islice
 from typing import Any
 
@@ -33,6 +34,7 @@ class Rejection:
 
 
 Maps = Tensor | Rejection
+Batch = list[tuple[str, Maps]]
 
 
 def project_clouds(
@@ -46,9 +48,9 @@ def project_clouds(
     chosen, how = resolve_recipe(recipe), execution or ProjectionExecution()
     device = choose_device(how.device)
     batches = prefetched(_batches(clouds, how.batch_size), how.prefetch)
-    computed = prefetched(_computed(batches, chosen, how, device), 1)
-    with closing(mapped(_encoded, _flattened(computed), how.encode_workers)) as encoded:
-        yield from encoded
+    with closing(mapped(_encoded, _computed(batches, chosen, how, device), how.encode_workers)) as encoded:
+        for batch in encoded:
+            yield from batch
 
 
 def choose_device(name: str) -> torch.device:
@@ -76,16 +78,31 @@ def _computed(
     recipe: ProjectionRecipe,
     how: ProjectionExecution,
     device: torch.device,
-) -> Generator[list[tuple[str, Maps]], None, None]:
-    with closing(batches):
-        for batch in batches:
-            maps: list[Maps | None] = [_misshapen(points) for _, points in batch]
-            good = [place for place, rejection in enumerate(maps) if rejection is None]
-            for group in _stackable(good, batch, recipe):
-                stacked = _stacked([batch[place][1] for place in group]).to(device)
-                for place, result in zip(group, _projected(stacked, recipe, how.backend), strict=True):
-                    maps[place] = result
-            yield [(key, result) for (key, _), result in zip(batch, maps, strict=True) if result is not None]
+) -> Generator[Batch, None, None]:
+    """Project whole batches side by side on a CPU, one after the other on a GPU.
+
+    Torch's own threads would split each of many small operations and wait for each other after every one, which
+    keeps two cores hardly busier than one.
+    """
+    compute = partial(_batch_maps, recipe=recipe, backend=how.backend, device=device)
+    if device.type != "cpu":
+        yield from mapped(compute, batches, 1)
+        return
+    cores = torch.get_num_threads()
+    try:
+        yield from mapped(compute, batches, cores, prepare=partial(torch.set_num_threads, 1))
+    finally:
+        torch.set_num_threads(cores)  # the setting reaches every thread that starts later
+
+
+def _batch_maps(batch: list[Cloud], recipe: ProjectionRecipe, backend: str, device: torch.device) -> Batch:
+    maps: list[Maps | None] = [_misshapen(points) for _, points in batch]
+    good = [place for place, rejection in enumerate(maps) if rejection is None]
+    for group in _stackable(good, batch, recipe):
+        stacked = _stacked([batch[place][1] for place in group]).to(device)
+        for place, result in zip(group, _projected(stacked, recipe, backend), strict=True):
+            maps[place] = result
+    return [(key, result) for (key, _), result in zip(batch, maps, strict=True) if result is not None]
 
 
 def _misshapen(points: Any) -> Rejection | None:
@@ -125,12 +142,5 @@ def _projected(points: Tensor, recipe: ProjectionRecipe, backend: str) -> list[M
     return [results[index] for index in range(len(points))]
 
 
-def _flattened(batches: Generator[list[tuple[str, Maps]], None, None]) -> Iterator[tuple[str, Maps]]:
-    with closing(batches):
-        for batch in batches:
-            yield from batch
-
-
-def _encoded(item: tuple[str, Maps]) -> tuple[str, bytes | Rejection]:
-    key, maps = item
-    return key, maps if isinstance(maps, Rejection) else encode_depth(maps)
+def _encoded(batch: Batch) -> list[tuple[str, bytes | Rejection]]:
+    return [(key, maps if isinstance(maps, Rejection) else encode_depth(maps)) for key, maps in batch]
