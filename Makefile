@@ -25,9 +25,9 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q $(patsubst %,--ignore %,$(ORCHESTRA))
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q -m "not (slow and server)"
 
-# Real servers, workers and kills: half an hour and more, best on a machine that does nothing else.
+# All tests with real servers, workers and kills, the long ones too: half an hour, best on a machine that does nothing else.
 test-orchestration: $(READY)
 	$(BIN)/python -m pytest -q $(ORCHESTRA)
 
