@@ -27,6 +27,7 @@ from tasks import project as project_stage
 from tasks import synthesize as synthesize_stage
 from tasks import train as train_stage
 from tasks.evaluate import Inputs
+from tasks.listing import list_source
 from tasks.running import Part, ShardsFailed
 
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -80,7 +81,7 @@ class DeployedChain:
         self._store, self._preset, self._execution = store, preset, preset.execution
 
     def ingest(self, recipe: IngestRecipe) -> str:
-        identity = ingest_stage.identify(recipe, ingest_stage.list_source(recipe))
+        identity = ingest_stage.identify(recipe, list_source(recipe))
         return self._run(identity, recipe=recipe, execution=self._execution.ingest)
 
     def project(self, clouds: str) -> str:

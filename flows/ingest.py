@@ -10,6 +10,7 @@ from opendlign_core.ingestion import IngestExecution, IngestRecipe
 from storage.stores import open_store
 from tasks import ingest as stage
 from tasks.artifacts import publish_table
+from tasks.listing import list_source, source_files
 from tasks.pictures import publish_clouds
 from tasks.running import ONE_AT_A_TIME, Part, run_stage
 from tasks.shards import ShardWork
@@ -34,8 +35,8 @@ def ingest(
     """
     execution = execution or IngestExecution()
     opened = open_store(store)
-    with stage.source_files(recipe) as files:
-        listing = stage.list_source(recipe, files)
+    with source_files(recipe) as files:
+        listing = list_source(recipe, files)
         planned = stage.plan(opened, recipe, listing)
         # Quoted, or Prefect would look for futures inside every entry, again for each task run.
         given: tuple[Any, Any] = quote(listing.entries), quote(files)

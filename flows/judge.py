@@ -4,6 +4,7 @@ from prefect import flow
 
 from flows.chain import DeployedChain, LocalChain
 from flows.preset import load_preset
+from flows.sources import list_judged, require_judged
 from storage.output import load_manifest
 from storage.settings import get_settings
 from storage.stores import open_store
@@ -31,6 +32,7 @@ def judge(
     place = store or get_settings().store
     load_manifest(open_store(place), "train", model)
     chosen = load_preset(preset, changes or [])
+    require_judged(chosen, list_judged(chosen))
     # Results are compared with earlier ones of the same name: another model is another series.
     chosen = chosen.model_copy(update={"name": f"{chosen.name}-{model[:8]}"})
     name_run(f"{chosen.name} judge")

@@ -1,17 +1,18 @@
 """What a preset would do in a store, told before anything runs: what is done, missing or of another recipe."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from flows.preset import Preset
-from opendlign_core.ingestion import IngestRecipe
+from flows.sources import ListedSource, list_sources, require_listings
 from storage.fingerprint import StageIdentity
 from storage.output import MANIFEST, StageOutput, find_manifest, plan_shards
 from storage.records import Manifest
 from storage.stores import Store
 from storage.upkeep import outputs
 from tasks import evaluate, ingest, project, synthesize, train
+from tasks.listing import SourceListing
 from tasks.shards import StagePlan, follow_shards
 
 STAGES = ("ingest", "project", "synthesize", "train", "evaluate")
@@ -41,54 +42,106 @@ class StageStatus:
 
 
 @dataclass(frozen=True)
-class ChainIdentities:
-    """Identities of every stage of a preset; known before anything runs, because each follows from recipes alone."""
+class UnknownStage:
+    """A stage that nobody can tell anything of, because it reads sources that are absent."""
 
-    clouds: tuple[StageIdentity, ...]
-    depths: tuple[StageIdentity, ...]
+    stage: str
+    title: str
+    absent: tuple[str, ...]
+    """Names of those sources."""
+
+
+Planned = StageStatus | UnknownStage
+
+
+@dataclass(frozen=True)
+class TrainingIdentities:
+    """Identities of the stages up to the model; known before anything runs, as each follows from recipes alone."""
+
+    clouds: StageIdentity
+    depths: StageIdentity
     aligned: StageIdentity
     model: StageIdentity
-    results: StageIdentity
 
 
-Source = tuple[IngestRecipe, ingest.SourceListing]
+def identify_training(preset: Preset, listing: SourceListing) -> TrainingIdentities:
+    """Derive the fingerprints of the stages that lead to the model from the recipes and what the source lists."""
+    clouds = ingest.identify(preset.ingest, listing)
+    depths = project.identify(preset.project, clouds.fingerprint)
+    aligned = synthesize.identify(preset.synthesize, depths.fingerprint)
+    return TrainingIdentities(clouds, depths, aligned, train.identify(preset.train, aligned.fingerprint))
 
 
-def list_sources(preset: Preset) -> tuple[Source, ...]:
-    """Every source of a preset with its objects: the training source first."""
-    return tuple((recipe, ingest.list_source(recipe)) for recipe in (preset.ingest, *preset.benchmarks))
+def plan_chain(store: Store, preset: Preset, sources: Sequence[ListedSource] = ()) -> list[StageStatus]:
+    """The status of every stage, in the order they run; `sources` saves a second listing where it was made already.
+
+    Raises:
+        SourceAbsent: when a source of the preset is not there.
+    """
+    sources = sources or list_sources(preset)
+    require_listings(sources)
+    return [found for found in survey_chain(store, preset, sources) if isinstance(found, StageStatus)]
 
 
-def identify_chain(preset: Preset, sources: tuple[Source, ...]) -> ChainIdentities:
-    """Derive the fingerprints of all stages from the recipes and what the sources list."""
-    clouds = tuple(ingest.identify(recipe, listing) for recipe, listing in sources)
-    depths = tuple(project.identify(preset.project, identity.fingerprint) for identity in clouds)
-    aligned = synthesize.identify(preset.synthesize, depths[0].fingerprint)
-    model = train.identify(preset.train, aligned.fingerprint)
-    inputs = evaluate.Inputs(
-        model=model.fingerprint,
-        clouds=tuple(identity.fingerprint for identity in clouds),
-        depths=tuple(identity.fingerprint for identity in depths),
-        aligned=aligned.fingerprint,
-    )
-    return ChainIdentities(clouds, depths, aligned, model, evaluate.identify(preset.evaluate, inputs))
-
-
-def plan_chain(store: Store, preset: Preset) -> list[StageStatus]:
-    """The status of every stage, in the order they run."""
-    sources = list_sources(preset)
-    chain = identify_chain(preset, sources)
+def survey_chain(store: Store, preset: Preset, sources: Sequence[ListedSource]) -> list[Planned]:
+    """Like `plan_chain`, for any machine: what reads an absent source is listed as unknown."""
     history = _history(store)
-    statuses = []
-    for (recipe, listing), clouds, depths in zip(sources, chain.clouds, chain.depths, strict=True):
-        planned = ingest.plan(store, recipe, listing)
-        name = f" {recipe.source.name or recipe.source.adapter}"
-        statuses.append(_sharded("ingest", f"ingest{name}", planned, history["ingest"]))
-        statuses.append(_following("project", f"project{name}", store, depths, clouds, history["project"]))
-    statuses.append(_painting(store, preset, chain, history["synthesize"]))
-    for stage, identity in (("train", chain.model), ("evaluate", chain.results)):
-        statuses.append(_single(stage, store, identity, history[stage]))
-    return sorted(statuses, key=lambda status: STAGES.index(status.stage))
+    found: list[Planned] = []
+    depths: list[Planned] = []
+    for source in sources:
+        clouds, projected = _source_stages(store, preset, source, history)
+        found.append(clouds)
+        depths.append(projected)
+    found += depths
+    found += _training_stages(store, preset, sources[0], history)
+    return [*found, _results_stage(store, preset, found, sources, history)]
+
+
+def _source_stages(
+    store: Store, preset: Preset, source: ListedSource, history: dict[str, list[Manifest]]
+) -> tuple[Planned, Planned]:
+    """Clouds and depth maps of one source."""
+    titles = f"ingest {source.name}", f"project {source.name}"
+    if source.listing is None:
+        absent = (source.name,)
+        return UnknownStage("ingest", titles[0], absent), UnknownStage("project", titles[1], absent)
+    planned = ingest.plan(store, source.recipe, source.listing)
+    clouds = planned.output.identity
+    depths = project.identify(preset.project, clouds.fingerprint)
+    return (
+        _sharded("ingest", titles[0], planned, history["ingest"]),
+        _following("project", titles[1], store, depths, clouds, history["project"]),
+    )
+
+
+def _training_stages(
+    store: Store, preset: Preset, source: ListedSource, history: dict[str, list[Manifest]]
+) -> list[Planned]:
+    if source.listing is None:
+        return [UnknownStage(stage, stage, (source.name,)) for stage in ("synthesize", "train")]
+    chain = identify_training(preset, source.listing)
+    painting = _painting(store, preset, chain, history["synthesize"])
+    return [painting, _single("train", store, chain.model, history["train"])]
+
+
+def _results_stage(
+    store: Store,
+    preset: Preset,
+    found: Sequence[Planned],
+    sources: Sequence[ListedSource],
+    history: dict[str, list[Manifest]],
+) -> Planned:
+    known = [status for status in found if isinstance(status, StageStatus)]
+    if len(known) < len(found):
+        return UnknownStage("evaluate", "evaluate", tuple(s.name for s in sources if s.listing is None))
+    fingerprints = {stage: [s.identity.fingerprint for s in known if s.stage == stage] for stage in STAGES}
+    inputs = evaluate.Inputs(
+        model=fingerprints["train"][0],
+        clouds=tuple(fingerprints["ingest"]),
+        depths=tuple(fingerprints["project"]),
+        aligned=fingerprints["synthesize"][0],
+    )
+    return _single("evaluate", store, evaluate.identify(preset.evaluate, inputs), history["evaluate"])
 
 
 def _sharded(stage: str, title: str, planned: StagePlan, history: list[Manifest]) -> StageStatus:
@@ -110,8 +163,8 @@ def _following(
     return _sharded(stage, title, StagePlan.look(StageOutput(store, identity), follow_shards(clouds)), history)
 
 
-def _painting(store: Store, preset: Preset, chain: ChainIdentities, history: list[Manifest]) -> StageStatus:
-    depths = find_manifest(store, "project", chain.depths[0].fingerprint)
+def _painting(store: Store, preset: Preset, chain: TrainingIdentities, history: list[Manifest]) -> StageStatus:
+    depths = find_manifest(store, "project", chain.depths.fingerprint)
     if depths is None:
         return _single("synthesize", store, chain.aligned, history)
     shards = plan_shards(depths.samples, preset.synthesize.shard_size)

@@ -1,4 +1,4 @@
-"""A preset: the recipes of all stages in one file, and the few ways to change it from a command line."""
+"""A preset: the recipes of all stages in one file."""
 
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -8,21 +8,13 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError
 
+from flows.changes import apply_change
 from opendlign_core.evaluation import EvalExecution, EvalRecipe
 from opendlign_core.ingestion import IngestExecution, IngestRecipe
 from opendlign_core.projection import ProjectionExecution, ProjectionRecipe, resolve_recipe
 from opendlign_core.recipe import Recipe
 from opendlign_core.synthesis import SynthesisExecution, SynthesisRecipe
 from opendlign_core.training import ClipSpec, TrainExecution, TrainRecipe
-
-# People say both "train" and "training"; files and fingerprints use the verbs.
-NOUNS = {
-    "ingestion": "ingest",
-    "projection": "project",
-    "synthesis": "synthesize",
-    "training": "train",
-    "evaluation": "evaluate",
-}
 
 
 class PresetError(ValueError):
@@ -56,6 +48,11 @@ class Preset(Recipe):
     execution: Executions = Executions()
 
 
+def source_name(recipe: IngestRecipe) -> str:
+    """How people and object ids call a source."""
+    return recipe.source.name or recipe.source.adapter
+
+
 def preset_names() -> list[str]:
     """The presets that come with the product."""
     folder = resources.files("flows.presets")
@@ -70,7 +67,10 @@ def load_preset(name: str, changes: Sequence[str] = ()) -> Preset:
     """
     raw = _read(name)
     for change in changes:
-        _apply(raw, change)
+        try:
+            apply_change(raw, change)
+        except ValueError as error:
+            raise PresetError(f"--set {change!r}: {error}") from error
     return build_preset(raw, name)
 
 
@@ -100,25 +100,6 @@ def _read(name: str) -> dict[str, Any]:
         raise PresetError(f"preset {name} must be a mapping of stages")
     raw.setdefault("name", path.stem)
     return raw
-
-
-def _apply(raw: dict[str, Any], change: str) -> None:
-    """Set one dotted field; the value is read as YAML, so that numbers are numbers and `[1, 2]` is a list."""
-    dotted, found, value = change.partition("=")
-    steps = dotted.strip().split(".")
-    if not found or len(steps) < 2:
-        raise PresetError(f"--set {change!r}: write it as stage.field=value, such as train.epochs=5")
-    steps[0] = NOUNS.get(steps[0], steps[0])
-    if steps[0] not in Preset.model_fields:
-        raise PresetError(
-            f"--set {change!r}: no stage {steps[0]!r}; stages are {', '.join(NOUNS.values())}, execution"
-        )
-    place = raw
-    for step in steps[:-1]:
-        place = place.setdefault(step, {})
-        if not isinstance(place, dict):
-            raise PresetError(f"--set {change!r}: {step} is no group of fields")
-    place[steps[-1]] = yaml.safe_load(value)
 
 
 def _projection(raw: Mapping[str, Any]) -> Any:

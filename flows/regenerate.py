@@ -12,6 +12,7 @@ from prefect import flow
 from flows.chain import Chain, DeployedChain, LocalChain
 from flows.plan import plan_chain
 from flows.preset import Preset, load_preset
+from flows.sources import list_sources, require_judged
 from storage.settings import get_settings
 from storage.stores import open_store
 from tasks.artifacts import name_run
@@ -38,7 +39,10 @@ def regenerate(
     """
     place = store or get_settings().store
     chosen = load_preset(preset, changes or [])
-    statuses = plan_chain(open_store(place), chosen)
+    sources = list_sources(chosen)
+    statuses = plan_chain(open_store(place), chosen, sources)
+    if until == "evaluate":
+        require_judged(chosen, sources)
     name_run(f"{chosen.name} regenerate {statuses[-1].identity.fingerprint[:8]}")
     if all(status.state == "done" for status in statuses):
         fingerprints = {status.stage: status.identity.fingerprint for status in statuses}

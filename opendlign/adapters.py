@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from opendlign.run import Changes, Place
+from opendlign.ask import Changes, Place
 from opendlign.show import console, stage_bars
 from storage.settings import get_settings
 from storage.stores import open_store

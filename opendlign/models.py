@@ -14,6 +14,7 @@ from storage.stores import Store, open_store
 from storage.upkeep import outputs
 
 if TYPE_CHECKING:
+    from flows.plan import TrainingIdentities
     from flows.preset import Preset
     from opendlign_core.evaluation import EvaluatedModel
     from tasks.samples import EvaluatedOutputs, StoredSamples
@@ -30,13 +31,12 @@ class TrainedPreset:
     @cached_property
     def outputs(self) -> "EvaluatedOutputs":
         """The clouds and depth maps of the preset's source; asked for only by what searches among them."""
-        from flows.plan import identify_chain, list_sources
         from tasks.samples import EvaluatedOutputs
 
-        chain = identify_chain(self.preset, list_sources(self.preset))
+        chain = training_identities(self.preset)
         return EvaluatedOutputs(
-            load_manifest(self.store, "ingest", chain.clouds[0].fingerprint),
-            load_manifest(self.store, "project", chain.depths[0].fingerprint),
+            load_manifest(self.store, "ingest", chain.clouds.fingerprint),
+            load_manifest(self.store, "project", chain.depths.fingerprint),
         )
 
     @property
@@ -57,21 +57,29 @@ def trained_preset(name: str, store: str | None, changes: Sequence[str], model: 
         MissingOutput: when the store does not hold it yet.
     """
     from flows.preset import load_preset
-    from tasks.train import load_trained
 
     place = store or get_settings().store
     opened, preset = open_store(place), load_preset(name, changes)
     trained = find_trained(opened, model) if model else _own_model(opened, preset)
     if trained is None:
         raise MissingOutput(f"{place} holds no trained {name} model; run `opendlign run --preset {name}` first")
+    from tasks.train import load_trained
+
     return TrainedPreset(preset, opened, load_trained(opened, trained, "auto"))
 
 
 def _own_model(store: Store, preset: "Preset") -> Manifest | None:
-    from flows.plan import identify_chain, list_sources
+    return find_manifest(store, "train", training_identities(preset).model.fingerprint)
 
-    chain = identify_chain(preset, list_sources(preset))
-    return find_manifest(store, "train", chain.model.fingerprint)
+
+def training_identities(preset: "Preset") -> "TrainingIdentities":
+    """What the stages up to the preset's model are called; its benchmarks need not be there."""
+    from flows.sources import list_training_source, require_listings
+
+    (listing,) = require_listings([list_training_source(preset)])
+    from flows.plan import identify_training
+
+    return identify_training(preset, listing)
 
 
 def find_trained(store: Store, model: str) -> Manifest:

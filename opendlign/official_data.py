@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from opendlign.run import Changes, Place, Source, wanted_changes
+from opendlign.ask import Changes, Place, Source, wanted_changes
 from opendlign.show import console, stage_bars
 from storage.settings import get_settings
 from storage.stores import open_store
@@ -95,10 +95,9 @@ def _named(store: "Store", output: str) -> "Manifest":
 
 
 def _painted(store: "Store", preset: str, changes: list[str]) -> "Manifest":
-    from flows.plan import identify_chain, list_sources
     from flows.preset import load_preset
+    from opendlign.models import training_identities
     from storage.output import load_manifest
 
-    chosen = load_preset(preset, changes)
-    aligned = identify_chain(chosen, list_sources(chosen)).aligned
+    aligned = training_identities(load_preset(preset, changes)).aligned
     return load_manifest(store, aligned.stage, aligned.fingerprint)

@@ -1,25 +1,9 @@
 """`opendlign run` and `opendlign plan`: a preset brought up to date, or told what that would take."""
 
-import json
 import time
-from typing import Annotated, Any
 
-from cyclopts import Parameter
-
-from opendlign.show import console, print_outcome, print_plan, stage_bars
-from storage.settings import get_settings
-from storage.stores import open_store
-
-LIST_SUFFIXES = (".csv", ".tsv", ".parquet", ".npz")
-
-Changes = Annotated[
-    list[str] | None,
-    Parameter(name=("--set",), help="Change a field, such as --set train.epochs=5; may be repeated", negative=()),
-]
-Source = Annotated[
-    str | None, Parameter(help="Other shapes, as adapter:path, such as list:shapes.csv or folder:~/meshes")
-]
-Place = Annotated[str | None, Parameter(help="A folder or s3://bucket/prefix (default: OPENDLIGN_STORE or ./store)")]
+from opendlign.ask import Changes, Place, Source, ask, bring_up_to_date
+from opendlign.show import print_absent, print_outcome, print_outputs, print_plan
 
 
 def run(*, preset: str = "mini", store: Place = None, set_: Changes = None, source: Source = None) -> int:
@@ -32,52 +16,31 @@ def run(*, preset: str = "mini", store: Place = None, set_: Changes = None, sour
     preset
         A shipped preset (mini, vit-b-32, vit-b-16, vit-l-14, vit-h-14) or a YAML file.
     """
-    from flows.plan import plan_chain
-    from flows.preset import load_preset
-
     started = time.monotonic()
-    place, changes = store or get_settings().store, wanted_changes(set_, source)
-    chosen, opened = load_preset(preset, changes), open_store(place)
-    statuses = plan_chain(opened, chosen)
-    if any(status.state != "done" for status in statuses):
-        print_plan(statuses, place)
-        console.print("Starting the engine ...")
-        from flows.regenerate import regenerate
-
-        with stage_bars():
-            regenerate(preset, place, changes)
-    print_outcome(opened, statuses, time.monotonic() - started)
+    asked = ask(preset, store, set_, source)
+    statuses = bring_up_to_date(asked)
+    print_outputs(asked.store, statuses)
+    print_outcome(asked.store, statuses, time.monotonic() - started)
     return 0
 
 
 def plan(*, preset: str = "mini", store: Place = None, set_: Changes = None, source: Source = None) -> int:
     """Say what `run` would do, stage by stage, and why; nothing is built.
 
+    Sources that are not on this machine are listed with what is missing; a source named with --source must be there.
+
     Parameters
     ----------
     preset
         A shipped preset or a YAML file.
     """
-    from flows.plan import plan_chain
-    from flows.preset import load_preset
+    from flows.sources import require_listings
 
-    place = store or get_settings().store
-    chosen = load_preset(preset, wanted_changes(set_, source))
-    print_plan(plan_chain(open_store(place), chosen), place)
+    asked = ask(preset, store, set_, source)
+    if source is not None:
+        require_listings(asked.sources[:1])
+    from flows.plan import survey_chain
+
+    print_plan(survey_chain(asked.store, asked.preset, asked.sources), asked.place)
+    print_absent(asked.sources)
     return 0
-
-
-def wanted_changes(changes: list[str] | None, source: str | None) -> list[str]:
-    """The changes of a command line as preset changes, `--source` included."""
-    if source is None:
-        return list(changes or [])
-    adapter, found, url = source.partition(":")
-    if not found or not url:
-        raise ValueError(f"--source {source!r}: write it as adapter:path, such as folder:~/meshes")
-    # The rest of the preset's source (splits, options) belonged to other data.
-    chosen: dict[str, Any] = {"adapter": adapter, "url": url}
-    folder, _, name = url.rpartition("/")
-    if adapter == "list" and name.endswith(LIST_SUFFIXES):
-        # Uris are relative to the list, so its folder is the source.
-        chosen |= {"url": folder or ("/" if url.startswith("/") else "."), "options": {"list": name}}
-    return [f"ingest.source={json.dumps(chosen, ensure_ascii=False)}", *(changes or [])]

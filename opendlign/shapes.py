@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from numpy.typing import NDArray
 from rich.table import Table
 
+from opendlign.ask import Changes, Place
 from opendlign.models import TrainedPreset, trained_preset
-from opendlign.run import Changes, Place
 from opendlign.show import console
 
 if TYPE_CHECKING:

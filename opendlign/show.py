@@ -20,19 +20,24 @@ from rich.table import Table
 
 from storage.local import LocalStore
 from storage.output import load_manifest
+from storage.records import Manifest
 from storage.stores import Store
 
 if TYPE_CHECKING:
-    from flows.plan import StageStatus
+    from flows.plan import Planned, StageStatus
+    from flows.sources import ListedSource
     from opendlign_core.evaluation import EvaluationResults
     from tasks.progress import ProgressState
 
 console = Console(highlight=False)
+SHOWN_REJECTIONS = 3
 COLOURS = {"done": "green", "partial": "yellow", "missing": "cyan", "stale": "magenta"}
 
 
-def print_plan(statuses: Sequence["StageStatus"], place: str) -> None:
+def print_plan(statuses: Sequence["Planned"], place: str) -> None:
     """One row per stage: what is there, what is lacking, and what changed since a sibling was built."""
+    from flows.plan import UnknownStage
+
     table = Table(
         "stage",
         "fingerprint",
@@ -42,10 +47,20 @@ def print_plan(statuses: Sequence["StageStatus"], place: str) -> None:
         title=f"Plan for {place}",
     )
     for status in statuses:
+        if isinstance(status, UnknownStage):
+            table.add_row(status.title, "?", "[red]source absent[/]", "?", f"reads {', '.join(status.absent)}")
+            continue
         shards = "?" if status.shards is None else f"{status.shards_done}/{status.shards}"
         state = f"[{COLOURS[status.state]}]{status.state}[/]"
         table.add_row(status.title, status.identity.fingerprint[:8], state, shards, "\n".join(status.changes[:4]))
     console.print(table)
+
+
+def print_absent(sources: Sequence["ListedSource"]) -> None:
+    """One line for each source that is not there: what is missing, and how to name it or do without."""
+    for source in sources:
+        if source.listing is None:
+            console.print(f"source absent: {source.name}: {source.problem}", soft_wrap=True, markup=False)
 
 
 @contextmanager
@@ -72,6 +87,24 @@ def stage_bars() -> Iterator[None]:
 
         with listening(show):
             yield
+
+
+def print_outputs(store: Store, statuses: Sequence["StageStatus"]) -> None:
+    """What each stage made, how much of it was rejected, and the first reasons."""
+    for status in statuses:
+        manifest = load_manifest(store, status.stage, status.identity.fingerprint)
+        console.print(f"{manifest.folder} is complete in {store.url}{_made(manifest)}", soft_wrap=True, markup=False)
+        rejected = [sample for record in manifest.shards for sample in record.rejected]
+        for sample in rejected[:SHOWN_REJECTIONS]:
+            console.print(f"  rejected {sample.id}: {sample.reason}", soft_wrap=True, markup=False)
+        if (more := len(rejected) - SHOWN_REJECTIONS) > 0:
+            console.print(f"  and {more} more: opendlign inspect {manifest.folder}", soft_wrap=True, markup=False)
+
+
+def _made(manifest: Manifest) -> str:
+    if manifest.shards:
+        return f": {manifest.samples} objects, {manifest.rejected} rejected"
+    return f": {manifest.summary['steps']} steps" if "steps" in manifest.summary else ""
 
 
 def print_outcome(store: Store, statuses: Sequence["StageStatus"], seconds: float) -> None:

@@ -1,14 +1,10 @@
 """One verb per stage: bring that stage of a preset up to date, with the stages it reads."""
 
-from typing import Literal
-
-from opendlign.run import Changes, Place, Source, wanted_changes
+from opendlign.ask import Changes, Place, Source, Stage, ask, bring_up_to_date, wanted_changes
 from opendlign.shapes import Model
-from opendlign.show import console, print_evaluation, stage_bars
+from opendlign.show import print_evaluation, print_outputs, stage_bars
 from storage.settings import get_settings
 from storage.stores import open_store
-
-Stage = Literal["ingest", "project", "synthesize", "train", "evaluate"]
 
 
 def ingest(*, preset: str = "mini", store: Place = None, set_: Changes = None, source: Source = None) -> int:
@@ -41,23 +37,26 @@ def evaluate(
 
 
 def _judge(model: str, preset: str, store: str | None, changes: list[str] | None, source: str | None) -> int:
-    from flows.judge import judge
+    from flows.preset import load_preset
+    from flows.sources import list_judged, require_judged
     from opendlign.models import find_trained
 
-    place = store or get_settings().store
-    opened = open_store(place)
+    place, wanted = store or get_settings().store, wanted_changes(changes, source)
+    chosen, opened = load_preset(preset, wanted), open_store(place)
     trained = find_trained(opened, model)
+    require_judged(chosen, list_judged(chosen))
+    from flows.judge import judge
+
     with stage_bars():
-        found = judge(trained.fingerprint, preset, place, wanted_changes(changes, source))
+        found = judge(trained.fingerprint, preset, place, wanted)
     print_evaluation(opened, found)
     return 0
 
 
 def _until(stage: Stage, preset: str, store: str | None, changes: list[str] | None, source: str | None) -> int:
-    from flows.regenerate import regenerate
-
-    place = store or get_settings().store
-    with stage_bars():
-        found = regenerate(preset, place, wanted_changes(changes, source), until=stage)
-    console.print(f"{stage}/{found[stage]} is complete in {place}", soft_wrap=True)
+    asked = ask(preset, store, changes, source)
+    statuses = bring_up_to_date(asked, stage)
+    print_outputs(asked.store, statuses)
+    if stage == "evaluate":
+        print_evaluation(asked.store, statuses[-1].identity.fingerprint)
     return 0

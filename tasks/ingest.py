@@ -1,9 +1,7 @@
 """Ingest: the objects of a source as shards of clouds, with a catalog of all of them."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,53 +10,19 @@ from prefect import task
 from opendlign_core.ingestion import STAGE_VERSION, IngestExecution, IngestRecipe, ObjectEntry
 from storage.catalog import join_catalogs, write_catalog
 from storage.fetch import Fetcher
-from storage.fingerprint import StageIdentity, digest_items
+from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
 from storage.records import Manifest
 from storage.shards import encode_array, sample_key
 from storage.stores import Store
 from tasks.files import StoreFiles
+from tasks.listing import SourceListing
 from tasks.policy import SHARD_TASK
 from tasks.progress import current_progress
 from tasks.shards import ShardBuilder, ShardWork, StagePlan, building, finish
 
 STAGE = "ingest"
 CATALOG = "catalog"
-
-
-@dataclass(frozen=True)
-class SourceListing:
-    """The objects of a source, in the order that shards follow, and the digest of what was listed."""
-
-    entries: tuple[ObjectEntry, ...]
-    digest: str
-
-
-@contextmanager
-def source_files(recipe: IngestRecipe) -> Iterator[StoreFiles | None]:
-    """The files behind a recipe's source, listed once and brought once; None for data that is generated."""
-    if not recipe.source.url:
-        yield None
-        return
-    with StoreFiles(recipe.source.url) as files:
-        yield files
-
-
-def list_source(recipe: IngestRecipe, files: StoreFiles | None = None) -> SourceListing:
-    """Every object of the source; `files` saves a second listing where they are open already."""
-    from opendlign_core.ingestion import list_entries
-    from opendlign_core.ingestion.adapters import adapter_named
-
-    adapter_named(recipe.source.adapter)
-    if files is None and recipe.source.url:
-        with source_files(recipe) as opened:
-            return list_source(recipe, opened)
-    entries = tuple(list_entries(recipe.source, files))
-    if not entries:
-        raise ValueError(f"{recipe.source.adapter} source {recipe.source.url!r} holds no objects")
-    sizes = files.sizes if files else {}
-    listed = ([entry.model_dump(mode="json"), sizes.get(entry.uri, 0)] for entry in entries)
-    return SourceListing(entries, digest_items(listed))
 
 
 def identify(recipe: IngestRecipe, listing: SourceListing) -> StageIdentity:

@@ -3,7 +3,7 @@
 import pytest
 
 from flows.preset import load_preset
-from opendlign.run import wanted_changes
+from opendlign.ask import wanted_changes
 from opendlign_core.ingestion import SourceSpec
 
 

@@ -15,6 +15,7 @@ from storage.records import Manifest
 from storage.settings import get_settings
 from storage.stores import Store, open_store
 from tasks import ingest
+from tasks.listing import list_source, source_files
 from tasks.shards import ShardWork, TooManyRejected
 from tests.servers import S3_KEY, S3_SECRET, s3_server
 
@@ -54,8 +55,8 @@ def recipe(url: str) -> IngestRecipe:
 
 def run(store: Store, wanted: IngestRecipe, allowed: float = 0.5) -> Manifest:
     execution = IngestExecution(workers=1, max_rejected_share=allowed)
-    with ingest.source_files(wanted) as files:
-        listing = ingest.list_source(wanted, files)
+    with source_files(wanted) as files:
+        listing = list_source(wanted, files)
         planned = ingest.plan(store, wanted, listing)
         work = ShardWork(store.url, planned.output.identity, planned.missing)
         ingest.ingest_shard.fn(work, wanted, execution, listing.entries, files)
@@ -110,7 +111,7 @@ def test_too_many_rejections_are_told_and_another_run_with_more_patience_ends_we
 def test_what_lies_in_the_source_counts_and_where_it_lies_does_not(source: Path, tmp_path: Path) -> None:
     def fingerprint(folder: Path) -> str:
         wanted = recipe(str(folder))
-        return ingest.identify(wanted, ingest.list_source(wanted)).fingerprint
+        return ingest.identify(wanted, list_source(wanted)).fingerprint
 
     before = fingerprint(source)
     moved = source.rename(tmp_path / "moved")
@@ -123,4 +124,4 @@ def test_an_empty_source_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     wanted = IngestRecipe(source=SourceSpec(adapter="folder", url=str(tmp_path / "empty")))
     with pytest.raises(ValueError, match="no files"):
-        ingest.list_source(wanted)
+        list_source(wanted)

@@ -1,0 +1,91 @@
+"""`--set`: fields of a preset's mapping changed one by one, before the mapping is validated."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+# People say both "train" and "training"; files and fingerprints use the verbs.
+NOUNS = {
+    "ingestion": "ingest",
+    "projection": "project",
+    "synthesis": "synthesize",
+    "training": "train",
+    "evaluation": "evaluate",
+}
+BENCHMARKS = "benchmarks"
+FIRST_STEPS = (*NOUNS.values(), BENCHMARKS, "execution")
+
+
+def apply_change(raw: dict[str, Any], change: str) -> None:
+    """Set one dotted field; the value is read as YAML, so that numbers are numbers and `[1, 2]` is a list.
+
+    A step may name an item of a list: `benchmarks.modelnet40.source.url=PATH`. The benchmarks as a whole are a choice
+    among those of the preset: `benchmarks=[modelnet40]`, or `benchmarks=[]` for none.
+
+    Raises:
+        ValueError: for a field that no stage has, or a value that is no YAML.
+    """
+    dotted, found, text = change.partition("=")
+    steps = dotted.strip().split(".")
+    steps[0] = NOUNS.get(steps[0], steps[0])
+    if not found or (len(steps) < 2 and steps[0] != BENCHMARKS):
+        raise ValueError("write it as stage.field=value, such as train.epochs=5")
+    if steps[0] not in FIRST_STEPS:
+        raise ValueError(f"no stage {steps[0]!r}; stages are {', '.join(NOUNS.values())}, {BENCHMARKS}, execution")
+    value = _read_value(text)
+    if steps == [BENCHMARKS]:
+        _choose_benchmarks(raw, value)
+        return
+    place: Any = raw
+    for step in steps[:-1]:
+        place = _inside(place, step)
+    if not isinstance(place, dict):
+        raise ValueError(f"{steps[-2]} is no group of fields")
+    place[steps[-1]] = value
+
+
+def source_title(ingest: Mapping[str, Any]) -> str:
+    """How people and object ids call the source of an ingest recipe that is still a mapping."""
+    source = ingest.get("source") or {}
+    return str(source.get("name") or source.get("adapter", ""))
+
+
+def _read_value(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{text!r} is not YAML: {' '.join(str(error).split())}") from error
+
+
+def _inside(place: Any, step: str) -> Any:
+    if isinstance(place, dict):
+        if place.get(step) is None:
+            place[step] = {}
+        return place[step]
+    if not isinstance(place, list):
+        raise ValueError(f"{step} is inside of what is no group of fields")
+    called = [item for item in place if isinstance(item, dict) and step in (item.get("name"), source_title(item))]
+    if len(called) != 1:
+        names = ", ".join(str(item.get("name") or source_title(item)) for item in place if isinstance(item, dict))
+        raise ValueError(f"{len(called)} items are called {step!r}; there are {names or 'none'}")
+    return called[0]
+
+
+def _choose_benchmarks(raw: dict[str, Any], chosen: Any) -> None:
+    """Keep the named benchmarks; data sets that were judged on the others alone go with them."""
+    given = {source_title(recipe): recipe for recipe in raw.get(BENCHMARKS) or ()}
+    if not isinstance(chosen, list) or not all(isinstance(name, str) and name in given for name in chosen):
+        raise ValueError(f"choose among this preset's, as [{', '.join(given)}], or [] for none")
+    raw[BENCHMARKS] = [given[name] for name in given if name in chosen]
+    left_out = set(given) - set(chosen)
+    evaluate = raw.setdefault("evaluate", {})
+    kept = [
+        dataset for dataset in evaluate.get("datasets") or () if not _only_of(dataset.get("sources") or (), left_out)
+    ]
+    own = source_title(raw.get("ingest") or {})
+    evaluate["datasets"] = kept or [{"name": own, "sources": [own]}]
+
+
+def _only_of(sources: Any, left_out: set[str]) -> bool:
+    return bool(sources) and set(sources) <= left_out
