@@ -54,6 +54,9 @@ def _cause_of_death(client: SyncPrefectClient, run: FlowRun, silence: timedelta)
         # A process that has just ended may have told its result after the list was read.
         gone = not _is_run_process(int(pid)) and client.read_flow_run(run.id).state_type in UNDER_WAY
         return f"its process {pid} on this machine is gone" if gone else ""
+    if run.state_type == StateType.PENDING and not pid:
+        # A worker that dies here may not even have left its name, and may be back under it.
+        return "" if _alive(client, run, silence) else f"no worker started it for {silence.total_seconds():.0f} s"
     return _worker_lost(client, run, worker, silence)
 
 
@@ -78,11 +81,15 @@ def _parent_ended(client: SyncPrefectClient, run: FlowRun) -> str:
 
 def _worker_lost(client: SyncPrefectClient, run: FlowRun, worker: str, silence: timedelta) -> str:
     """A worker may be lost and its run live on, so the run must have been silent as well."""
-    since = datetime.now(UTC) - silence
-    old = run.state is not None and run.state.timestamp < since
-    if not old or not worker or _online(client, run.work_pool_name or "", worker) or _spoke(client, run, since):
+    if not worker or _online(client, run.work_pool_name or "", worker) or _alive(client, run, silence):
         return ""
     return f"worker {worker} is offline and the run said nothing for {silence.total_seconds():.0f} s"
+
+
+def _alive(client: SyncPrefectClient, run: FlowRun, silence: timedelta) -> bool:
+    """Whether the run changed its state or said anything in the last while."""
+    since = datetime.now(UTC) - silence
+    return run.state is None or run.state.timestamp >= since or _spoke(client, run, since)
 
 
 def _online(client: SyncPrefectClient, pool: str, name: str) -> bool:

@@ -205,9 +205,9 @@ class Orchestra:
         seen = {worker.name: worker.last_heartbeat_time for worker in self.client.read_workers_for_work_pool(pool)}
         return (seen.get(worker_name(name)) or EPOCH) >= started
 
-    def reconcile(self) -> list[str]:
+    def reconcile(self, silence: float = 180) -> list[str]:
         """What `opendlign deploy` does about dead runs, by itself."""
-        return list(reconcile(self.client, timedelta(seconds=180)))
+        return list(reconcile(self.client, timedelta(seconds=silence)))
 
     def call(self, *words: str, seconds: float = 2 * PATIENCE, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `python -m ...` in the environment of this orchestra."""
