@@ -211,3 +211,40 @@ def test_real_modelnet_folder(data_dir: Path) -> None:
     found = entries("modelnet40-normal-resampled", folder)
     assert found
     assert {entry.label for entry in found} <= {"airplane", "bathtub"}
+
+
+@pytest.mark.parametrize("column", ["uri", "label", "caption", "split"])
+def test_a_column_that_an_option_names_must_be_there(column: str, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("uri,label,caption,split\na.off,mug,a red mug,test\n")
+    with pytest.raises(ValueError, match=rf"list\.csv has no column 'kind' .*see option {column}_column"):
+        entries("list", tmp_path, options={f"{column}_column": "kind"})
+
+
+def test_a_pack_has_no_columns_to_name(tmp_path: Path) -> None:
+    pack(tmp_path / "toys.npz")
+    with pytest.raises(ValueError, match=r"toys\.npz is a pack, which has no columns: leave out label_column"):
+        entries("list", tmp_path, options={"label_column": "class"})
+
+
+def test_a_split_option_that_would_change_nothing_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "list.csv"
+    table.write_text("uri,split\na.off,train\nb.off,\n")
+    assert [entry.split for entry in entries("list", tmp_path, options={"split": "test"})] == ["train", "test"]
+    table.write_text("uri,split\na.off,train\nb.off,train\n")
+    with pytest.raises(ValueError, match="all 2 state one: leave it out"):
+        entries("list", tmp_path, options={"split": "test"})
+    with pytest.raises(ValueError, match=r"split test and train_share 0\.5 exclude each other"):
+        entries("list", tmp_path, options={"split": "test", "train_share": "0.5"})
+    drawn = {entry.split for entry in entries("list", tmp_path, options={"train_share": "0.0001"})}
+    assert drawn == {"test"}
+
+
+def test_the_real_table_of_meshes(data_dir: Path) -> None:
+    folder = data_dir / "psb"
+    if not (folder / "labels.csv").is_file():
+        pytest.skip("no psb/labels.csv among the real shapes")
+    names = {"uri_column": "file", "label_column": "class", "caption_column": "suggested_text"}
+    found = entries("list", folder, options={"list": "labels.csv", **names})
+    assert {entry.split for entry in found} == {"train", "test"}
+    assert all(entry.label and entry.caption for entry in found)
+    assert any((folder / entry.uri).is_file() for entry in found)

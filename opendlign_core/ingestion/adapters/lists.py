@@ -31,6 +31,8 @@ def _list(source: SourceSpec, files: Files) -> Iterable[Found]:
 
 def _entries(source: SourceSpec, listing: Listing, key: str, several: bool) -> Iterator[Found]:
     if key.endswith(".npz"):
+        if named := [column_option(column) for column in _COLUMNS if source.option(column_option(column), "")]:
+            raise ValueError(f"{key} is a pack, which has no columns: leave out {', '.join(named)}")
         return _pack(listing, key)
     return _table(source, listing, key, several)
 
@@ -59,10 +61,8 @@ def split_uri(uri: str) -> tuple[str, str | int | None]:
 def _table(source: SourceSpec, listing: Listing, key: str, several: bool) -> Iterator[Found]:
     rows = _parquet(listing, key) if key.endswith(".parquet") else listing.rows(key)
     columns = {column: source.option(column_option(column), column) for column in _COLUMNS}
-    if rows and columns["uri"] not in rows[0]:
-        raise ValueError(
-            f"{key} has no column {columns['uri']!r} (it has {', '.join(rows[0])}); see option uri_column"
-        )
+    if rows:
+        _check_columns(source, key, columns, rows[0])
     folder, seen = PurePosixPath(key).parent.as_posix(), set[str]()
     for number, row in enumerate(rows, start=2):
         uri = row[columns["uri"]].strip()
@@ -72,6 +72,14 @@ def _table(source: SourceSpec, listing: Listing, key: str, several: bool) -> Ite
             raise ValueError(f"{key} names {uri} twice, the second time in row {number}")
         seen.add(uri)
         yield _row(row, columns, uri, folder, stem(key) if several else "")
+
+
+def _check_columns(source: SourceSpec, key: str, columns: Mapping[str, str], there: Mapping[str, str]) -> None:
+    """The uri must be there, and so must every column that an option names: a label must not get lost by a typo."""
+    for column, name in columns.items():
+        named = column == "uri" or source.option(column_option(column), "")
+        if named and name not in there:
+            raise ValueError(f"{key} has no column {name!r} (it has {', '.join(there)}); see option {column}_column")
 
 
 def _row(row: Mapping[str, str], columns: Mapping[str, str], uri: str, folder: str, prefix: str) -> Found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from opendlign_core.ingestion.adapters.spec import Found
@@ -18,9 +18,13 @@ SELECTION_OPTIONS = (
 
 
 def select(source: SourceSpec, found: Iterable[Found]) -> Iterable[Found]:
-    """Apply the selection options; only `min_per_label` needs the whole listing at once."""
+    """Apply the selection options; only `min_per_label` needs the whole listing at once.
+
+    Raises:
+        ValueError: for an option that would change nothing, since somebody meant something by it.
+    """
     floor = int(source.option("min_per_label", "0"))
-    placed = (_with_split(source, item) for item in found)
+    placed = _placed(source, found)
     if not floor:
         return placed
     kept = list(placed)
@@ -28,11 +32,23 @@ def select(source: SourceSpec, found: Iterable[Found]) -> Iterable[Found]:
     return (item for item in kept if counts[item.label] >= floor)
 
 
-def _with_split(source: SourceSpec, item: Found) -> Found:
-    share = source.option("train_share", "")
-    if share:
-        return replace(item, split="train" if _fraction(item.name) < _share(share) else "test")
-    return item if item.split else replace(item, split=source.option("split", "train"))
+def _placed(source: SourceSpec, found: Iterable[Found]) -> Iterator[Found]:
+    """Every object with a split: drawn, its own, or the one for objects that state none."""
+    share, given = source.option("train_share", ""), source.option("split", "")
+    if share and given:
+        raise ValueError(f"split {given} and train_share {share} exclude each other: leave one out")
+    stated = without = 0
+    for item in found:
+        stated, without = stated + bool(item.split), without + (not item.split)
+        if share:
+            yield replace(item, split="train" if _fraction(item.name) < _share(share) else "test")
+        else:
+            yield item if item.split else replace(item, split=given or "train")
+    if given and stated and not without:
+        raise ValueError(
+            f"option split={given} is for objects that state no split, but all {stated} state one: leave it out, "
+            "choose among theirs with the field splits, or draw new ones with the option train_share"
+        )
 
 
 def _share(text: str) -> float:

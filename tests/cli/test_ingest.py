@@ -1,0 +1,81 @@
+"""`opendlign ingest` as a user runs it: a list with columns of its own names, in a folder and in a bucket."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flows.plan import plan_chain
+from opendlign.ask import ask
+from storage.catalog import read_catalog
+from storage.output import load_manifest
+from storage.stores import open_store
+from tests.servers import S3_KEY, S3_SECRET, s3_server
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+
+COLUMNS = (
+    "ingest.source.options.uri_column=file",
+    "ingest.source.options.label_column=class",
+    "ingest.points=32",
+    "execution.ingest.workers=1",
+)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    folder = tmp_path / "bucket" / "shapes" / "own"
+    folder.mkdir(parents=True)
+    for name in ("one", "two"):
+        np.savetxt(folder / f"{name}.xyz", np.random.default_rng(len(name)).normal(size=(40, 3)))
+    (folder / "broken.off").write_text("OFF\n")
+    rows = ["file,class,split", "one.xyz,red_mug,train", "two.xyz,cup,test", "broken.off,cup,test"]
+    path = folder / "mine.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def test_a_list_in_a_bucket_is_the_list_in_the_folder(table: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    with s3_server(preload=tmp_path / "bucket") as server:
+        words = ["ingest", "--source", "list:s3://shapes/own/mine.csv", "--store", str(store)]
+        for change in COLUMNS:
+            words += ["--set", change]
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API")},
+            "PREFECT_HOME": str(tmp_path / "prefect"),
+            "OPENDLIGN_S3_REGION": "us-east-1",
+            "COLUMNS": "200",
+            "OPENDLIGN_S3_ENDPOINT": server.url,
+            "OPENDLIGN_S3_KEY": S3_KEY,
+            "OPENDLIGN_S3_SECRET": S3_SECRET,
+        }
+        command = [sys.executable, "-m", "opendlign", *words]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500, check=False
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 objects, 1 rejected" in done.stdout
+    assert "rejected list/broken.off: has no counts after OFF" in done.stdout
+    asked = ask("mini", str(store), list(COLUMNS), f"list:{table}")
+    local = plan_chain(asked.store, asked.preset, asked.sources)[0]
+    assert local.state == "done", "the same list in a folder must be the same clouds"
+    manifest = load_manifest(asked.store, "ingest", local.identity.fingerprint)
+    catalog = open_store(store).read(f"{manifest.folder}/{manifest.file('catalog').file}")
+    (tmp_path / "catalog.parquet").write_bytes(catalog)
+    rows = {row["object_id"]: row for row in read_catalog(tmp_path / "catalog.parquet")}
+    assert (rows["list/one.xyz"]["label"], rows["list/one.xyz"]["split"]) == ("red mug", "train")
+    assert rows["list/two.xyz"]["caption"] == "a cup"
+
+
+def test_a_split_beside_a_list_that_states_its_own_is_refused(table: Path, tmp_path: Path) -> None:
+    changes = [*COLUMNS, "ingest.source.options.split=test"]
+    with pytest.raises(ValueError, match="all 3 state one"):
+        ask("mini", str(tmp_path / "store"), changes, f"list:{table}")
+    chosen = ask("mini", str(tmp_path / "store"), [*COLUMNS, "ingest.source.splits=[test]"], f"list:{table}")
+    listing = chosen.sources[0].listing
+    assert listing is not None
+    assert {entry.split for entry in listing.entries} == {"test"}
