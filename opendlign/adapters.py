@@ -1,11 +1,12 @@
 """Console commands for other projects: published weights in and out, embeddings of the painted images out."""
 
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from opendlign.ask import Changes, Place
+from opendlign.ask import Changes, Place, ask, require_sources
 from opendlign.show import console, stage_bars
 from storage.settings import get_settings
 from storage.stores import open_store
@@ -28,12 +29,15 @@ def import_official_weights(
     file
         A checkpoint as the authors publish it.
     """
-    from tasks.official import import_weights
-
     if not file.is_file():
         raise FileNotFoundError(f"no file {file}")
     recipe, place = train_recipe(model), store or get_settings().store
-    manifest = import_weights(open_store(place), file, recipe)
+    from tasks.official import import_weights
+
+    try:
+        manifest = import_weights(open_store(place), file, recipe)
+    except UnpicklingError as error:
+        raise ValueError(f"{file} is no checkpoint that can be read safely; give the published .pth file") from error
     console.print(f"{manifest.folder} is in {place}; name it as --model {manifest.fingerprint[:8]}", soft_wrap=True)
     return 0
 
@@ -87,15 +91,17 @@ def dlign(
 
     The stages before are brought up to date first; the embeddings become a stage output of the store.
     """
+    asked = ask(preset, store, set_, None)
+    require_sources(asked)
+    place, chosen = asked.place, asked.preset
+    wanted = named_clip(clip) if clip else chosen.train.clip
     from flows.dlign import dlign as embed
-    from flows.preset import load_preset
     from flows.regenerate import regenerate
     from opendlign_core.training import DlignRecipe
     from storage.output import load_manifest
     from tasks.dlign import STAGE, write_parquet
 
-    place, chosen = store or get_settings().store, load_preset(preset, set_ or [])
-    recipe = DlignRecipe(clip=named_clip(clip) if clip else chosen.train.clip, precision=chosen.train.precision)
+    recipe = DlignRecipe(clip=wanted, precision=chosen.train.precision)
     with stage_bars():
         found = regenerate(preset, place, set_, until="synthesize")
         fingerprint = embed(place, found["synthesize"], recipe, chosen.execution.train, preset=chosen.name)
@@ -109,7 +115,7 @@ def dlign(
 
 def named_clip(name: str) -> "ClipSpec":
     """A CLIP as people name it on a command line."""
-    from opendlign_core.training import ClipSpec, tagged_spec
+    from opendlign_core.training import ClipSpec
 
     if name.startswith("package:"):
         return ClipSpec.packaged(name.removeprefix("package:"))
@@ -118,4 +124,6 @@ def named_clip(name: str) -> "ClipSpec":
     model, found, tag = name.partition(":")
     if not found or not tag:
         raise ValueError(f"--clip {name!r}: write model:tag, such as ViT-B-32:laion2b_s34b_b79k, or name a folder")
+    from opendlign_core.training import tagged_spec
+
     return tagged_spec(model, tag)

@@ -47,16 +47,22 @@ def ask(preset: str, store: str | None, changes: list[str] | None, source: str |
 
     place, wanted = store or get_settings().store, wanted_changes(changes, source)
     chosen, opened = load_preset(preset, wanted), open_store(place)
+    opened.exists("probe")  # a bucket that cannot be reached refuses here
     return Asked(preset, place, wanted, chosen, opened, list_sources(chosen))
 
 
-def bring_up_to_date(asked: Asked, until: Stage = "evaluate") -> list["StageStatus"]:
-    """Build what the stages up to `until` lack, after showing the plan; returns these stages as they were before."""
+def require_sources(asked: Asked, until: Stage = "synthesize") -> None:
+    """Refuse absent sources and, where the model is to be judged, data sets without objects."""
     from flows.sources import require_judged, require_listings
 
     require_listings(asked.sources)
     if until == "evaluate":
         require_judged(asked.preset, asked.sources)
+
+
+def bring_up_to_date(asked: Asked, until: Stage = "evaluate") -> list["StageStatus"]:
+    """Build what the stages up to `until` lack, after showing the plan; returns these stages as they were before."""
+    require_sources(asked, until)
     from flows.plan import STAGES, plan_chain
 
     wanted = STAGES[: STAGES.index(until) + 1]

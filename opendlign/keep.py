@@ -69,7 +69,10 @@ def gc(
     delete
         Remove what is listed.
     """
-    opened = open_store(store or get_settings().store)
+    place = store or get_settings().store
+    opened = open_store(place)
+    if store and next(iter(opened.list()), None) is None:
+        raise ValueError(f"nothing in {place}: is that the store?")
     unwanted = garbage(opened, None if keep is None else _full_fingerprints(opened, keep))
     for info in unwanted:
         console.print(f"{info.key}  {info.size} bytes", soft_wrap=True)

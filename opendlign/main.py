@@ -1,14 +1,17 @@
 """The `opendlign` command: its verbs, and the one place where errors become a sentence and an exit code."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
+from pydantic import ValidationError
 
 from opendlign.environment import prepare_environment
 
 BAD_INPUT = 2
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 app = App(
     name="opendlign",
@@ -67,13 +70,36 @@ def is_bad_input(error: BaseException) -> bool:
     """Whether the user can mend it: a name, a file, a value, a place without room or rights."""
     from opendlign_core.ingestion import UnreadableShape
     from storage.errors import StorageError
+    from tasks.shards import TooManyRejected
 
-    return isinstance(error, ValueError | OSError | StorageError | UnreadableShape | LookupError)
+    mendable = ValueError | OSError | StorageError | UnreadableShape | LookupError | TooManyRejected
+    return _is_unanswered(error) or any(isinstance(cause, mendable) for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> tuple[BaseException | None, ...]:
+    """Failed shards are as mendable as what made the first of them fail."""
+    return (error, error.__cause__) if _is_ours(error) else (error,)
+
+
+def _is_unanswered(error: BaseException) -> bool:
+    """Whether Prefect's client found nobody at the address of its API; weights and buckets have other clients."""
+    return type(error).__module__.startswith("httpx") and type(error).__name__.startswith("Connect")
+
+
+def _is_ours(error: BaseException) -> bool:
+    return type(error).__module__.split(".")[0] in ("tasks", "flows", "opendlign_core")
 
 
 def _sentence(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
-    known = is_bad_input(error) or type(error).__module__.split(".")[0] in ("tasks", "flows", "opendlign_core")
+    if _is_unanswered(error):
+        return f"no Prefect API answers ({text}); check PREFECT_API_URL or --api, or start one with `opendlign up`"
+    if isinstance(error, ValidationError):
+        problem = error.errors()[0]
+        return f"{'.'.join(str(step) for step in problem['loc'])}: {problem['msg']}"
+    if any(isinstance(cause, OSError) and cause.errno in NO_ROOM for cause in _causes(error)):
+        return f"{text}; free some room, or point TMPDIR or the store elsewhere"
+    known = is_bad_input(error) or _is_ours(error)
     return text if known else f"{type(error).__name__}: {text} (--debug shows where)"
 
 

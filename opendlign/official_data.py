@@ -75,10 +75,12 @@ def export_official_data(
     folder
         Where depth_map and depth_align_img are made; what lies there already is kept.
     """
-    from tasks.official_data import export_data
-
+    if folder.is_file():
+        raise NotADirectoryError(f"{folder} is a file; name a folder")
     opened = open_store(store or get_settings().store)
     manifest = _named(opened, output) if output else _painted(opened, preset, wanted_changes(set_, source))
+    from tasks.official_data import export_data
+
     with stage_bars():
         objects = export_data(opened, manifest, folder.expanduser())
     console.print(f"{objects} objects of {manifest.folder} are in {folder}", soft_wrap=True)

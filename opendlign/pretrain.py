@@ -46,11 +46,13 @@ def pretrain_mini(
     out
         Folder that gets the weights in open_clip's layout, the log of all steps and a summary.
     """
+    _check(steps, minutes, threads)
+    # Before anything slow: a folder that cannot be made is told at once.
+    out.mkdir(parents=True, exist_ok=True)
     import torch
 
     from opendlign.mini_corpus import CorpusRecipe, build_corpus
 
-    _check(steps, minutes, threads)
     torch.set_num_threads(threads)
     recipe, started = CorpusRecipe(rounds=rounds), time.monotonic()
     with _bar("painting shapes") as advance:

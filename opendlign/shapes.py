@@ -13,6 +13,7 @@ from rich.table import Table
 from opendlign.ask import Changes, Place
 from opendlign.models import TrainedPreset, trained_preset
 from opendlign.show import console
+from opendlign_core.ingestion.entry import UpAxis
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation import EvalSample
@@ -28,7 +29,7 @@ def classify(
     store: Place = None,
     set_: Changes = None,
     picture: Annotated[Path | None, Parameter(help="Write the ten depth views with their scores here")] = None,
-    up: Annotated[str, Parameter(help="The axis that points up in the files: x, y, z, -x, -y or -z")] = "",
+    up: Annotated[UpAxis | None, Parameter(help="The axis that points up in the files")] = None,
     top: int = 5,
     model: Model = "",
 ) -> int:
@@ -43,12 +44,12 @@ def classify(
     top
         How many labels to print for each file.
     """
-    from opendlign_core.evaluation import classification_picture
-    from opendlign_core.evaluation import classify as classify_samples
-
     names = wanted_labels(labels)
     require_files(files)
     trained = trained_preset(preset, store, set_ or [], model)
+    from opendlign_core.evaluation import classification_picture
+    from opendlign_core.evaluation import classify as classify_samples
+
     samples = list(read_samples(files, trained, up))
     for sample, found in zip(samples, classify_samples(trained.model, samples, names), strict=True):
         table = Table("label", "probability", title=sample.object_id)
@@ -109,9 +110,6 @@ def search(
     picture
         Where the picture of the hits goes.
     """
-    from opendlign_core.evaluation import hits_picture, query_embedding
-    from opendlign_core.evaluation import search as search_index
-
     if not query and image is None and shape is None:
         raise ValueError("search needs words, --image or --shape")
     if index is not None and not index.is_file():
@@ -120,7 +118,10 @@ def search(
         if path is not None:
             require_files([path])
     trained = trained_preset(preset, store, set_ or [], model)
-    sample = next(read_samples([shape], trained, ""), None) if shape is not None else None
+    from opendlign_core.evaluation import hits_picture, query_embedding
+    from opendlign_core.evaluation import search as search_index
+
+    sample = next(read_samples([shape], trained), None) if shape is not None else None
     pixels = read_picture(image) if image is not None else None
     asked = query_embedding(trained.model, query or None, pixels, sample)
     hits = search_index(trained.model, index or default_index(trained), asked, top)
@@ -158,15 +159,17 @@ def require_files(files: Sequence[Path]) -> None:
             raise FileNotFoundError(f"no file {path}")
 
 
-def read_samples(files: Sequence[Path], trained: TrainedPreset, up: str) -> Iterator["EvalSample"]:
+def read_samples(files: Sequence[Path], trained: TrainedPreset, up: UpAxis | None = None) -> Iterator["EvalSample"]:
     """Read files as the preset's own stages would: parsed apart, brought to its points, projected by its recipe."""
+    import torch
+
     from opendlign_core.evaluation import EvalSample
     from opendlign_core.ingestion import IngestExecution, ObjectEntry, RejectedObject, UnreadableShape, ingest_entries
     from opendlign_core.projection import project
 
     entries = [
         ObjectEntry.model_validate(
-            {"object_id": f"file/{path}", "source": "file", "split": "", "uri": str(path), "up_axis": up or None}
+            {"object_id": f"file/{path}", "source": "file", "split": "", "uri": str(path), "up_axis": up}
         )
         for path in files
     ]
@@ -174,9 +177,8 @@ def read_samples(files: Sequence[Path], trained: TrainedPreset, up: str) -> Iter
     for outcome in ingest_entries(entries, trained.preset.ingest, execution, NamedFiles()):
         if isinstance(outcome, RejectedObject):
             raise UnreadableShape(f"{outcome.entry.uri}: {outcome.reason}")
-        import torch
-
-        depth = project(torch.from_numpy(outcome.points)[None], trained.preset.project)[0].numpy()
+        # A copy, because points may lie in memory that is read-only.
+        depth = project(torch.tensor(outcome.points)[None], trained.preset.project)[0].numpy()
         yield EvalSample(outcome.entry.uri, None, depth)
 
 

@@ -1,0 +1,162 @@
+"""Every command meets bad input with one line that names the thing, and exit code 2."""
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from opendlign.main import is_bad_input, main
+from storage.errors import StoreFull
+from storage.settings import get_settings
+from tasks.running import ShardsFailed
+from tasks.shards import TooManyRejected
+from tests.flows.conftest import TINY
+from tests.servers import ROOT
+
+STAGES = ("ingest", "project", "synthesize", "train", "evaluate")
+CLASSIFY = ("classify", "bad.off", "--labels", "chair,table")
+NEED_A_PRESET = (*[(verb,) for verb in ("run", "plan", *STAGES)], CLASSIFY, ("index",), ("search", "mug"), ("dlign",))
+NEED_A_STORE = (("plan",), ("ingest",), CLASSIFY, ("dlign",), ("inspect",), ("evaluate", "--model", "1"))
+PUBLISHED = ("--model", "ViT-B-32")
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of things that are wrong, without credentials, weights or a Prefect server in reach."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "shapes" / "cup").mkdir(parents=True)
+    (tmp_path / "shapes" / "cup" / "bad.off").write_text("OFF\n")
+    (tmp_path / "bad.off").write_text("OFF\n")
+    (tmp_path / "twice.txt").write_text("mug\nMug\n")
+    (tmp_path / "list.csv").write_text("file,class\nbad.off,cup\n")
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("PREFECT_API_URL", "OPENDLIGN_STORE", "OPENDLIGN_S3_KEY", "OPENDLIGN_S3_SECRET", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OPENDLIGN_S3_ENDPOINT", "http://127.0.0.1:9")
+    get_settings.cache_clear()
+    return tmp_path
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The one line that a command ends with."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    error = capsys.readouterr().err
+    assert ended.value.code == 2, error
+    assert error.startswith("error: ")
+    assert len(error.splitlines()) == 1, error
+    return error
+
+
+@pytest.mark.parametrize("words", NEED_A_PRESET, ids=lambda words: words[0])
+def test_a_preset_that_is_none(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "unknown preset 'nosuch'; choose one of mini" in complaint(capsys, *words, "--preset", "nosuch")
+
+
+@pytest.mark.parametrize("words", NEED_A_STORE, ids=lambda words: words[0])
+def test_a_bucket_without_credentials(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "set OPENDLIGN_S3_KEY and OPENDLIGN_S3_SECRET" in complaint(capsys, *words, "--store", "s3://bucket/x")
+
+
+def test_a_bucket_out_of_reach(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("OPENDLIGN_S3_KEY", "key")
+    monkeypatch.setenv("OPENDLIGN_S3_SECRET", "secret")
+    get_settings.cache_clear()
+    assert "check OPENDLIGN_S3_ENDPOINT and the network" in complaint(capsys, "ingest", "--store", "s3://bucket/x")
+
+
+@pytest.mark.parametrize("verb", ["run", "plan", *STAGES])
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("folder:absent", "source folder absent does not exist"),
+        ("folder:empty", "no folder of shapes at empty"),
+        ("folder:bad.off", "bad.off is a file"),
+        ("list:absent.csv", "looked for absent.csv"),
+        ("list:list.csv", "list.csv has no column 'uri' (it has file, class); see option uri_column"),
+    ],
+)
+def test_a_source_that_is_not_there(verb: str, source: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert message in complaint(capsys, verb, "--source", source)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("run", "--store", "bad.off"), "a file stands where a folder should be"),
+        (("run", "--set", "train.epochs=[1"), "is not YAML"),
+        (("run", "--preset", "tiny.yaml", "--source", "folder:shapes"), "nothing to judge procedural on"),
+        (("plan", "--set", "benchmarks=[mine]"), "choose among this preset's"),
+        (("classify", "absent.off", "--labels", "a,b"), "no file absent.off"),
+        (("classify", "bad.off", "--labels", "absent.txt"), "no label file absent.txt"),
+        (("classify", "bad.off", "--labels", "twice.txt"), "are the same class"),
+        (("classify", "bad.off", "--labels", "a,b", "--up", "q"), "--up"),
+        ((*CLASSIFY, "--preset", "tiny.yaml"), "no trained tiny.yaml model; run `opendlign run --preset tiny.yaml`"),
+        (("index", "--preset", "tiny.yaml"), "no trained tiny.yaml model"),
+        (("search", "mug", "--image", "absent.png"), "no file absent.png"),
+        (("search", "mug", "--model", "99"), "--model 99: 0 trained models"),
+        (("dlign", "--preset", "tiny.yaml", "--clip", "nosuch"), "write model:tag"),
+        (("import-official-weights", "absent.pth", *PUBLISHED), "no file absent.pth"),
+        (("import-official-weights", "bad.off", "--model", "nosuch"), "unknown model 'nosuch'"),
+        (("import-official-weights", "bad.off", *PUBLISHED), "bad.off is no checkpoint"),
+        (("export-official-weights", "out.pth", "--model", "99"), "--model 99: 0 trained models"),
+        (("import-official-data", "absent"), "absent has no folder depth_map"),
+        (("export-official-data", "bad.off"), "bad.off is a file; name a folder"),
+        (("export-official-data", "out", "--preset", "tiny.yaml"), "run `opendlign synthesize` first"),
+        (("inspect", "--store", "empty"), "no outputs in empty"),
+        (("verify", "empty"), "no outputs in empty"),
+        (("gc", "absent"), "nothing in absent: is that the store?"),
+        (("deploy",), "no Prefect API: set PREFECT_API_URL or use --api"),
+        (("pretrain-mini", "--out", "bad.off"), "bad.off"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
+)
+def test_other_nonsense(words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert message in complaint(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    "words", [("--preset", "nosuch"), ("--source", "folder:absent"), ("--store", "s3://bucket/x")]
+)
+def test_a_refusal_does_not_wait_for_the_engine(words: tuple[str, ...]) -> None:
+    code = """
+import sys
+from opendlign.main import main
+try:
+    main(["ingest", *sys.argv[1:]])
+except SystemExit as ended:
+    print(ended.code, *{"prefect", "torch"} & set(sys.modules))
+"""
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}){code}", *words]
+    assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == "2\n"
+
+
+def test_a_full_disk_is_named(place: Path) -> None:
+    """A limit on the size of files is what a test without root has for a disk that is full."""
+    (place / "set" / "depth_map").mkdir(parents=True)
+    depth = np.random.default_rng(0).random((10, 224, 224)).astype(np.float32)
+    np.save(place / "set" / "depth_map" / "a+mug_dm.npy", depth)
+    code = "ulimit -f 8; exec " + " ".join([sys.executable, "-m", "opendlign", "import-official-data", "set"])
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "too large" in done.stderr.lower()
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_failed_shards_are_as_mendable_as_their_cause() -> None:
+    failed = ShardsFailed("2 of 3 units of work failed")
+    assert not is_bad_input(failed)
+    failed.__cause__ = StoreFull("the disk is full")
+    assert is_bad_input(failed)
+    assert is_bad_input(TooManyRejected("1 of 1 samples were rejected"))
+    assert is_bad_input(OSError(errno.ENOSPC, "No space left on device"))
+    assert not is_bad_input(RuntimeError("a fault of this program"))
