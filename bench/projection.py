@@ -1,7 +1,8 @@
 """Projection against a straightforward dense implementation of the same recipes, side by side in one run.
 
 The dense version fills the whole grid of every view, pools with MaxPool3d, and smooths with Conv3d or with a
-bilateral filter over every cell. `python -m bench.projection [--quick]` writes bench/results/projection.json.
+bilateral filter over every cell. `python -m bench.projection [--quick]` measures on the CPU and writes
+bench/results/projection.json; `bench.projection_cuda` does the same on a GPU.
 """
 
 import argparse
@@ -150,7 +151,7 @@ def compare(recipe: ProjectionRecipe, points: int, clouds: int, dense_clouds: in
     ours, dense, *opencv = best_costs(functions, repeats)
     row = {
         "device": device, "points": points, "batch": clouds, "views": len(recipe.views),
-        "ms_per_cloud": round(ours.wall / clouds * 1e3, 3),
+        "ms_per_cloud": round(ours.wall / clouds * 1e3, 4),
         "dense_ms_per_cloud": round(dense.wall / dense_clouds * 1e3, 2),
         "times_faster": round(dense.wall / dense_clouds * clouds / ours.wall, 1),
         "times_less_processor": round(dense.processor / dense_clouds * clouds / ours.processor, 1),
@@ -196,25 +197,6 @@ def streaming(objects: int) -> Row:
     }
 
 
-def cuda_rows(repeats: int) -> list[Row]:
-    """Return clouds per second on the GPU, and output bytes per second against a plain fill of the same output."""
-    rows = []
-    for name, points, clouds in (
-        ("pointclip-v2", 1024, 512),
-        ("opendlign", 10_000, 256),
-        ("pointclip-v2-seg", 2048, 32),
-    ):
-        row: Row = {"recipe": name} | compare(RECIPES[name], points, clouds, 4, repeats, "cuda")
-        output = project(torch.stack([chair(points, 0)] * clouds).cuda(), name)
-        written = output.numel() * 4
-        fill = best_costs([partial(output.fill_, 0.5)], 10)[0].wall
-        row["clouds_per_second"] = round(1e3 / row["ms_per_cloud"])
-        row["output_bytes_per_second"] = round(written / clouds * row["clouds_per_second"])
-        row["write_bandwidth_bytes_per_second"] = round(written / fill)
-        rows.append(row)
-    return rows
-
-
 def _first_view(recipe: ProjectionRecipe) -> ProjectionRecipe:
     return recipe.replace(views=recipe.views[:1])
 
@@ -258,7 +240,6 @@ def main() -> None:
     rows = [{"recipe": name} | compare(*case, "cpu") for name, case in cases.items()]
     report = {
         "machine": about, "cpu": rows, "scaling": scaling(repeats), "stream": streaming(16 if quick else 128),
-        "cuda": cuda_rows(repeats) if torch.cuda.is_available() else "no GPU on this machine",
     }  # fmt: skip
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(report, indent=2) + "\n")

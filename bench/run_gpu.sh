@@ -1,10 +1,11 @@
 #!/bin/sh
 # Prove the CUDA code on this machine: the GPU tests, then every CUDA bench; or only the parts named as arguments
-# (tests projection synthesis training evaluation), where time is cut in slices. Result files go to bench/results/ and,
-# where OUT names a folder, there too. Needs torch with CUDA and the packages of pyproject.toml except Prefect and s3fs.
+# (tests projection synthesis training evaluation), where time is cut in slices. Results go to bench/results/ and, where
+# OUT names a folder, those of this run there too. A part that fails does not keep the others from running.
 set -u
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
+export HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
 status=0
 
 step() {
@@ -12,17 +13,35 @@ step() {
     "$@" || { echo "!! failed: $*"; status=1; }
 }
 
-"$python" -c 'import torch; assert torch.cuda.is_available(), "no CUDA device"; print(torch.cuda.get_device_name())' || exit 1
+"$python" - <<'END' || exit 1
+import sys
+from importlib.util import find_spec
+
+# Neither Prefect nor s3fs: what runs here is the library, the benches and a store in a folder.
+needed = """torch torchvision triton diffusers transformers tokenizers safetensors huggingface_hub accelerate regex open_clip
+    ftfy timm numpy scipy sklearn PIL pyarrow pydantic pydantic_settings dotenv importlib_metadata webdataset braceexpand
+    yaml tenacity fsspec pytest pytest_timeout"""
+if missing := [name for name in needed.split() if not find_spec(name)]:
+    sys.exit(f"missing packages: {' '.join(missing)}")
+import torch
+
+if not torch.cuda.is_available():
+    sys.exit("no CUDA device")
+print(torch.cuda.get_device_name(), "torch", torch.__version__)
+END
+stamp=$(mktemp)
 for part in ${*:-tests projection synthesis training evaluation}; do
     case $part in
-        tests) step "$python" -m pytest tests/gpu -q -p no:cacheprovider --override-ini addopts= --timeout 900 ;;
-        projection) step "$python" -m bench.projection ;;
-        synthesis) step "$python" -m bench.synthesis ;;
+        tests) # Warnings are errors where versions are pinned; here they are whatever the machine has.
+            step "$python" -m pytest tests/gpu -q -p no:cacheprovider -o addopts= -o filterwarnings=default -o timeout=900 ;;
+        projection) step "$python" -m bench.projection_cuda ;;
+        synthesis) step "$python" -m bench.synthesis_cuda ;;
         training) step "$python" -m bench.training --cuda ;;
         evaluation)
-            step "$python" -m bench.evaluation --device cuda --model ViT-H-14-quickgelu --out bench/results/evaluation-cuda.json ;;
+            step "$python" -m bench.evaluation --device cuda --model ViT-H-14-quickgelu --out bench/results/evaluation_cuda.json ;;
         *) echo "!! no part $part: tests projection synthesis training evaluation"; status=1 ;;
     esac
 done
-[ -n "${OUT:-}" ] && cp bench/results/*.json "$OUT"/
+[ -n "${OUT:-}" ] && find bench/results -name '*.json' -newer "$stamp" -exec cp {} "$OUT"/ \;
+rm -f "$stamp"
 exit $status

@@ -1,8 +1,7 @@
 """Synthesis: what painting costs, side by side in one run.
 
-`python -m bench.synthesis [--quick]` measures the embedded painter and a small ControlNet stage on the CPU and, where
-there is a CUDA device, Stable Diffusion 1.5 with a depth ControlNet (random weights, published architecture) against
-the plain diffusers loop. It writes bench/results/synthesis.json.
+`python -m bench.synthesis [--quick]` measures the embedded painter and a small ControlNet stage on the CPU and writes
+bench/results/synthesis.json; `bench.synthesis_cuda` measures Stable Diffusion on a GPU.
 """
 
 import argparse
@@ -32,7 +31,6 @@ from opendlign_core.synthesis import (
     SynthesisRecipe,
     Synthesizer,
     encode_image,
-    estimate_cost,
     load_synthesizer,
     synthesize_objects,
 )
@@ -46,7 +44,7 @@ from storage.shards import ShardWriter
 from storage.stores import open_store
 
 RESULTS = Path(__file__).parent / "results" / "synthesis.json"
-SHAPENET, VIEWS = 52_470, 10
+VIEWS = 10
 OPEN_GATE = {"minimum_brightness": 0, "minimum_variation": 0, "minimum_edge_agreement": 0}
 Row = dict[str, Any]
 
@@ -128,132 +126,6 @@ def controlnet(folder: Path, side: int, dtype: str, **changes: Any) -> ControlNe
     return ControlNetRecipe.model_validate({**fields, **changes})
 
 
-def save_sd15(folder: Path) -> None:
-    """Stable Diffusion 1.5 and its depth ControlNet: the published architecture, random weights."""
-    from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, StableDiffusionControlNetPipeline
-    from diffusers import UNet2DConditionModel as UNet
-    from transformers import CLIPTextConfig, CLIPTextModel
-
-    from tests.synthesis.networks import small_tokenizer
-
-    widths = (320, 640, 1280, 1280)
-    unet = UNet(sample_size=64, cross_attention_dim=768, attention_head_dim=8, block_out_channels=widths)
-    blocks = 4
-    vae = AutoencoderKL(
-        block_out_channels=(128, 256, 512, 512),
-        layers_per_block=2,
-        latent_channels=4,
-        sample_size=512,
-        down_block_types=("DownEncoderBlock2D",) * blocks,
-        up_block_types=("UpDecoderBlock2D",) * blocks,
-    )
-    tokenizer = small_tokenizer(77)
-    text = CLIPTextConfig(
-        vocab_size=49408, hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12
-    )
-    StableDiffusionControlNetPipeline(
-        vae=vae,
-        text_encoder=CLIPTextModel(text),
-        tokenizer=tokenizer,
-        unet=unet,
-        controlnet=ControlNetModel.from_unet(unet),
-        scheduler=DDIMScheduler(
-            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, steps_offset=1
-        ),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    ).to(torch.float16).save_pretrained(folder)
-
-
-def bench_cuda(folder: Path, objects: int) -> Row:
-    """The published architecture in batches over objects, against one pipeline call per object."""
-    save_sd15(folder)
-    depth = depth_maps(objects)
-    rate, plain = matmul_rate(), plain_loop(folder, depth[: max(2, objects // 8)])
-    options = {
-        "ddim20": {"scheduler": "ddim", "steps": 20},
-        "unipc10": {"scheduler": "unipc", "steps": 10},
-        "lcm4": {"scheduler": "lcm", "steps": 4, "guidance": 1.0},
-    }
-    rows = {name: run_stage(controlnet(folder, 256, "bfloat16", **change), depth) for name, change in options.items()}
-    compiled = run_stage(controlnet(folder, 256, "bfloat16"), depth, compile=True)
-    flops = rows["ddim20"]["tflop_per_image"]
-    best = max(rows["ddim20"]["images_per_second"], compiled["images_per_second"])
-    return {
-        "bf16_matmul_tflops": round(rate, 1),
-        "plain_loop_images_per_second": round(plain, 2),
-        "options": {**rows, "ddim20_compiled": compiled},
-        "times_plain_loop": round(best / plain, 2),
-        "share_of_matmul_rate": round(best * flops / rate, 3),
-    }
-
-
-def matmul_rate(size: int = 8192, repeats: int = 50) -> float:
-    """TFLOP per second of a bfloat16 product on this device."""
-    one = torch.randn(size, size, device="cuda", dtype=torch.bfloat16)
-    for _ in range(5):
-        one @ one
-    torch.cuda.synchronize()
-    started = time.perf_counter()
-    for _ in range(repeats):
-        one @ one
-    torch.cuda.synchronize()
-    return 2 * size**3 * repeats / (time.perf_counter() - started) / 1e12
-
-
-def plain_loop(folder: Path, depth: NDArray[np.float32]) -> float:
-    """Images per second of the pipeline called once per object, in half precision with default settings."""
-    from diffusers import StableDiffusionControlNetPipeline
-
-    pipeline = StableDiffusionControlNetPipeline.from_pretrained(folder, torch_dtype=torch.float16).to("cuda")
-    pipeline.set_progress_bar_config(disable=True)
-
-    def paint(maps: NDArray[np.float32]) -> None:
-        images = torch.from_numpy(1 - maps)[:, None].expand(-1, 3, -1, -1)
-        pipeline(["A realistic chair."] * len(maps), image=images, height=256, width=256, num_inference_steps=20)
-
-    paint(depth[0])
-    torch.cuda.synchronize()
-    started = time.perf_counter()
-    for maps in depth:
-        paint(maps)
-    torch.cuda.synchronize()
-    return len(depth) * VIEWS / (time.perf_counter() - started)
-
-
-def run_stage(painter_recipe: ControlNetRecipe, depth: NDArray[np.float32], compile: bool = False) -> Row:
-    """The whole stage from depth shards to image shards, and how much of it the GPU had work."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    recipe = SynthesisRecipe.model_validate(
-        {"synthesizer": painter_recipe, "gate": OPEN_GATE, "image": {"quality": 90}}
-    )
-    painter = load_synthesizer(recipe, SynthesisExecution(device="cuda", compile=compile, workers=os.cpu_count() or 2))
-    prompt = recipe.prompt.prompt("chair")
-    count = 2 * painter.batch_size
-    flat = depth.reshape(-1, *depth.shape[2:])[:count]
-    flops = 0
-    if not compile:
-        with FlopCounterMode(display=False) as counter:
-            painter.paint(flat[:4], [prompt] * 4, range(4))
-        flops = counter.get_total_flops() // 4
-    painter.paint(flat, [prompt] * len(flat), range(len(flat)))
-    painting = clock(lambda: painter.paint(flat, [prompt] * len(flat), range(len(flat)))) / len(flat)
-    images = depth.shape[0] * depth.shape[1]
-    seconds = stage_seconds(depth, recipe, painter, SynthesisExecution(workers=8))
-    cost = estimate_cost(recipe, images / seconds, SHAPENET, VIEWS)
-    return {
-        "images_per_second": round(images / seconds, 2),
-        "painting_share_of_stage": round(min(1.0, painting * images / seconds), 3),
-        "batch_size": painter.batch_size,
-        "tflop_per_image": flops / 1e12,
-        "shapenet_gpu_hours": round(cost.gpu_hours, 2),
-        "shapenet_gigabytes": round(cost.image_bytes / 1e9, 2),
-        "peak_memory_gb": round(torch.cuda.max_memory_allocated() / 1e9, 2),
-    }
-
-
 def stage_seconds(
     depth: NDArray[np.float32], recipe: SynthesisRecipe, painter: Synthesizer, execution: SynthesisExecution
 ) -> float:
@@ -318,10 +190,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results: Row = {"machine": machine(), "shaded": bench_shaded(3 if options.quick else 9)}
     with tempfile.TemporaryDirectory() as folder:
         results["small_controlnet_stage"] = bench_overhead(Path(folder), 1 if options.quick else 4)
-    results["cuda"] = "not measured: no CUDA device on this machine"
-    if torch.cuda.is_available():
-        with tempfile.TemporaryDirectory() as folder:
-            results["cuda"] = bench_cuda(Path(folder), 32 if options.quick else 128)
     options.out.parent.mkdir(exist_ok=True)
     options.out.write_text(json.dumps(results, indent=2) + "\n")
     print(options.out.read_text())

@@ -164,15 +164,13 @@ def announce_cost(
     depths: Manifest,
 ) -> str:
     """Time a batch on the device at hand; say what these shards, and a lost worker, will cost."""
-    from opendlign_core.projection import decode_depth
     from opendlign_core.synthesis import estimate_cost
 
     with SampleReader(output.store, depths) as reader, gpu_slot(execution.device):
-        sample = next(iter(reader))
-        maps = decode_depth(sample.fields["depth.npy"])
-        rate = _images_per_second(_painter(recipe, execution), maps, recipe.prompt.prompt(sample.json()["caption"]))
+        first = next(_objects(reader, (), {}))
+        rate = _images_per_second(_painter(recipe, execution), first.depth, recipe.prompt.prompt(first.caption))
     objects = round(_wanted_share(depths, recipe.splits) * sum(shard.stop - shard.start for shard in shards))
-    sentence = estimate_cost(recipe, rate, objects, len(maps)).sentence()
+    sentence = estimate_cost(recipe, rate, objects, len(first.depth)).sentence()
     publish_markdown(STAGE, "cost", sentence, "What is ahead, from a batch timed on this device")
     log.info(sentence)
     return sentence

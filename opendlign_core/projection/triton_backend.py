@@ -92,7 +92,7 @@ def squeeze_kernel(
             else:
                 total += weight * value
         if bilateral:
-            total = total / norm
+            total = tl.div_rn(total, norm)
         best = tl.maximum(best, total)
     tl.store(squeezed + view * plane + pixel, best, mask=pixel < plane)
     tl.atomic_max(nearest + view, tl.max(best, axis=0).to(tl.int32, bitcast=True))
@@ -118,7 +118,9 @@ def image_kernel(
     inside = (row >= 0) & (row < rows) & (column >= 0) & (column < pitch) & (pixel < size * size)
     value = tl.load(squeezed + view * rows * pitch + row * pitch + column, mask=inside, other=0.0)
     highest = tl.load(nearest + view).to(tl.float32, bitcast=True)
-    tl.store(image + view.to(tl.int64) * size * size + pixel, 1.0 - value / highest, mask=pixel < size * size)
+    # The plain division of a GPU may miss by a rounding: x / x would not be 1, and the nearest pixel below 0.
+    share = tl.div_rn(value, highest)
+    tl.store(image + view.to(tl.int64) * size * size + pixel, 1.0 - share, mask=pixel < size * size)
 
 
 @dataclass(frozen=True)
@@ -178,8 +180,10 @@ def project_triton(cells: Cells, recipe: ProjectionRecipe) -> Tensor:
     box, flat, size = box_of(recipe), cells.of_views(), recipe.image_size
     images = torch.empty(clouds * views, size, size, device=cells.depth.device)
     index, depth = box.index(flat), _kept_depth(flat, recipe)
-    for part in _chunks(clouds * views, box):
-        _render(index[part], depth[part], images[part], box, recipe)
+    # Triton launches on the current device, wherever the tensors lie.
+    with torch.cuda.device_of(depth):  # type: ignore[no-untyped-call]
+        for part in _chunks(clouds * views, box):
+            _render(index[part], depth[part], images[part], box, recipe)
     return images.view(clouds, views, size, size)
 
 

@@ -26,7 +26,8 @@ class ControlNetSynthesizer(Synthesizer):
     """Stable Diffusion steered by depth. Keep one per process: loading takes seconds, memory and, compiled, minutes.
 
     An image's first latents depend on its seed alone. Its pixels may differ in the last bits with the batch's size,
-    except at batch size 1, the default on the CPU. Out-of-memory halves the batch for good, down to 1.
+    except at batch size 1, the default on the CPU. Out-of-memory halves the batch for good, down to 1; then the text
+    encoder and the decoder wait in the CPU's memory until they are needed.
     """
 
     def __init__(self, recipe: ControlNetRecipe, negative_prompt: str, execution: SynthesisExecution) -> None:
@@ -34,6 +35,8 @@ class ControlNetSynthesizer(Synthesizer):
         self.device = pick_device(execution.device)
         networks = load_networks(recipe, self.device, execution.offline)
         self.vae = networks.vae
+        self.resident = True
+        """Whether the text encoder and the decoder stay on the device between their turns."""
         with torch.inference_mode():
             self.encode = PromptEncoder(networks.tokenizer, networks.text_encoder)
             self.denoise = Denoiser(networks, recipe, self.encode([negative_prompt]))
@@ -54,9 +57,9 @@ class ControlNetSynthesizer(Synthesizer):
                 used, start = self.batch_size, part.stop
                 continue
             except torch.OutOfMemoryError:
-                if self.batch_size == 1:
+                if self.batch_size == 1 and not self.resident:
                     raise
-            self._halve()  # outside the handler, whose traceback holds the failed batch's tensors
+            self._make_room()  # outside the handler, whose traceback holds the failed batch's tensors
         return Painting(images, finite, used)
 
     def condition(self, depth: Tensor) -> Tensor:
@@ -66,9 +69,15 @@ class ControlNetSynthesizer(Synthesizer):
         resized = _resize((1 - smooth)[:, None], (side, side))
         return resized.expand(-1, 3, -1, -1)
 
-    def _halve(self) -> None:
-        self.batch_size //= 2
-        logger.warning("out of memory on %s: going on with batches of %d images", self.device, self.batch_size)
+    def _make_room(self) -> None:
+        if self.batch_size > 1:
+            self.batch_size //= 2
+            logger.warning("out of memory on %s: going on with batches of %d images", self.device, self.batch_size)
+        else:
+            self.resident = False
+            logger.warning("out of memory on %s: text encoder and decoder wait in the CPU's memory", self.device)
+            self.encode.move("cpu")
+            self.vae.to("cpu")
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -81,9 +90,12 @@ class ControlNetSynthesizer(Synthesizer):
             depth, prompts, seeds = depth[places], [prompts[i] for i in places], [seeds[i] for i in places]
         maps = torch.from_numpy(depth.copy()).to(self.device)  # copied: views may run backwards
         latents = self.denoise(self.condition(maps), self.encode(prompts), seeds)[:count]
+        self.vae.to(self.device)
         slices = torch.split(latents, self.execution.decode_slice)
         parts = [self._decode(part, depth.shape[1:]) for part in slices]
         images, finite = (torch.cat(tensors).cpu().numpy() for tensors in zip(*parts, strict=True))
+        if not self.resident:
+            self.vae.to("cpu")
         return images, finite
 
     def _decode(self, latents: Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:

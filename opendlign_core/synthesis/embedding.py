@@ -12,10 +12,11 @@ _AT_ONCE = 64
 
 
 class PromptEncoder:
-    """Encodes prompts and keeps the latest embeddings on the device."""
+    """Encodes prompts and keeps the latest embeddings on the device that the text encoder came on."""
 
     def __init__(self, tokenizer: Any, text_encoder: Any) -> None:
         self._tokenizer, self._text_encoder = tokenizer, text_encoder
+        self._device = text_encoder.device
         self._kept: OrderedDict[str, Tensor] = OrderedDict()
 
     def __call__(self, prompts: Sequence[str]) -> Tensor:
@@ -33,6 +34,10 @@ class PromptEncoder:
             self._kept.popitem(last=False)
         return embeddings
 
+    def move(self, device: str) -> None:
+        """Let the text encoder work on another device from now on."""
+        self._text_encoder.to(device)
+
     def _encode(self, prompts: list[str]) -> Tensor:
         tokens = self._tokenizer(
             prompts,
@@ -42,4 +47,4 @@ class PromptEncoder:
             return_tensors="pt",
         )
         hidden: Tensor = self._text_encoder(tokens.input_ids.to(self._text_encoder.device))[0]
-        return hidden
+        return hidden.to(self._device)

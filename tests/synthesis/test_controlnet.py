@@ -131,6 +131,37 @@ def test_out_of_memory_halves_the_batch_and_says_so(small: ControlNetRecipe, dep
         painter.paint(depth[:1], PROMPTS[:1], SEEDS[:1])
 
 
+def test_with_no_room_for_a_single_image_the_idle_parts_leave_the_device(
+    small: ControlNetRecipe, depth: Depth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painter = load(small, batch_size=2)
+    expected = load(small, batch_size=1).generate(depth[:2], PROMPTS[:2], SEEDS[:2])
+    moved: list[str] = []
+
+    def recorded(part: Any) -> Any:
+        original = part.to
+
+        def move(device: Any) -> Any:
+            moved.append(f"{type(part).__name__} {device}")
+            return original(device)
+
+        return move
+
+    for part in (painter.vae, painter.encode._text_encoder):
+        monkeypatch.setattr(part, "to", recorded(part))
+
+    def needs_their_room(*_: Any) -> None:
+        if painter.resident:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    painter.denoise.unet.register_forward_pre_hook(needs_their_room)
+    painting = painter.paint(depth[:2], PROMPTS[:2], SEEDS[:2])
+    assert (painter.batch_size, painter.resident) == (1, False)
+    assert moved[:2] == ["CLIPTextModel cpu", "AutoencoderKL cpu"]
+    assert moved[2:] == ["AutoencoderKL cpu"] * 4, "to the device and away again for each image"
+    assert np.array_equal(painting.images, expected)
+
+
 def test_latents_that_are_not_finite_are_reported_and_spoil_no_other(small: ControlNetRecipe, depth: Depth) -> None:
     painter = load(small, batch_size=4)
     clean = painter.paint(depth[:4], PROMPTS, SEEDS)
