@@ -66,8 +66,10 @@ def evaluate_model(work: ShardWork, recipe: EvalRecipe, execution: EvalExecution
     with tempfile.TemporaryDirectory(prefix="opendlign-results-") as scratch:
         # How long it took is no part of what was found.
         numbers, table = write_results(results.model_copy(update={"seconds": {}}), scored, Path(scratch))
-        note_seconds(target, "evaluation", time.monotonic() - started, sum(row.objects for row in results.zero_shot))
-        report = write_report(store, results, trained, sources, Path(scratch) / "report.html")
+        note_seconds(
+            target, "evaluation", time.monotonic() - started, sum(row.objects for row in results.primary_rows())
+        )
+        report = write_report(Path(scratch) / "report.html", target, results, trained, sources, execution)
         target.commit_manifest(files={"results": numbers, "objects": table, "report": report})
     return target.identity.fingerprint
 

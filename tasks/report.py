@@ -1,12 +1,14 @@
 """The report page and the UI's artifacts, filled from what the store holds."""
 
 import json
-import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from opendlign_core.evaluation import EvalExecution
 from storage.fetch import Fetcher
+from storage.output import StageOutput
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.shards import sample_key
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from opendlign_core.evaluation.report_data import Curve, ExamplePicture, ImagePair, StageCost
     from opendlign_core.evaluation.results import EvaluationResults, Example
 
+STAGE = "evaluate"
 PAIRS_SHOWN = 8
 CURVES = {
     "loss": ("contrastive", "distance"),
@@ -29,20 +32,29 @@ CURVES = {
 
 
 def write_report(
-    store: Store, results: "EvaluationResults", trained: Manifest, sources: Sequence[EvaluatedOutputs], path: Path
+    path: Path,
+    output: StageOutput,
+    results: "EvaluationResults",
+    trained: Manifest,
+    sources: Sequence[EvaluatedOutputs],
+    execution: EvalExecution,
 ) -> Path:
-    """Write the self-contained page of one evaluation."""
+    """Write the self-contained page of one evaluation, whose own seconds are noted already."""
     from opendlign_core.evaluation.report import render_report
-    from opendlign_core.evaluation.report_data import ReportData
+    from opendlign_core.evaluation.report_data import ReportData, StageCost
 
-    clip = trained.recipe["clip"]["model"]
+    store, clip = output.store, trained.recipe["clip"]["model"]
+    costs = [*_stages(store, trained, sources), StageCost(STAGE, *stage_seconds(store, output.folder))]
     data = ReportData(
         title=f"OpenDlign on {clip}",
         results=results,
         curves=tuple(_curves(store, trained)),
         examples=tuple(_examples(store, sources, results.examples)),
         pairs=tuple(_pairs(store, sources[0])),
-        stages=tuple(_stages(store, trained, sources)),
+        stages=tuple(
+            replace(cost, cost_per_hour=execution.hourly_cost.get(cost.stage), currency=execution.currency)
+            for cost in costs
+        ),
         provenance=tuple(_provenance(trained, sources)),
     )
     path.write_text(render_report(data), encoding="utf-8")
@@ -111,11 +123,10 @@ def _stages(store: Store, trained: Manifest, sources: Sequence[EvaluatedOutputs]
     from opendlign_core.evaluation.report_data import StageCost
 
     outputs = [output for source in sources for output in (source.clouds, source.depths, source.aligned)]
-    machine = platform.machine()
     for manifest in (*(output for output in outputs if output is not None), trained):
         seconds, samples = stage_seconds(store, manifest.folder)
         size = sum(stored.bytes for stored in manifest.every_file()) / 1e6
-        yield StageCost(manifest.stage, seconds, samples, machine, size, manifest.rejected)
+        yield StageCost(manifest.stage, seconds, samples, size, manifest.rejected)
 
 
 def _provenance(trained: Manifest, sources: Sequence[EvaluatedOutputs]) -> Iterable[tuple[str, str]]:
@@ -136,6 +147,7 @@ def publish_results(store: Store, manifest: Manifest) -> "EvaluationResults":
         {
             "data set": row.dataset,
             "method": row.method,
+            "searched on": "test labels" if row.searched_on_test else "",
             "objects": row.objects,
             "top-1": round(100 * row.top1.value, 2),
             "top-3": round(100 * row.top3.value, 2),
@@ -150,11 +162,22 @@ def publish_results(store: Store, manifest: Manifest) -> "EvaluationResults":
         picture = confusion_picture(row.confusion, [entry.name for entry in row.classes])
         publish_picture("evaluate", "confusion", picture, f"{row.method} on {row.dataset}: true class down")
     report = f"{store.url}/{manifest.folder}/{manifest.file('report').file}"
-    lines = [f"* **{row['method']}** on {row['data set']}: top-1 {row['top-1']} %" for row in rows]
     publish_markdown(
-        "evaluate", "summary", "\n".join([*lines, "", f"Report: `{report}`"]), "What the evaluation found"
+        "evaluate", "summary", "\n".join([*_findings(results), "", f"Report: `{report}`"]), "What the evaluation found"
     )
     return results
+
+
+def _findings(results: "EvaluationResults") -> Iterator[str]:
+    for row in results.zero_shot:
+        mark = " (searched on test labels)" if row.searched_on_test else ""
+        yield f"* **{row.method}**{mark} on {row.dataset}: top-1 {100 * row.top1.value:.1f} %"
+    for few in results.few_shot:
+        share = f"{100 * few.mean:.1f} ± {100 * few.std:.1f} %"
+        yield f"* **{few.method}** on {few.dataset}, {few.shots} examples a class: top-1 {share}"
+    for found in results.retrieval:
+        share = f"{100 * found.mean_average_precision:.1f} %"
+        yield f"* **{found.query}** to shape on {found.dataset}: mAP {share}"
 
 
 def publish_training(store: Store, manifest: Manifest) -> None:

@@ -1,6 +1,7 @@
 """The store as evaluation wants to see it: labelled depth maps by data set and split, and a feature cache."""
 
 import io
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from storage.stores import Store
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation import EvalSample
+
+logger = logging.getLogger(__name__)
 
 OWN_PROJECTION = "opendlign"
 """Methods that name this projection read the project output; any other is computed from the clouds."""
@@ -50,19 +53,23 @@ class StoredSamples:
         taken = [output.fingerprints for output in self._outputs]
         return digest([taken, sorted(dataset.sources), split, projection])
 
-    def samples(self, dataset: DatasetSpec, split: str | None, projection: str) -> Iterator["EvalSample"]:
+    def samples(
+        self, dataset: DatasetSpec, split: str | None, projection: str, images: bool = False
+    ) -> Iterator["EvalSample"]:
         """The data set's samples in store order."""
         for output in self._outputs:
             if projection == OWN_PROJECTION:
-                yield from self._stored(output, dataset, split)
+                yield from self._stored(output, dataset, split, images)
             else:
                 yield from self._projected(output, dataset, split, projection)
 
-    def _stored(self, output: EvaluatedOutputs, dataset: DatasetSpec, split: str | None) -> Iterator["EvalSample"]:
+    def _stored(
+        self, output: EvaluatedOutputs, dataset: DatasetSpec, split: str | None, with_images: bool
+    ) -> Iterator["EvalSample"]:
         from opendlign_core.evaluation import EvalSample
         from opendlign_core.projection import decode_depth
 
-        painted = self._wanted(output.aligned, dataset, split) if output.aligned else iter(())
+        painted = self._wanted(output.aligned, dataset, split) if with_images and output.aligned else iter(())
         pending = next(painted, None)
         for sample in self._wanted(output.depths, dataset, split):
             meta, images = sample.json(), None
@@ -108,7 +115,7 @@ def painted_views(sample: Sample) -> NDArray[np.uint8]:
 
 
 class StoredFeatures:
-    """A `FeatureCache` in the store: one `.npz` per key, put only if absent.
+    """A `FeatureCache` in the store: one `.npz` per key, put only if absent; an unreadable one makes room for another.
 
     `user` is the output (stage/fingerprint) that the features are for: a note says so, and `gc` keeps features for
     as long as one of their users stays.
@@ -124,12 +131,18 @@ class StoredFeatures:
         except FileNotFoundError:
             return None
         self._note(key)
-        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-            return dict(arrays.items())
+        try:
+            with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+                return dict(arrays.items())
+        except Exception as fault:  # whatever a damaged archive makes its parsers raise
+            logger.warning("features/%s.npz is damaged and is computed anew: %s", key, fault)
+            self._store.delete(f"features/{key}.npz")
+            return None
 
     def put(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         buffer = io.BytesIO()
-        np.savez(buffer, **dict(arrays), allow_pickle=False)
+        named: dict[str, Any] = dict(arrays)
+        np.savez(buffer, **named)
         self._note(key)
         self._store.put_if_absent(f"features/{key}.npz", buffer.getvalue())
 

@@ -20,7 +20,8 @@ from opendlign_core.evaluation.templates import read_templates
 from opendlign_core.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from opendlign_core.evaluation.benchmark import EvalSource, FeatureCache, evaluate
+    from opendlign_core.evaluation.benchmark import EvalSource, evaluate
+    from opendlign_core.evaluation.cached import FeatureCache
     from opendlign_core.evaluation.features import EvalSample
     from opendlign_core.evaluation.index import EmbeddingIndex, Hit
     from opendlign_core.evaluation.model import EvaluatedModel
@@ -46,7 +47,7 @@ _HOMES = {
     "EvaluatedModel": "model",
     "EvaluationResults": "results",
     "ExamplePicture": "report_data",
-    "FeatureCache": "benchmark",
+    "FeatureCache": "cached",
     "Hit": "index",
     "ImagePair": "report_data",
     "ReportData": "report_data",

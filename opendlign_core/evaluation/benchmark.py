@@ -2,25 +2,25 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
-from numpy.typing import NDArray
-
-from opendlign_core.evaluation.features import (
-    EvalSample,
-    Extractor,
-    FeaturePlan,
-    Floats,
-    ViewFeatures,
-    feature_key,
-    plan_for,
-)
+from opendlign_core.evaluation.cached import FeatureCache, FeatureLoader
+from opendlign_core.evaluation.features import EvalSample, Extractor, FeaturePlan, Floats, ViewFeatures, plan_for
 from opendlign_core.evaluation.labelled import LabelledFeatures, with_labels
 from opendlign_core.evaluation.model import EvaluatedModel, text_classifier, text_key
-from opendlign_core.evaluation.recipe import Branches, DatasetSpec, EvalExecution, EvalRecipe, MethodSpec, PixelNorm
+from opendlign_core.evaluation.recipe import (
+    Branches,
+    DatasetSpec,
+    EvalExecution,
+    EvalRecipe,
+    MethodSpec,
+    PixelNorm,
+    views_of,
+)
 from opendlign_core.evaluation.results import EvaluationResults, ScoredObjects
 from opendlign_core.evaluation.tasks import HeadSearch, few_shot_results, retrieval_results, views_results
 from opendlign_core.evaluation.zero_shot import examples_of, zero_shot_result
@@ -31,24 +31,14 @@ logger = logging.getLogger(__name__)
 class EvalSource(Protocol):
     """Where samples come from; written by whoever owns the store."""
 
-    def samples(self, dataset: DatasetSpec, split: str | None, projection: str) -> Iterable[EvalSample]:
-        """Depth maps of a data set's split under a named projection, in a fixed order."""
+    def samples(
+        self, dataset: DatasetSpec, split: str | None, projection: str, images: bool = False
+    ) -> Iterable[EvalSample]:
+        """Depth maps of a data set's split under a named projection, in a fixed order; painted images if asked."""
         ...
 
     def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:
         """A text that changes whenever `samples` would; names cached features."""
-        ...
-
-
-class FeatureCache(Protocol):
-    """Keeps arrays by name; `put` may ignore a name it holds already."""
-
-    def get(self, key: str) -> Mapping[str, NDArray[Any]] | None:
-        """The arrays stored under `key`, or None."""
-        ...
-
-    def put(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Store arrays under `key`."""
         ...
 
 
@@ -96,11 +86,10 @@ class Benchmark:
         plan = FeaturePlan((), ())
         for method in methods:
             plan = plan.union(plan_for(method))
-        test = with_labels(self._features(dataset, dataset.split, projection, pixels, plan), dataset)
+        images = self.recipe.asks_with_images and self.recipe.primary in methods
+        test = with_labels(self._features(dataset, dataset.split, projection, pixels, plan, images), dataset)
         train = None
         if self._needs_training(methods):
-            if dataset.train_split is None:
-                raise ValueError(f"{dataset.name}: few-shot and the train-split search need a train_split")
             seen = self._features(dataset, dataset.train_split, projection, pixels, plan)
             train = with_labels(seen, dataset, test.classes)
         judged: set[Branches] = set()
@@ -126,7 +115,8 @@ class Benchmark:
         if method.search != "off":
             with self._timed("search"):
                 known = train if method.search == "train-split" and train is not None else test
-                method, text, record = HeadSearch(self.model, recipe, self.execution).run(method, known, text)
+                search = HeadSearch(self.model, recipe.search, self.execution, dataset.sentences_sha256)
+                method, text, record = search.run(method, known, text)
         if "zero-shot" in tasks:
             self._zero_shot(name, method, test, text, record)
         if "views" in tasks:
@@ -134,10 +124,10 @@ class Benchmark:
         if "few-shot" in tasks and fresh and train is not None:
             with self._timed("few-shot"):
                 self.rows["few_shot"] += few_shot_results(name, method, train, test, recipe.few_shot)
-        if "retrieval" in tasks and method == self.recipe.primary:
+        if "retrieval" in tasks and method.name == recipe.primary.name:
             with self._timed("retrieval"):
                 self.rows["retrieval"] += retrieval_results(name, method, test, text, recipe.retrieval)
-            if {"image", "text+image"} & set(recipe.retrieval.queries) and not len(test.features.images):
+            if recipe.asks_with_images and not len(test.features.painted):
                 self.notes.append(f"{name}: no painted images, so image queries were left out of retrieval.")
 
     def _zero_shot(
@@ -145,7 +135,7 @@ class Benchmark:
     ) -> None:
         with self._timed("zero-shot"):
             result, scored = zero_shot_result(name, method, test, text, self.recipe.bootstrap)
-        searched = {"search": record, "searched_on_test": method.search == "test-labels"}
+        searched = {"search": record, "searched_on_test": method.sees_test_labels}
         self.rows["zero_shot"].append(result.model_copy(update=searched))
         if method.name == self.recipe.primary.name:
             self.rows["examples"] += examples_of(scored, self.recipe.examples)
@@ -168,25 +158,33 @@ class Benchmark:
         return text
 
     def _features(
-        self, dataset: DatasetSpec, split: str | None, projection: str, pixels: PixelNorm, plan: FeaturePlan
+        self,
+        dataset: DatasetSpec,
+        split: str | None,
+        projection: str,
+        pixels: PixelNorm,
+        plan: FeaturePlan,
+        images: bool = False,
     ) -> ViewFeatures:
         extractor = Extractor(self.model, plan, pixels, self.recipe.precision, self.execution.image_batch)
-        key = feature_key(self.model, self.source.identity(dataset, split, projection), extractor)
-        found = self.cache.get(key) if self.cache is not None else None
-        if found is not None:
+        loader = FeatureLoader(extractor, self.source.identity(dataset, split, projection), self.cache)
+        views = views_of(projection)
+        started = time.perf_counter()
+        features, cached = loader.load(partial(self.source.samples, dataset, split, projection), views, images)
+        if cached:
             logger.info("features of %s (%s) come from the cache", dataset.name, projection)
-            return ViewFeatures.from_arrays(found, plan)
-        with self._timed("features"):
-            features = extractor.extract(self.source.samples(dataset, split, projection))
-        if self.cache is not None:
-            self.cache.put(key, features.to_arrays())
+        else:
+            self._spent("features", started)
         return features
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:
-        start = time.perf_counter()
+        started = time.perf_counter()
         yield
-        self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - start
+        self._spent(what, started)
+
+    def _spent(self, what: str, started: float) -> None:
+        self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - started
 
 
 def evaluate(

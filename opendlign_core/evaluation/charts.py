@@ -11,6 +11,7 @@ from opendlign_core.evaluation.html import Markup, data_uri, joined, tag
 
 WIDTH, HEIGHT = 460, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 14, 40
+_COLOURS = 6
 _LABELLED_CLASSES = 48
 """Above this many classes a confusion matrix is a picture without names."""
 
@@ -116,7 +117,9 @@ def _dot(name: str, x: float, y: float, kind: str, frame: _Frame) -> Markup:
 
 
 def _line_class(line: Series, index: int) -> str:
-    return f"c{index % 6} published" if line.published else f"c{index % 6}"
+    """One of six colours; the lines after the sixth are dashed, so that no two look alike."""
+    dashes = " dashed" if index >= _COLOURS and not line.published else ""
+    return f"c{index % _COLOURS}{dashes}{' published' if line.published else ''}"
 
 
 def _with_spread(line: Series) -> list[tuple[tuple[float, float], float]]:

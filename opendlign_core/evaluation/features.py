@@ -1,10 +1,7 @@
 """View features: every depth map through every branch that needs it, once, in batches that span views and objects."""
 
-import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -73,7 +70,7 @@ class ViewFeatures:
     plan: FeaturePlan
     base: Floats  # [N, len(plan.base), E]
     depth: Floats  # [N, len(plan.depth), E]
-    images: Floats = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))  # [N, V, E] when images were given
+    images: Floats  # [N, V, E], zeros for objects without painted images; [N, 0, 0] where none has any
 
     def __len__(self) -> int:
         return len(self.object_ids)
@@ -95,20 +92,12 @@ class ViewFeatures:
         """The same features for some of the objects."""
         ids = tuple(self.object_ids[row] for row in rows)
         labels = tuple(self.labels[row] for row in rows)
-        images = self.images[rows] if len(self.images) else self.images
-        return ViewFeatures(ids, labels, self.plan, self.base[rows], self.depth[rows], images)
+        return ViewFeatures(ids, labels, self.plan, self.base[rows], self.depth[rows], self.images[rows])
 
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Plain arrays for a cache; object ids and labels as UTF-8 JSON bytes."""
-        names = json.dumps([self.object_ids, self.labels]).encode()
-        listing = np.frombuffer(names, np.uint8)
-        return {"names": listing, "base": self.base, "depth": self.depth, "images": self.images}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], plan: FeaturePlan) -> "ViewFeatures":
-        """The inverse of `to_arrays`."""
-        ids, labels = json.loads(arrays["names"].tobytes())
-        return cls(tuple(ids), tuple(labels), plan, arrays["base"], arrays["depth"], arrays["images"])
+    @property
+    def painted(self) -> NDArray[np.int64]:
+        """Rows of the objects that came with painted images."""
+        return np.flatnonzero(self.images.any(axis=(1, 2)))
 
 
 def prepare_pixels(images: torch.Tensor, size: int, statistics: Statistics | None) -> torch.Tensor:
@@ -185,12 +174,16 @@ class Extractor:
                 yield branch, torch.cat(parts)
 
     def _image_features(self, batch: list[EvalSample]) -> Floats:
-        """Painted images through the frozen branch; nothing when a sample of the batch has none."""
-        if any(sample.images is None for sample in batch):
-            return np.zeros((0, 0, 0), np.float32)
-        stacked = np.stack([sample.images for sample in batch if sample.images is not None])  # [B, V, H, W, 3]
+        """Painted images through the frozen branch; zeros for samples that have none."""
+        rows = [row for row, sample in enumerate(batch) if sample.images is not None]
+        if not rows:
+            return np.zeros((len(batch), 0, 0), np.float32)
+        stacked = np.stack([sample.images for sample in batch if sample.images is not None])  # [P, V, H, W, 3]
         flat = _channels_first(torch.from_numpy(stacked).flatten(0, 1)).float() / 255
-        return self.encode_pictures(flat).reshape(len(batch), stacked.shape[1], -1)
+        found = self.encode_pictures(flat).reshape(len(rows), stacked.shape[1], -1)
+        features = np.zeros((len(batch), *found.shape[1:]), np.float32)
+        features[rows] = found
+        return features
 
     def encode_pictures(self, pictures: torch.Tensor) -> Floats:
         """Unit features [N, E] of pictures [N, 3, H, W] in [0, 1] through the frozen branch."""
@@ -210,36 +203,24 @@ class Extractor:
         return (self.model.mean, self.model.std) if self.pixels == "model" else _PIXELS[self.pixels]
 
 
-def feature_key(model: EvaluatedModel, source: str, extractor: Extractor) -> str:
-    """Name of cached features: digest of the weights, of what is read (`source`), and of how it is encoded."""
-    identity = {
-        "model": model.fingerprint,
-        "image_size": model.image_size,
-        "source": source,
-        "base": extractor.plan.base,
-        "depth": extractor.plan.depth,
-        "pixels": (model.mean, model.std) if extractor.pixels == "model" else extractor.pixels,
-        "precision": extractor.precision,
-    }
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
-
-
 def _unit(features: torch.Tensor) -> torch.Tensor:
     return F.normalize(features.float(), dim=-1).cpu()
 
 
 def _checked(sample: EvalSample, plan: FeaturePlan) -> Floats:
     depth = np.asarray(sample.depth, np.float32)
-    need = 1 + max((*plan.base, *plan.depth))
+    need = 1 + max((*plan.base, *plan.depth), default=-1)
     if depth.ndim not in (3, 4) or len(depth) < need:
         raise ValueError(f"{sample.object_id}: depth of shape {depth.shape}, expected [{need} or more views, H, W]")
     return depth
 
 
 def _joined(parts: list[Floats]) -> Floats:
-    """All batches in order; an array that some batch lacks (painted images) is dropped for all."""
-    whole = all(part.shape[1:] == parts[0].shape[1:] for part in parts)
-    return np.concatenate(parts) if whole else np.zeros((0, 0, 0), np.float32)
+    """All batches in order; a batch without painted images counts as zeros beside batches that have some."""
+    shape = max(part.shape[1:] for part in parts)
+    return np.concatenate(
+        [part if part.shape[1:] == shape else np.zeros((len(part), *shape), np.float32) for part in parts]
+    )
 
 
 def _channels_first(maps: torch.Tensor) -> torch.Tensor:

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from opendlign_core.evaluation.labels import prompt_name
-from opendlign_core.evaluation.recipe import Branch, TextName
-from opendlign_core.evaluation.templates import fill, resolve_templates
+from opendlign_core.evaluation.recipe import Branch
+from opendlign_core.evaluation.templates import TextName, fill, resolve_templates
 
 if TYPE_CHECKING:
     from opendlign_core.training import ClipSpec, DepthAlignedCLIP

@@ -1,26 +1,30 @@
 """What an evaluation is: data sets x tasks x methods, and every choice that changes a number.
 
-Torch-free. Label and template lists written into a recipe are part of its identity; files a user names on the
-command line are read into the recipe (`read_labels`, `read_templates`), so that the same words make the same recipe.
+Torch-free. Label and template lists are part of a recipe's identity, whether written out or kept in a file.
 """
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from opendlign_core.projection.recipe import RECIPES
+from opendlign_core.evaluation.given import FileDigest, Labels, ProjectionName, Text
+from opendlign_core.projection.recipe import resolve_recipe
 from opendlign_core.recipe import Execution, Recipe
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 
 Task = Literal["zero-shot", "few-shot", "retrieval", "views"]
 Branch = Literal["base", "depth"]
 Branches = Literal["split", "base", "depth", "both"]
 Aggregation = Literal["reference", "paper", "pointclip-v2"]
-TextName = Literal["imagenet", "depth", "depth-scanobjectnn", "name", "sentence"]
 PixelNorm = Literal["model", "imagenet", "clip", "none"]
 
 VIEWS = 10
+
+
+def views_of(projection: str) -> int:
+    """How many depth maps a named projection draws."""
+    return len(resolve_recipe(projection).views)
 
 
 class DatasetSpec(Recipe):
@@ -33,20 +37,24 @@ class DatasetSpec(Recipe):
     """Keep samples of this split for testing; None keeps all."""
     train_split: str | None = "train"
     """Where few-shot examples and the honest prompt search come from; None when the data set has no such split."""
-    labels: str | tuple[str, ...] = "from-data"
+    labels: Labels = "from-data"
     """A packaged list (`modelnet40`, `scanobjectnn`, `omniobject3d`, `objaverse-lvis`), the names themselves,
-    or `from-data`: the sorted labels that occur."""
+    `{file: PATH}` of names, or `from-data`: the sorted labels that occur."""
     aliases: dict[str, str] = Field(default_factory=dict)
     """Label as written in the data -> class it counts as. Labels that lead to no class are left out and counted."""
+    sentences_sha256: FileDigest | None = None
+    """Digest of the sentence library of its classes (JSON, class -> sentences), for methods that search, or the
+    library itself as `{file: PATH}`; where it lies is run-time knowledge (`EvalExecution.libraries`).
+    None searches view weights only."""
 
 
 class MethodSpec(Recipe):
     """One row of the results table: a projection, a text ensemble, the branches that see the views, a sum."""
 
     name: str = Field(min_length=1)
-    projection: str = "opendlign"
-    text: TextName | tuple[str, ...] = "depth"
-    """A named text ensemble or templates with one or more `{}`."""
+    projection: ProjectionName = "opendlign"
+    text: Text = "depth"
+    """A named text ensemble, templates with one or more `{}`, or `{file: PATH}` of such templates."""
     branches: Branches = "split"
     """`split`: the first half of the views through the frozen branch, the rest through the tuned one.
     `both`: every view through both branches, features averaged after normalisation."""
@@ -70,7 +78,12 @@ class MethodSpec(Recipe):
     @property
     def views(self) -> int:
         """How many views its projection draws."""
-        return len(RECIPES[self.projection].views) if self.projection in RECIPES else VIEWS
+        return views_of(self.projection)
+
+    @property
+    def sees_test_labels(self) -> bool:
+        """Whether its sentences and weights are chosen on the labels it is then judged by."""
+        return self.search == "test-labels"
 
 
 METHODS: dict[str, MethodSpec] = {
@@ -122,9 +135,6 @@ class FewShotSpec(Recipe):
 class SearchSpec(Recipe):
     """Prompt and view-weight search of PointCLIP V2."""
 
-    sentences_sha256: str | None = None
-    """Digest of the sentence library (JSON, class -> sentences); its path is run-time knowledge.
-    None searches view weights only."""
     sweeps: int = Field(default=2, ge=1)
     levels: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
     fixed_views: int = Field(default=3, ge=0, le=VIEWS)
@@ -172,6 +182,19 @@ class EvalRecipe(Recipe):
         """
         return next((method for method in self.methods if method.branches != "base"), self.methods[0])
 
+    @property
+    def asks_with_images(self) -> bool:
+        """Whether painted images are encoded as well, to serve as queries."""
+        return "retrieval" in self.tasks and bool({"image", "text+image"} & set(self.retrieval.queries))
+
+    @model_validator(mode="after")
+    def _training_data_where_needed(self) -> "EvalRecipe":
+        if "few-shot" in self.tasks or any(method.search == "train-split" for method in self.methods):
+            for dataset in self.datasets:
+                if dataset.train_split is None:
+                    raise ValueError(f"{dataset.name}: few-shot and the train-split search need a train_split")
+        return self
+
     @model_validator(mode="after")
     def _names_differ(self) -> "EvalRecipe":
         for what, names in (("dataset", [d.name for d in self.datasets]), ("method", [m.name for m in self.methods])):
@@ -189,3 +212,6 @@ class EvalExecution(Execution):
     text_batch: int = Field(default=256, ge=1)
     libraries: tuple[str, ...] = ()
     """Sentence-library files, found by the digest in the recipe."""
+    hourly_cost: dict[str, float] = Field(default_factory=dict)
+    """Stage -> what an hour of its machine costs; the report then says what each stage came to."""
+    currency: str = ""

@@ -65,7 +65,8 @@ def _card(row: ZeroShotResult) -> Markup:
     top1 = row.top1
     interval = "" if top1.low is None else f" ({percent(top1.low)} to {percent(top1.high)})"
     words = f"top-1 %{interval}, {row.objects:,} objects, {len(row.classes)} classes"
-    name = tag("small", f"{benchmark_title(row.dataset)} · {row.method}")
+    badge = report_tables.searched_badge(row.searched_on_test)
+    name = tag("small", f"{benchmark_title(row.dataset)} · {row.method}", badge)
     return tag("div", name, tag("b", percent(top1.value)), tag("small", words), class_="card")
 
 

@@ -43,7 +43,6 @@ class StageCost:
     stage: str
     seconds: float
     objects: int
-    device: str
     megabytes: float = 0.0
     rejected: int = 0
     cost_per_hour: float | None = None

@@ -8,7 +8,7 @@ from opendlign_core.evaluation.charts import Series, bars, confusion_chart, line
 from opendlign_core.evaluation.html import Markup, data_uri, joined, percent, tag
 from opendlign_core.evaluation.published import benchmark_key, benchmark_title, published_few_shot
 from opendlign_core.evaluation.report_data import Curve, ExamplePicture, ImagePair, ReportData
-from opendlign_core.evaluation.results import EvaluationResults, FewShotResult, ZeroShotResult
+from opendlign_core.evaluation.results import EvaluationResults, FewShotResult, ViewsResult, ZeroShotResult
 
 _BARS = 60
 _EMPTY = Markup("")
@@ -22,7 +22,7 @@ def classes(results: EvaluationResults) -> Markup:
 def _class_panel(row: ZeroShotResult) -> Markup:
     ranked = sorted((c for c in row.classes if c.objects), key=lambda c: (-c.top1, c.name))
     shown = ranked if len(ranked) <= _BARS else [*ranked[: _BARS // 2], *ranked[-_BARS // 2 :]]
-    words = f"Top-1 per class, {row.method}."
+    words = f"Top-1 per class, {_named(row)}."
     if len(shown) < len(ranked):
         words += f" The best and the worst {_BARS // 2} of {len(ranked)} classes."
     chart = bars([(c.name, c.top1, f"{percent(c.top1)} % of {c.objects}") for c in shown])
@@ -31,6 +31,10 @@ def _class_panel(row: ZeroShotResult) -> Markup:
     unfolded = tag("details", tag("summary", "Confusion matrix"), hint, matrix, open=True)
     title = tag("h3", benchmark_title(row.dataset))
     return tag("div", title, tag("p", words, class_="note"), chart, unfolded, class_="panel")
+
+
+def _named(row: ZeroShotResult | ViewsResult) -> str:
+    return f"{row.method} (searched on test labels)" if row.searched_on_test else row.method
 
 
 def examples(shown: Sequence[ExamplePicture]) -> Markup:
@@ -91,7 +95,7 @@ def views(results: EvaluationResults) -> Markup:
     """Zero-shot accuracy over the number of views."""
     lines: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for row in results.views:
-        lines.setdefault(row.dataset, {}).setdefault(row.method, []).append((len(row.views), 100 * row.top1))
+        lines.setdefault(row.dataset, {}).setdefault(_named(row), []).append((len(row.views), 100 * row.top1))
     return _panels(
         tag(
             "div",

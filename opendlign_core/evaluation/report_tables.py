@@ -50,8 +50,12 @@ def _group(name: str, columns: int) -> Markup:
 def _measured(method: str, datasets: Sequence[str], found: dict[tuple[str, str], ZeroShotResult]) -> Markup:
     cells = [_measured_cell(found.get((method, dataset))) for dataset in datasets]
     marked = any(row.searched_on_test for (name, _), row in found.items() if name == method)
-    badge = tag("span", "searched on test labels", class_="badge warn") if marked else _EMPTY
-    return tag("tr", tag("td", method, badge), *cells, class_="measured")
+    return tag("tr", tag("td", method, searched_badge(marked)), *cells, class_="measured")
+
+
+def searched_badge(marked: bool) -> Markup:
+    """The mark of everything that depends on a search which saw the answers."""
+    return tag("span", "searched on test labels", class_="badge warn") if marked else _EMPTY
 
 
 def _measured_cell(row: ZeroShotResult | None) -> Markup:
@@ -121,28 +125,41 @@ def retrieval(rows: Sequence[RetrievalResult]) -> Markup:
 
 def _retrieval_row(row: RetrievalResult, ranks: Sequence[int]) -> Markup:
     shares = (*(row.recall.get(rank) for rank in ranks), row.mean_average_precision)
-    numbers = (f"{row.queries:,}", f"{row.gallery:,}", *(percent(share) for share in shares))
+    shown = (percent(share if row.queries else None) for share in shares)
+    numbers = (f"{row.queries:,}", f"{row.gallery:,}", *shown)
     cells = (tag("td", number, class_="number") for number in numbers)
-    return tag("tr", tag("td", benchmark_title(row.dataset)), tag("td", f"{row.query} → shape"), *cells)
+    query = tag("td", f"{row.query} → shape", searched_badge(row.searched_on_test))
+    return tag("tr", tag("td", benchmark_title(row.dataset)), query, *cells)
 
 
 def stages(rows: Sequence[StageCost]) -> Markup:
     """Time, throughput, size and money of every stage."""
     if not rows:
         return _EMPTY
-    titles = ("Objects", "Rejected", "Time", "Objects/s", "Output", "Cost")
-    head = ["Stage", "Device", *(tag("th", title, class_="number") for title in titles)]
-    total = sum(row.seconds for row in rows)
-    words = tag("p", f"{duration(total)} of computing over all stages.", class_="note")
+    priced = [row for row in rows if row.cost_per_hour is not None]
+    titles = ("Objects", "Rejected", "Time", "Objects/s", "Output", *(("Cost",) if priced else ()))
+    head = ["Stage", *(tag("th", title, class_="number") for title in titles)]
+    words = f"{duration(sum(row.seconds for row in rows))} of computing over all stages"
+    if priced:
+        words += f", {_money(sum(map(_cost, priced)), priced[0].currency)}"
+    lines = (_stage_row(row, bool(priced)) for row in rows)
     return joined(
-        [words, tag("div", table(head, (_stage_row(row) for row in rows), id="cost-table"), class_="scroll")]
+        [tag("p", f"{words}.", class_="note"), tag("div", table(head, lines, id="cost-table"), class_="scroll")]
     )
 
 
-def _stage_row(row: StageCost) -> Markup:
+def _cost(row: StageCost) -> float:
+    return (row.cost_per_hour or 0.0) * row.seconds / 3600
+
+
+def _money(amount: float, currency: str) -> str:
+    return f"{amount:,.2f} {currency}".rstrip()
+
+
+def _stage_row(row: StageCost, with_cost: bool) -> Markup:
     speed = f"{row.objects / row.seconds:,.1f}" if row.seconds > 0 else "–"
-    money = "–" if row.cost_per_hour is None else f"{row.cost_per_hour * row.seconds / 3600:,.2f} {row.currency}"
     size = f"{row.megabytes:,.1f} MB" if row.megabytes else "–"
-    numbers = (f"{row.objects:,}", f"{row.rejected:,}", duration(row.seconds), speed, size, money)
-    cells = (tag("td", number, class_="number") for number in numbers)
-    return tag("tr", tag("td", row.stage), tag("td", row.device), *cells)
+    money = "–" if row.cost_per_hour is None else _money(_cost(row), row.currency)
+    numbers = (f"{row.objects:,}", f"{row.rejected:,}", duration(row.seconds), speed, size)
+    cells = (tag("td", number, class_="number") for number in (*numbers, *((money,) if with_cost else ())))
+    return tag("tr", tag("td", row.stage), *cells)

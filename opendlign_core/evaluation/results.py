@@ -89,6 +89,7 @@ class ViewsResult(_Model):
     method: str
     views: tuple[int, ...]
     top1: float
+    searched_on_test: bool = False
 
 
 class RetrievalResult(_Model):
@@ -100,6 +101,7 @@ class RetrievalResult(_Model):
     gallery: int
     recall: dict[int, float]
     mean_average_precision: float
+    searched_on_test: bool = False
 
 
 class Example(_Model):

@@ -18,7 +18,7 @@ from opendlign_core.evaluation.pointclip import (
     search_sentences,
     search_weights,
 )
-from opendlign_core.evaluation.recipe import EvalExecution, EvalRecipe, FewShotSpec, MethodSpec, RetrievalSpec
+from opendlign_core.evaluation.recipe import EvalExecution, FewShotSpec, MethodSpec, RetrievalSpec, SearchSpec
 from opendlign_core.evaluation.results import FewShotResult, RetrievalResult, ViewsResult
 from opendlign_core.evaluation.retrieval import mixed_queries, object_embeddings, retrieval_scores
 from opendlign_core.evaluation.scoring import score, view_features, views_of_count
@@ -48,7 +48,13 @@ def views_results(
     for count in (count for count in counts if count <= method.views):
         views = views_of_count(count, method.views)
         ranks = label_ranks(score(data.features, text, method, views), data.labels)
-        yield ViewsResult(dataset=dataset, method=method.name, views=tuple(views), top1=top_k_accuracy(ranks, 1))
+        yield ViewsResult(
+            dataset=dataset,
+            method=method.name,
+            views=tuple(views),
+            top1=top_k_accuracy(ranks, 1),
+            searched_on_test=method.sees_test_labels,
+        )
 
 
 def retrieval_results(
@@ -57,7 +63,8 @@ def retrieval_results(
     """Every kind of query that the data allows; image queries need painted images."""
     gallery = object_embeddings(view_features(data.features, method))
     own = np.arange(len(gallery))
-    images = object_embeddings(data.features.images) if len(data.features.images) else None
+    painted = data.features.painted
+    images = object_embeddings(data.features.images[painted]) if len(painted) else None
     for kind in spec.queries:
         if kind == "text":
             classes = np.unique(data.labels)
@@ -67,8 +74,9 @@ def retrieval_results(
         elif images is None:
             continue
         else:
-            queries = images if kind == "image" else mixed_queries(text[data.labels], images)
-            found = retrieval_scores(queries, data.labels, gallery, data.labels, spec.ranks, own)
+            labels = data.labels[painted]
+            queries = images if kind == "image" else mixed_queries(text[labels], images)
+            found = retrieval_scores(queries, labels, gallery, data.labels, spec.ranks, painted)
         yield RetrievalResult(
             dataset=dataset,
             query=kind,
@@ -76,14 +84,16 @@ def retrieval_results(
             gallery=len(gallery),
             recall=found.recall,
             mean_average_precision=found.mean_average_precision,
+            searched_on_test=method.sees_test_labels,
         )
 
 
 class HeadSearch:
     """Sentences and view weights of PointCLIP V2, searched on labelled features and judged on held-out ones."""
 
-    def __init__(self, model: EvaluatedModel, recipe: EvalRecipe, execution: EvalExecution) -> None:
-        self.model, self.spec, self.execution = model, recipe.search, execution
+    def __init__(self, model: EvaluatedModel, spec: SearchSpec, execution: EvalExecution, library: str | None) -> None:
+        """`library` is the digest of the sentences to choose from; None searches view weights alone."""
+        self.model, self.spec, self.execution, self.library = model, spec, execution, library
 
     def run(
         self, method: MethodSpec, data: LabelledFeatures, text: Floats
@@ -117,10 +127,10 @@ class HeadSearch:
         return method.model_copy(update={"view_weights": weights.weights}), sentences.text, record
 
     def _sentences(self, objects: Floats, labels: Ints, text: Floats, classes: tuple[str, ...]) -> SentenceSearch:
-        if self.spec.sentences_sha256 is None:
+        if self.library is None:
             accuracy = float(((objects @ text.T).argmax(axis=1) == labels).mean())
             return SentenceSearch((-1,) * len(classes), text, accuracy, accuracy)
-        path = find_library(self.spec.sentences_sha256, self.execution.libraries)
+        path = find_library(self.library, self.execution.libraries)
         library = [
             encode_texts(self.model, sentences, self.execution.text_batch).numpy()
             for sentences in read_sentences(path, classes)

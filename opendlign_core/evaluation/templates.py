@@ -7,9 +7,11 @@ that choose "2D model" or "3D model" and one of the two tails depend on the posi
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from opendlign_core.evaluation.lists import read_list
-from opendlign_core.evaluation.recipe import TextName
+
+TextName = Literal["imagenet", "depth", "depth-scanobjectnn", "name", "sentence"]
 
 SENTENCE = "a gray depth map of a {}."
 
@@ -87,7 +89,7 @@ def named_templates(name: TextName) -> tuple[str, ...]:
 
 def resolve_templates(text: TextName | tuple[str, ...]) -> tuple[str, ...]:
     """A recipe's `text` as templates."""
-    return named_templates(text) if isinstance(text, str) else check_templates(text, "the recipe")
+    return named_templates(text) if isinstance(text, str) else text
 
 
 def check_templates(templates: Sequence[str], origin: str) -> tuple[str, ...]:

@@ -73,8 +73,8 @@ def filled_report() -> ReportData:
         examples=tuple(ExamplePicture(example, strip) for example in results.examples),
         pairs=(ImagePair("set/chair", "a wooden chair", pair),),
         stages=(
-            StageCost("project", 12.0, 400, "2-core CPU", 31.5, 2),
-            StageCost("train", 600.0, 400, "GPU", 9.1, 0, 2.5, "EUR"),
+            StageCost("project", 12.0, 400, 31.5, 2),
+            StageCost("train", 600.0, 400, 9.1, 0, 2.5, "EUR"),
         ),
         provenance=(("recipe", "fingerprint 77aa"),),
     )

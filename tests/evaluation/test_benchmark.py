@@ -32,9 +32,12 @@ class ListSource:
     train: list[EvalSample] = field(default_factory=list)
     reads: list[tuple[str, str | None, str]] = field(default_factory=list)
 
-    def samples(self, dataset: DatasetSpec, split: str | None, projection: str) -> Iterable[EvalSample]:
+    def samples(
+        self, dataset: DatasetSpec, split: str | None, projection: str, images: bool = False
+    ) -> Iterable[EvalSample]:
         self.reads.append((dataset.name, split, projection))
-        return self.train if split == "train" else self.test
+        found = self.train if split == "train" else self.test
+        return found if images else [replace(sample, images=None) for sample in found]
 
     def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:
         return f"{dataset.name}/{split}/{projection}/{len(self.test)}"
@@ -75,6 +78,20 @@ def test_a_second_run_starts_from_the_cache() -> None:
     assert not {"features", "texts"} & set(second.seconds)
     evaluate(seeded_model(seed=1), recipe(), source, cache=cache)
     assert len(source.reads) == 2, "another model must not reuse the features"
+
+
+def test_other_methods_on_the_same_data_start_from_the_cache() -> None:
+    cache = MemoryCache()
+    source = ListSource(random_samples(12, CLASSES))
+    both = recipe(methods=[{"name": "both", "text": TEXT, "branches": "both"}])
+    plain, _ = evaluate(seeded_model(), both, source)
+    evaluate(seeded_model(), recipe(), source, cache=cache)
+    assert len(source.reads) == 2
+    halves, _ = evaluate(seeded_model(), both, source, cache=cache)
+    assert len(source.reads) == 3, "the tuned branch has not seen the first half of the views"
+    assert halves.zero_shot == plain.zero_shot
+    evaluate(seeded_model(), both, source, cache=cache)
+    assert len(source.reads) == 3
 
 
 def test_unlabelled_objects_are_left_out_and_counted() -> None:
@@ -124,7 +141,9 @@ def test_results_survive_the_disk(tmp_path: Path) -> None:
 class ProjectedSource(ListSource):
     """As many views as the named projection draws."""
 
-    def samples(self, dataset: DatasetSpec, split: str | None, projection: str) -> Iterable[EvalSample]:
+    def samples(
+        self, dataset: DatasetSpec, split: str | None, projection: str, images: bool = False
+    ) -> Iterable[EvalSample]:
         views = len(RECIPES[projection].views)
         return [replace(sample, depth=sample.depth[:views]) for sample in self.test]
 

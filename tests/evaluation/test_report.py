@@ -77,7 +77,20 @@ def test_numbers_chosen_on_test_labels_are_marked() -> None:
         update={"zero_shot": (first.model_copy(update={"searched_on_test": True}), *rest)}
     )
     assert "searched on test labels" not in render_report(data)
-    assert render_report(dataclasses.replace(data, results=marked)).count("searched on test labels") == 1
+    page = render_report(dataclasses.replace(data, results=marked))
+    table = page[page.index('id="zero-shot-table"') :].split("</table>")[0]
+    assert table.count("searched on test labels") == 1
+    assert page.count("searched on test labels") == 3, "the card and the classes of that row are marked too"
+
+
+def test_money_is_shown_where_it_is_known() -> None:
+    data = filled_report()
+    page = render_report(data)
+    table = page[page.index('id="cost-table"') :].split("</table>")[0]
+    assert ">0.42 EUR</td>" in table
+    assert ">0.42 EUR</td>" not in table.split("<tr><td>train")[0]
+    free = dataclasses.replace(data, stages=data.stages[:1])
+    assert ">Cost<" not in render_report(free)
 
 
 def test_published_tables_are_complete() -> None:
@@ -100,6 +113,19 @@ def test_charts_place_points_inside_the_drawing() -> None:
     numbers = [float(n) for n in re.findall(r'c[xy]="([\d.]+)"', chart)]
     assert all(0 < number < 460 for number in numbers)
     assert line_chart([Series("empty", ())], "x", "y") == ""
+
+
+def test_no_two_lines_look_alike() -> None:
+    lines = [Series(str(number), ((1, 10.0), (2, 20.0 + number))) for number in range(9)]
+    looks = re.findall(r'class="line ([^"]+)"', line_chart(lines, "views", "top-1 %"))
+    assert len(set(looks)) == 9
+
+
+def test_nothing_asked_is_not_a_share_of_nought() -> None:
+    data = filled_report()
+    row = data.results.retrieval[0].model_copy(update={"queries": 0, "recall": {1: 0.0}, "mean_average_precision": 0})
+    page = render_report(dataclasses.replace(data, results=data.results.model_copy(update={"retrieval": (row,)})))
+    assert "0.0" not in page.split('id="retrieval"')[1].split("</section>")[0]
 
 
 @pytest.mark.parametrize(("dataset", "mark"), [("scanobjectnn", "<svg"), ("omniobject3d", "<img")])

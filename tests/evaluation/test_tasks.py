@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,30 @@ def test_image_queries_are_left_out_with_a_note_where_nothing_was_painted() -> N
     results, _ = evaluate(seeded_model(), recipe(tasks=("retrieval",)), source())
     assert [row.query for row in results.retrieval] == ["text", "shape"]
     assert "no painted images" in results.notes[0]
+
+
+def test_objects_without_painted_images_are_no_image_queries() -> None:
+    data = source(images=True)
+    half = [sample if row % 2 else replace(sample, images=None) for row, sample in enumerate(data.test)]
+    results, _ = evaluate(seeded_model(), recipe(tasks=("retrieval",)), ListSource(half))
+    assert {row.query: row.queries for row in results.retrieval} == {
+        "text": 6, "image": 12, "shape": 24, "text+image": 12
+    }  # fmt: skip
+    assert {row.gallery for row in results.retrieval} == {24}
+    assert results.notes == ()
+    batched, _ = evaluate(
+        seeded_model(), recipe(tasks=("retrieval",)), ListSource(half), EvalExecution(image_batch=10)
+    )
+    for one, other in zip(results.retrieval, batched.retrieval, strict=True):
+        assert one.mean_average_precision == pytest.approx(other.mean_average_precision, abs=1e-6)
+
+
+def test_a_searched_method_is_asked_too() -> None:
+    settings = {"levels": (0.5, 1.0), "fixed_views": 8}
+    plan = recipe(methods=[head("test-labels")], search=settings, tasks=("retrieval", "views"), view_counts=(10,))
+    results, _ = evaluate(seeded_model(), plan, source())
+    assert [(row.query, row.searched_on_test) for row in results.retrieval] == [("text", True), ("shape", True)]
+    assert all(row.searched_on_test for row in results.views)
 
 
 def test_training_is_needed_for_few_shot() -> None:
@@ -158,8 +183,9 @@ def test_search_on_test_labels_is_marked(tmp_path: Path) -> None:
     library = tmp_path / "library.json"
     library.write_text(json.dumps({name: [f"a {name}", f"one {name} alone", name.upper()] for name in CLASSES}))
     digest = hashlib.sha256(library.read_bytes()).hexdigest()
-    settings = {"levels": (0.5, 1.0), "fixed_views": 8, "sentences_sha256": digest}
-    plan = recipe(methods=[head("test-labels")], search=settings)
+    settings = {"levels": (0.5, 1.0), "fixed_views": 8}
+    dataset = {"name": "small", "labels": CLASSES, "sentences_sha256": digest}
+    plan = recipe(methods=[head("test-labels")], search=settings, datasets=[dataset])
     results, _ = evaluate(seeded_model(), plan, source(), EvalExecution(libraries=(str(library),)))
     row = results.zero_shot[0]
     assert row.searched_on_test

@@ -1,4 +1,7 @@
+import hashlib
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,3 +94,38 @@ def test_recipes_take_methods_by_name_and_refuse_nonsense() -> None:
         MethodSpec(name="x", search="train-split")
     with pytest.raises(ValueError, match="9 view weights, expected 10"):
         MethodSpec(name="x", aggregation="pointclip-v2", view_weights=(1.0,) * 9)
+
+
+def test_lists_in_files_become_part_of_the_recipe(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("chair\nnight_stand\n")
+    (tmp_path / "words.txt").write_text("a {}.\na shape of a {}.\n")
+    (tmp_path / "sentences.json").write_text('{"chair": ["x"]}')
+
+    def named(name: str) -> dict[str, str]:
+        return {"file": str(tmp_path / name)}
+
+    dataset = {"name": "a", "labels": named("names.txt"), "sentences_sha256": named("sentences.json")}
+    values = {"datasets": [dataset], "methods": [{"name": "mine", "text": named("words.txt")}]}
+    recipe = EvalRecipe.model_validate(values)
+    assert recipe.datasets[0].labels == ("chair", "night_stand")
+    assert recipe.methods[0].text == ("a {}.", "a shape of a {}.")
+    digest = hashlib.sha256(b'{"chair": ["x"]}').hexdigest()
+    assert recipe.datasets[0].sentences_sha256 == digest
+    assert EvalRecipe.model_validate_json(recipe.model_dump_json()) == recipe, "no file is read again"
+    (tmp_path / "words.txt").write_text("a chair.\n")
+    with pytest.raises(ValueError, match=r"words.txt has no \{\}"):
+        EvalRecipe.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"datasets": [{"name": "a", "labels": "modelnet"}]}, "no packaged label list 'modelnet'; known: modelnet40"),
+        ({"methods": [{"name": "m", "projection": "fisheye"}]}, "unknown projection recipe 'fisheye'"),
+        ({"methods": [{"name": "m", "text": ["a chair"]}]}, "has no {}"),
+        ({"datasets": [{"name": "a", "train_split": None}], "tasks": ["few-shot"]}, "a: few-shot and"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused_before_anything_is_computed(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        EvalRecipe.model_validate({"datasets": [{"name": "a"}], **values})

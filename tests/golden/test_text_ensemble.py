@@ -9,8 +9,7 @@ import torch
 
 from opendlign_core.evaluation.labels import packaged_labels
 from opendlign_core.evaluation.model import encode_texts, text_classifier
-from opendlign_core.evaluation.recipe import TextName
-from opendlign_core.evaluation.templates import fill, named_templates
+from opendlign_core.evaluation.templates import TextName, fill, named_templates
 from tests.evaluation.tiny import golden_model
 
 DATASETS: list[tuple[str, str, TextName]] = [

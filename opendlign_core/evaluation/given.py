@@ -1,0 +1,49 @@
+"""How people write fields of a recipe: names that must be known, and `{file: PATH}` for lists kept in a file.
+
+A file is read while the recipe is made, so that its words, not its place, are part of the recipe.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator
+
+from opendlign_core.evaluation.labels import check_labels, packaged_labels, read_labels
+from opendlign_core.evaluation.templates import TextName, check_templates, read_templates
+from opendlign_core.projection.recipe import resolve_recipe
+
+
+def _from_file(read: Callable[[Path], Any]) -> BeforeValidator:
+    def given(value: Any) -> Any:
+        return read(Path(value["file"])) if isinstance(value, dict) and set(value) == {"file"} else value
+
+    return BeforeValidator(given)
+
+
+def _known_projection(name: str) -> str:
+    resolve_recipe(name)
+    return name
+
+
+def _known_labels(labels: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    if isinstance(labels, tuple):
+        return check_labels(labels, "the recipe")
+    if labels != "from-data":
+        packaged_labels(labels)
+    return labels
+
+
+def _with_slots(text: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    return text if isinstance(text, str) else check_templates(text, "the recipe")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+ProjectionName = Annotated[str, AfterValidator(_known_projection)]
+Labels = Annotated[str | tuple[str, ...], AfterValidator(_known_labels), _from_file(read_labels)]
+Text = Annotated[TextName | tuple[str, ...], AfterValidator(_with_slots), _from_file(read_templates)]
+FileDigest = Annotated[str, _from_file(_digest)]
