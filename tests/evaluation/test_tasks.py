@@ -80,6 +80,15 @@ def test_objects_without_painted_images_are_no_image_queries() -> None:
         assert one.mean_average_precision == pytest.approx(other.mean_average_precision, abs=1e-6)
 
 
+def test_an_image_never_finds_its_own_shape() -> None:
+    data = source(images=True)
+    plain = [replace(sample, images=None) for sample in data.test if sample.label != "desk"]
+    only_desk = next(sample for sample in data.test if sample.label == "desk")
+    results, _ = evaluate(seeded_model(), recipe(tasks=("retrieval",)), ListSource([*plain, only_desk]))
+    found = {row.query: row.queries for row in results.retrieval}
+    assert (found["image"], found["shape"]) == (0, len(plain)), "nothing else is a desk"
+
+
 def test_a_searched_method_is_asked_too() -> None:
     settings = {"levels": (0.5, 1.0), "fixed_views": 8}
     plan = recipe(methods=[head("test-labels")], search=settings, tasks=("retrieval", "views"), view_counts=(10,))
