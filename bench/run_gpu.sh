@@ -19,8 +19,8 @@ from importlib.util import find_spec
 
 # Neither Prefect nor s3fs: what runs here is the library, the benches and a store in a folder.
 needed = """torch torchvision triton diffusers transformers tokenizers safetensors huggingface_hub accelerate regex open_clip
-    ftfy timm numpy scipy sklearn PIL pyarrow pydantic pydantic_settings dotenv importlib_metadata webdataset braceexpand
-    yaml tenacity fsspec pytest pytest_timeout"""
+    ftfy timm numpy scipy sklearn PIL pyarrow pydantic pydantic_settings dotenv importlib_metadata
+    yaml fsspec pytest pytest_timeout"""
 if missing := [name for name in needed.split() if not find_spec(name)]:
     sys.exit(f"missing packages: {' '.join(missing)}")
 import torch
