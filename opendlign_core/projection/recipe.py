@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from opendlign_core.recipe import Execution, Recipe
+from opendlign_core.recipe import SETTINGS, Execution, Recipe
 
 STAGE_VERSION = 1
 
@@ -19,7 +19,7 @@ Cells = tuple[int, int, int]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = SETTINGS
 
 
 class WindowMax(_Part):
@@ -29,23 +29,23 @@ class WindowMax(_Part):
     """
 
     kind: Literal["window-max"] = "window-max"
-    window: Cells = (1, 7, 7)
-    padding: Cells = (0, 3, 3)
+    window: Cells = Field(default=(1, 7, 7), description="cells along (slice, row, column)")
+    padding: Cells = Field(default=(0, 3, 3), description="empty cells around the grid along (slice, row, column)")
 
 
 class WeightedSplat(_Part):
     """Every point covers `window` x `window` pixels; a pixel is the mean depth, near points weighing more."""
 
     kind: Literal["weighted-splat"] = "weighted-splat"
-    window: int = Field(default=5, ge=1)
+    window: int = Field(default=5, ge=1, description="pixels along a side")
 
 
 class Gaussian(_Part):
     """A normalised Gaussian over `window`; outside the grid is background."""
 
     kind: Literal["gaussian"] = "gaussian"
-    window: Cells = (1, 3, 3)
-    sigma: tuple[float, float, float] = (1.0, 3.0, 3.0)
+    window: Cells = Field(default=(1, 3, 3), description="cells along (slice, row, column)")
+    sigma: tuple[float, float, float] = Field(default=(1.0, 3.0, 3.0), description="cells, along the same axes")
 
 
 class Bilateral(_Part):
@@ -55,10 +55,10 @@ class Bilateral(_Part):
     """
 
     kind: Literal["bilateral"] = "bilateral"
-    window: Cells = (1, 5, 5)
-    sigma_space: float = Field(default=2.823, gt=0)
-    sigma_value: float = Field(default=2.823, gt=0)
-    support: Literal["disc", "square"] = "disc"
+    window: Cells = Field(default=(1, 5, 5), description="cells along (slice, row, column)")
+    sigma_space: float = Field(default=2.823, gt=0, description="in cells")
+    sigma_value: float = Field(default=2.823, gt=0, description="in differences of depth")
+    support: Literal["disc", "square"] = Field(default="disc", description="which cells of the window count")
 
 
 Densify = Annotated[WindowMax | WeightedSplat, Field(discriminator="kind")]
@@ -69,12 +69,13 @@ class ProjectionRecipe(Recipe):
     """Everything that decides the depth maps of a cloud."""
 
     views: tuple[View, ...] = Field(min_length=1)
+    """One list per depth map: rotations in degrees, applied one after the other."""
     size: int = Field(ge=8, le=2048, description="rows and columns of the grid")
     slices: int = Field(default=8, ge=3, le=512, description="depth slices of the grid")
     scale: float = Field(gt=0, le=1, description="in-plane size of the object; 1 fills the image")
     depth_bias: float = Field(default=0.2, ge=0, description="distance of the farthest point from nothing")
-    densify: Densify = WindowMax()
-    smooth: Smooth | None = None
+    densify: Densify = Field(default=WindowMax(), description="how points become surfaces")
+    smooth: Smooth | None = Field(default=None, description="the filter over the dense grid; none leaves it out")
     collision: Literal["nearest", "last"] = Field(
         default="nearest", description="which point of a cell counts: the nearest, or the last in input order"
     )
@@ -117,9 +118,10 @@ class ProjectionExecution(Execution):
     """How clouds are projected; none of it changes a byte of the CPU result."""
 
     backend: Literal["auto", "torch", "triton"] = "auto"
+    """`auto`: triton on a GPU, else torch."""
     device: str = Field(default="auto", description="auto, cpu or cuda[:n]")
-    batch_size: int = Field(default=16, ge=1)
-    encode_workers: int = Field(default=2, ge=1)
+    batch_size: int = Field(default=16, ge=1, description="clouds projected together")
+    encode_workers: int = Field(default=2, ge=1, description="threads that encode depth maps")
     prefetch: int = Field(default=2, ge=1, description="batches prepared ahead of the computation")
 
 

@@ -39,8 +39,9 @@ class PromptRecipe(Recipe):
     """How a caption becomes a prompt; the defaults are those of the OpenDlign paper (Table 6)."""
 
     template: str = TABLE_6_TEMPLATE
-    positive: tuple[str, ...] = TABLE_6_POSITIVE
-    negative: tuple[str, ...] = TABLE_6_NEGATIVE
+    """`{metadata}` is the place of the caption or, where there is none, of the label."""
+    positive: tuple[str, ...] = Field(TABLE_6_POSITIVE, description="words added to every prompt")
+    negative: tuple[str, ...] = Field(TABLE_6_NEGATIVE, description="words of the negative prompt")
 
     @field_validator("template")
     @classmethod
@@ -63,8 +64,8 @@ class PromptRecipe(Recipe):
 class ModelRef(Recipe):
     """A hub model at a pinned revision, or a local folder (then without a revision)."""
 
-    id: str
-    revision: str | None = None
+    id: str = Field(description="name on the hub, or a local folder")
+    revision: str | None = Field(None, description="commit on the hub; none for a folder")
 
 
 class ShadedRecipe(Recipe):
@@ -92,11 +93,12 @@ class ControlNetRecipe(Recipe):
     tiny_vae: ModelRef | None = None
     """A distilled decoder in place of the base model's, such as `madebyollin/taesd`."""
     scheduler: Literal["ddim", "unipc", "lcm"] = "ddim"
-    steps: int = Field(20, ge=1, le=1000)
-    guidance: float = Field(9.0, ge=1.0)
+    """How noise is removed; `lcm` needs a `lora` that was distilled for it."""
+    steps: int = Field(20, ge=1, le=1000, description="passes through the network per image")
+    guidance: float = Field(9.0, ge=1.0, description="how strictly the prompt is followed; 1 halves the cost")
     guidance_interval: tuple[float, float] = (0.0, 1.0)
     """The share of the steps that pay for guidance, from start to end; outside it only the prompt counts."""
-    control_strength: float = Field(1.0, ge=0)
+    control_strength: float = Field(1.0, ge=0, description="how strictly the depth map is followed")
     generation_size: int = Field(256, ge=32, multiple_of=8)
     """Side of the generated square image; the result is scaled to the depth map's own size."""
     median: int = Field(7, ge=1, le=15)
@@ -123,6 +125,7 @@ class ImageRecipe(Recipe):
     """How images are stored."""
 
     format: Literal["webp", "jpeg", "png"] = "webp"
+    """JPEG is encoded some eight times as fast as WebP."""
     quality: int = Field(90, ge=1, le=100)
     """Of the lossy formats; PNG is lossless and ignores it."""
 
@@ -162,7 +165,7 @@ class SynthesisRecipe(Recipe):
     """The painter and its settings; a bare name ("shaded", "controlnet") stands for its defaults."""
     splits: tuple[str, ...] = ()
     """Paint only objects of these splits; empty paints all. Images are for training, so a test split needs none."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="seeds every image, together with its object and view")
     prompt: PromptRecipe = PromptRecipe()
     image: ImageRecipe = ImageRecipe()
     gate: GateRecipe = GateRecipe()

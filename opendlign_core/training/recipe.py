@@ -1,7 +1,7 @@
 """What a training run is made of: the CLIP it starts from, its token cache, its schedule. Torch-free.
 
 The defaults of `TrainRecipe` are the constants of the published training script; where script and paper differ the
-script's value is the default and the paper's is an option. Each field's comment says where its value comes from.
+script's value is the default and the paper's is an option. Each field says where its value comes from.
 """
 
 import hashlib
@@ -35,15 +35,17 @@ class ClipSpec(Recipe):
     """
 
     model: str = "ViT-H-14-quickgelu"
+    """open_clip's name of the architecture, or any name where the architecture is spelled out."""
     weights: str = "dfn5b"
-    revision: str | None = None
-    weights_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
-    architecture: dict[str, Any] | None = None
-    image_size: int = Field(default=224, ge=8)
-    # The reference normalises with ImageNet's constants, not with CLIP's own.
+    """A tag of open_clip, `random`, a file, a folder, or `package:NAME`."""
+    revision: str | None = Field(default=None, description="revision of the weights on the hub")
+    weights_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$", description="checked when loading")
+    architecture: dict[str, Any] | None = Field(default=None, description="open_clip's model_cfg, for unknown models")
+    image_size: int = Field(default=224, ge=8, description="side of the images that the tower takes")
     mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
-    seed: int = 0
+    """Of the pixels. The reference normalises with ImageNet's constants, not with CLIP's own."""
+    std: tuple[float, float, float] = Field(default=IMAGENET_STD, description="deviation of the pixels, likewise")
+    seed: int = Field(default=0, description="of random weights")
 
     @classmethod
     def from_folder(cls, folder: Path, name: str | None = None) -> Self:
@@ -95,38 +97,45 @@ class TrainRecipe(Recipe):
     """How the depth block is trained. The defaults reproduce the reference's ViT-H-14 run."""
 
     clip: ClipSpec = ClipSpec()
-    # "cached" trains on frozen tokens computed once; "plain" runs the frozen tower at every step. Same mathematics.
     trainer: Literal["cached", "plain"] = "cached"
+    """`cached` trains on frozen tokens computed once, `plain` runs the frozen tower at every step: the same result."""
 
     blocks: int = Field(
         default=1, ge=1, description="copied last blocks in the depth branch (paper: 1; ablation: 2, 3)"
     )
     blend: float = Field(default=0.5, gt=0, le=1, description="share of the depth branch in the average (reference)")
 
-    epochs: int = Field(default=10, ge=1)  # reference, hard-coded
-    batch_size: int = Field(default=60, ge=1)  # reference: objects per step, by model (OFFICIAL_MODELS)
-    seed: int = 42  # reference
-    # Shards mixed at a time; None is the reference's uniform shuffle, a number suits caches larger than memory.
+    epochs: int = Field(default=10, ge=1, description="passes over the training objects (reference: 10)")
+    batch_size: int = Field(default=60, ge=1, description="objects per step (reference: 60 to 128, by model)")
+    seed: int = Field(default=42, description="of the order of objects and of every draw (reference: 42)")
     shuffle_shards: int | None = Field(default=None, ge=1)
-    augment: Literal["none", "flip"] = "none"  # reference: none; "flip" mirrors an object's views (plain trainer)
+    """Shards mixed at a time; None is the reference's uniform shuffle, a number suits caches larger than memory."""
+    augment: Literal["none", "flip"] = "none"
+    """`flip` mirrors an object's views, with the plain trainer alone (reference: none)."""
 
-    peak_lr: float = Field(default=3e-4, gt=0)  # reference and paper; the script's own lr of 3e-5 never takes effect
-    warmup: float = Field(default=0.3, gt=0, lt=1)  # OneCycle default, kept by the reference
-    start_divisor: float = Field(default=25.0, gt=0)  # OneCycle default: first lr = peak / 25
-    end_divisor: float = Field(default=1e4, gt=0)  # OneCycle default: last lr = first / 1e4
-    beta1_low: float = Field(default=0.85, ge=0, lt=1)  # OneCycle default; the script's 0.9 never takes effect
-    beta1_high: float = Field(default=0.95, ge=0, lt=1)  # OneCycle default
-    beta2: float = Field(default=0.98, ge=0, lt=1)  # reference
-    eps: float = Field(default=1e-8, gt=0)  # reference
-    weight_decay: float = Field(default=0.1, ge=0)  # reference; applies to the biases too
+    peak_lr: float = Field(default=3e-4, gt=0)
+    """Highest learning rate (reference and paper; the script's own lr of 3e-5 never takes effect)."""
+    warmup: float = Field(default=0.3, gt=0, lt=1, description="share of the steps that the learning rate rises")
+    start_divisor: float = Field(default=25.0, gt=0, description="first learning rate = peak / this (OneCycle)")
+    end_divisor: float = Field(default=1e4, gt=0, description="last learning rate = first / this (OneCycle)")
+    beta1_low: float = Field(default=0.85, ge=0, lt=1)
+    """AdamW's first momentum at the peak (OneCycle default; the script's 0.9 never takes effect)."""
+    beta1_high: float = Field(default=0.95, ge=0, lt=1, description="the same at both ends (OneCycle default)")
+    beta2: float = Field(default=0.98, ge=0, lt=1, description="AdamW's second momentum (reference)")
+    eps: float = Field(default=1e-8, gt=0, description="AdamW's epsilon (reference)")
+    weight_decay: float = Field(default=0.1, ge=0, description="of weights and, as in the reference, of biases")
 
-    contrastive_weight: float = Field(default=1.0, ge=0)  # reference
-    distance: Literal["mse", "l2"] = "mse"  # reference: mean over all entries; paper: L2 norm of the difference
-    distance_weight: float = Field(default=1.0, ge=0)  # reference
-    temperature: Literal["frozen", "learned"] = "frozen"  # reference: never unfrozen; paper: learnable
+    contrastive_weight: float = Field(default=1.0, ge=0, description="weight of the contrastive loss (reference)")
+    distance: Literal["mse", "l2"] = "mse"
+    """Reference: mean over all entries; paper: L2 norm of the difference."""
+    distance_weight: float = Field(default=1.0, ge=0, description="weight of the distance loss (reference)")
+    temperature: Literal["frozen", "learned"] = "frozen"
+    """Reference: never unfrozen; paper: learnable."""
 
-    precision: Precision = "float32"  # of the frozen tower; reference: float32 (TF32 on the authors' card)
-    cache_dtype: Dtype = "float32"  # float32 where weights must match the reference's
+    precision: Precision = "float32"
+    """Of the frozen tower; reference: float32 (TF32 on the authors' card)."""
+    cache_dtype: Dtype = "float32"
+    """Of the cached tokens; float32 where weights must match the reference's."""
 
     validate_every: int = Field(default=1, ge=0, description="epochs between validations, 0 for never (reference: 1)")
     patience: int | None = Field(default=None, ge=1, description="validations without progress before stopping early")
@@ -160,13 +169,14 @@ class DlignRecipe(Recipe):
 class TrainExecution(Execution):
     """How a training run uses its machine; none of it changes the result beyond rounding."""
 
-    device: str = "auto"
+    device: str = Field(default="auto", description="auto, cpu or cuda[:n]")
     objects_per_forward: int = Field(default=8, ge=1, description="objects that pass the frozen tower together")
     cache_placement: Literal["auto", "device", "host"] = "auto"
+    """Where the cached tokens lie while training; auto takes the device where they fit."""
     checkpoint_every_steps: int | None = Field(default=None, ge=1, description="beside the one after each epoch")
-    keep_checkpoints: int = Field(default=3, ge=1)
+    keep_checkpoints: int = Field(default=3, ge=1, description="older ones are removed")
     log_every: int = Field(default=3, ge=1, description="steps averaged into one line of metrics (reference: 3)")
-    tensorboard: bool = False
+    tensorboard: bool = Field(default=False, description="write event files beside the metrics")
 
 
 def sha256_of(path: Path) -> str:

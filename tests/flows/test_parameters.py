@@ -62,5 +62,30 @@ def test_a_wrong_parameter_is_refused_by_the_form() -> None:
         validate(sent, train.parameters.model_dump_for_openapi(), raise_on_error=True)
 
 
+@pytest.mark.parametrize("flow", [ingest, project, synthesize, train, regenerate], ids=lambda flow: flow.name)
+def test_the_form_explains_its_fields(flow: Flow[..., Any]) -> None:
+    schema = flow.parameters.model_dump_for_openapi()
+    forms = {"": schema, **schema.get("definitions", {})}
+    unexplained = [
+        f"{form}.{name}"
+        for form, described in forms.items()
+        for name, field in described.get("properties", {}).items()
+        if not field.get("description") and not _explained_elsewhere(field)
+    ]
+    assert unexplained == []
+
+
+def _explained_elsewhere(field: dict[str, Any]) -> bool:
+    """A form within the form has a description of its own; a constant only tells one form from another."""
+    return "const" in field or "$ref" in field or "allOf" in field
+
+
+def test_the_form_offers_choices_limits_and_defaults() -> None:
+    fields = train.parameters.model_dump_for_openapi()["definitions"]["TrainRecipe"]["properties"]
+    assert fields["epochs"] | {"minimum": 1, "default": 10, "type": "integer"} == fields["epochs"]
+    assert fields["trainer"]["enum"] == ["cached", "plain"]
+    assert regenerate.parameters.model_dump_for_openapi()["properties"]["until"]["enum"][0] == "ingest"
+
+
 def test_a_regeneration_needs_no_parameter() -> None:
     validate({}, regenerate.parameters.model_dump_for_openapi(), raise_on_error=True)
