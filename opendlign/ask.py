@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from opendlign.environment import keep_results_in
 from opendlign.show import console, print_plan, stage_bars
 from storage.settings import get_settings
 from storage.stores import Store, open_store
@@ -42,10 +43,11 @@ class Asked:
 
 def ask(preset: str, store: str | None, changes: list[str] | None, source: str | None) -> Asked:
     """Load the preset, open the store and list the sources; absent ones are for the caller to refuse."""
+    place, wanted = store or get_settings().store, wanted_changes(changes, source)
+    keep_results_in(place)
     from flows.preset import load_preset
     from flows.sources import list_sources
 
-    place, wanted = store or get_settings().store, wanted_changes(changes, source)
     chosen, opened = load_preset(preset, wanted), open_store(place)
     opened.exists("probe")  # a bucket that cannot be reached refuses here
     return Asked(preset, place, wanted, chosen, opened, list_sources(chosen))

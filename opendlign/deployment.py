@@ -1,4 +1,8 @@
-"""Everything a Prefect server must know of the pipeline; running it twice changes nothing."""
+"""Everything a Prefect server must know of the pipeline; running it twice changes nothing.
+
+What a call leaves out stays as the server has it: deploying is also how dead runs are settled, by people who may not
+know with which store, slots and schedules others deployed.
+"""
 
 import os
 import subprocess
@@ -17,12 +21,13 @@ from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.filesystems import LocalFileSystem, RemoteFileSystem
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from opendlign.reconcile import reconcile
 from storage.settings import Settings, get_settings
-from tasks.slots import GPU_LIMIT
+from tasks.slots import GPU_LIMIT, gpu_slots
 
-POOLS = {"cpu": ("ingest", "project", "evaluate", "regenerate"), "gpu": ("synthesize", "train")}
+POOLS = {"cpu": ("ingest", "project", "regenerate"), "gpu": ("synthesize", "train", "evaluate")}
 AUTOMATION = "opendlign-dead-runs"
 RESULTS_BLOCK = "opendlign-results"
 
@@ -39,36 +44,52 @@ def checkout() -> Path:
 
 
 def deploy_everything(
-    store: str | None = None, api: str | None = None, gpu_slots: int = 1, silence: timedelta = SILENCE
+    store: str | None = None, api: str | None = None, gpus: int | None = None, silence: timedelta | None = None
 ) -> Iterator[str]:
     """Yield one line per thing made sure of.
 
     Args:
-        store: What deployed runs use by default.
+        store: What deployed runs use by default; else OPENDLIGN_STORE, what they use now, or `./store`.
         api: URL of the Prefect API; PREFECT_API_URL when empty.
-        gpu_slots: How many GPUs all workers have together.
-        silence: How long a run may say nothing before it counts as dead.
+        gpus: How many GPUs all workers have together; else as before, at first 1.
+        silence: How long a run may say nothing before it counts as dead; else as before, at first `SILENCE`.
 
     Raises:
         ConnectionError: when no Prefect API answers.
     """
-    settings = get_settings()
-    place = _absolute(store or settings.store)
     address = api or os.environ.get("PREFECT_API_URL")
     if not address:
         raise ConnectionError("no Prefect API: set PREFECT_API_URL or use --api, or start one with `opendlign up`")
-    os.environ["PREFECT_API_URL"] = address
+    # Prefect read its environment when it was imported.
+    with temporary_settings({PREFECT_API_URL: address}):
+        yield from _everything(store, address, gpus, silence)
+
+
+def _everything(store: str | None, address: str, gpus: int | None, silence: timedelta | None) -> Iterator[str]:
+    known = _known_automation()
+    patience = silence or (_patience_of(known) if known else SILENCE)
     with get_client(sync_client=True) as client:
+        place = _default_store(client, store)
+        yield f"store {place}"
         yield from _pools(client)
-        yield _limit(client, gpu_slots)
-        yield from reconcile(client, silence)
-    yield _automation(silence)
-    block = _results_block(place, settings)
-    yield f"results block {block}"
-    yield from _deployments(place, address, block)
+        yield _limit(client, gpus)
+        yield from reconcile(client, patience)
+        yield _automation(known, patience)
+        block = _results_block(place, get_settings())
+        yield f"results block {block}"
+        switched_on = _active_schedules(client)
+        yield from _deployments(place, address, block)
+        yield from _switch_on(client, switched_on)
 
 
-def _absolute(place: str) -> str:
+def _default_store(client: SyncPrefectClient, wanted: str | None) -> str:
+    settings = get_settings()
+    if wanted is None and "store" not in settings.model_fields_set:
+        try:
+            wanted = client.read_deployment_by_name("ingest/ingest").parameters.get("store")
+        except ObjectNotFound:
+            wanted = None
+    place = wanted or settings.store
     return place if place.startswith("s3://") else str(Path(place).expanduser().absolute())
 
 
@@ -86,19 +107,32 @@ def _pools(client: SyncPrefectClient) -> Iterator[str]:
         yield f"work pool {pool} with queues {', '.join(queues)}"
 
 
-def _limit(client: SyncPrefectClient, slots: int) -> str:
+def _limit(client: SyncPrefectClient, wanted: int | None) -> str:
+    slots = wanted or gpu_slots()
     client.upsert_global_concurrency_limit_by_name(name=GPU_LIMIT, limit=slots)
     return f"concurrency limit {GPU_LIMIT}: {slots}"
 
 
-def _automation(silence: timedelta) -> str:
+def _known_automation() -> Automation | None:
+    try:
+        # Synchronous outside an event loop, whatever its annotation says.
+        return cast("Automation", Automation.read(name=AUTOMATION))
+    except ValueError:
+        return None
+
+
+def _patience_of(automation: Automation) -> timedelta:
+    return automation.trigger.within if isinstance(automation.trigger, EventTrigger) else SILENCE
+
+
+def _automation(existing: Automation | None, silence: timedelta) -> str:
     """A run that stops reporting is marked Crashed, which frees its slots and lets it be retried."""
     wanted = Automation(
         name=AUTOMATION,
         description="Marks runs Crashed whose process died without a word.",
         trigger=EventTrigger(
             match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
-            after={"prefect.flow-run.heartbeat"},
+            after={"prefect.flow-run.heartbeat", "prefect.flow-run.Pending"},
             expect={"prefect.flow-run.*"},
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
@@ -107,10 +141,7 @@ def _automation(silence: timedelta) -> str:
         ),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message=f"no sign of life for {silence.seconds} s")],
     )
-    try:
-        # Synchronous outside an event loop, whatever its annotation says.
-        existing = cast("Automation", Automation.read(name=AUTOMATION))
-    except ValueError:
+    if existing is None:
         wanted.create()
         return f"automation {AUTOMATION} created"
     existing.trigger, existing.actions, existing.description = wanted.trigger, wanted.actions, wanted.description
@@ -127,6 +158,21 @@ def _results_block(place: str, settings: Settings) -> str:
     # Credentials stay out of the block: each worker's own environment provides them.
     RemoteFileSystem(basepath=f"{place}/prefect-results", settings=options).save(RESULTS_BLOCK, overwrite=True)
     return f"remote-file-system/{RESULTS_BLOCK}"
+
+
+def _active_schedules(client: SyncPrefectClient) -> set[tuple[str, str]]:
+    """Deployment and slug of every schedule that is on."""
+    found = client.read_deployments()
+    return {(known.name, item.slug) for known in found for item in known.schedules if item.active and item.slug}
+
+
+def _switch_on(client: SyncPrefectClient, schedules: set[tuple[str, str]]) -> Iterator[str]:
+    """Applying prefect.yaml replaces schedules by inactive ones; those that somebody switched on are so again."""
+    for known in client.read_deployments():
+        for schedule in known.schedules:
+            if (known.name, schedule.slug) in schedules:
+                client.update_deployment_schedule(known.id, schedule.id, active=True)
+                yield f"schedule {schedule.slug} of {known.name} stays switched on"
 
 
 def _deployments(place: str, address: str, block: str) -> Iterator[str]:

@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-from storage.settings import get_settings
-
 DEFAULTS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
@@ -28,6 +26,9 @@ def prepare_environment(*, debug: bool = False) -> None:
     if not debug:
         # Progress bars and tables speak to the terminal; the Prefect UI keeps the full log either way.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    place = get_settings().store
+
+
+def keep_results_in(place: str) -> None:
+    """Make Prefect keep the small results of tasks in a store that is a folder; call it before Prefect is imported."""
     if not place.startswith("s3://"):
         os.environ.setdefault("PREFECT_LOCAL_STORAGE_PATH", str(Path(place).absolute() / "prefect-results"))

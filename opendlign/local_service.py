@@ -1,5 +1,6 @@
 """A Prefect server and its workers on this machine, started together and stopped by their process ids."""
 
+import itertools
 import json
 import os
 import signal
@@ -9,11 +10,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from opendlign.reconcile import worker_name
-from storage.settings import get_settings
+from storage.settings import SECRETS, get_settings
 
 START_SECONDS = 120
 STOP_SECONDS = 20
@@ -33,7 +35,8 @@ def start_service(*, port: int = 4200, store: str | None = None, gpus: int | Non
 
     Raises:
         ValueError: when a service runs already, or the port is taken.
-        TimeoutError: when the server does not answer; what was started is stopped again.
+        TimeoutError: when the server does not answer, or ends while it starts.
+        RuntimeError: when deploying fails. Whatever was started is stopped again.
     """
     home = service_home()
     if any(_alive(pid, name) for name, pid in _recorded(home).items()):
@@ -41,13 +44,13 @@ def start_service(*, port: int = 4200, store: str | None = None, gpus: int | Non
     _require_free(port)
     url = f"http://127.0.0.1:{port}"
     environment = _environment(url, store)
-    gpus = _visible_gpus() if gpus is None else gpus
+    devices = _devices(gpus)
     service = Service(url, home / "logs", {})
     try:
         _spawn(service, home, "server", ["server", "start", "--host", "127.0.0.1", "--port", str(port)], environment)
-        wait_until_healthy(url)
-        _deploy(environment, service.logs, gpus)
-        _workers(service, home, environment, gpus)
+        _wait_for_server(service)
+        _deploy(environment, service.logs, len(devices))
+        _workers(service, home, environment, devices)
     except BaseException:
         stop_service()
         raise
@@ -73,17 +76,29 @@ def service_home() -> Path:
     return home
 
 
-def wait_until_healthy(url: str, seconds: float = START_SECONDS) -> None:
-    """Return once the API answers."""
+def wait_until_healthy(url: str, seconds: float = START_SECONDS, alive: Callable[[], bool] = lambda: True) -> None:
+    """Return once the API answers.
+
+    Raises:
+        TimeoutError: when it does not within that time, or its process is no longer alive.
+    """
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end and alive():
         try:
             with urllib.request.urlopen(f"{url}/api/health", timeout=5) as answer:
                 if answer.status == 200:
                     return
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)
-    raise TimeoutError(f"the Prefect server at {url} did not answer within {seconds:.0f} s; see its log")
+    why = f"did not answer within {seconds:.0f} s" if alive() else "ended while it was starting"
+    raise TimeoutError(f"the Prefect server at {url} {why}")
+
+
+def _wait_for_server(service: Service) -> None:
+    try:
+        wait_until_healthy(service.url, alive=lambda: _running(service.processes["server"]))
+    except TimeoutError as error:
+        raise TimeoutError(f"{error}; see {service.logs / 'server.log'}") from error
 
 
 def _environment(url: str, store: str | None) -> dict[str, str]:
@@ -97,10 +112,20 @@ def _environment(url: str, store: str | None) -> dict[str, str]:
         "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",
         # Held in memory, as by default, the leases of a killed server would be forgotten and their slots stay taken.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        **_settings_variables(),
         "OPENDLIGN_STORE": place if place.startswith("s3://") else str(Path(place).expanduser().absolute()),
     }
     environment.pop("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", None)
     return {**environment, **_aws_variables()}
+
+
+def _settings_variables() -> dict[str, str]:
+    """Every setting as a variable: a run's process starts in another folder, where this one's `.env` is not found."""
+    found: dict[str, str] = {}
+    for name, value in get_settings():
+        if value is not None:
+            found[f"OPENDLIGN_{name.upper()}"] = value.get_secret_value() if name in SECRETS else str(value)
+    return found
 
 
 def _aws_variables() -> dict[str, str]:
@@ -112,12 +137,12 @@ def _aws_variables() -> dict[str, str]:
     return {"AWS_ACCESS_KEY_ID": key.get_secret_value(), "AWS_SECRET_ACCESS_KEY": secret.get_secret_value()}
 
 
-def _workers(service: Service, home: Path, environment: dict[str, str], gpus: int) -> None:
+def _workers(service: Service, home: Path, environment: dict[str, str], devices: Sequence[str]) -> None:
     cpu = ["worker", "start", "--pool", "cpu", "--name", worker_name("cpu-0"), "--limit", str(CPU_RUNS)]
     _spawn(service, home, "cpu-0", cpu, environment)
-    for index in range(gpus):
+    for index, device in enumerate(devices):
         command = ["worker", "start", "--pool", "gpu", "--name", worker_name(f"gpu-{index}"), "--limit", "1"]
-        _spawn(service, home, f"gpu-{index}", command, {**environment, "CUDA_VISIBLE_DEVICES": str(index)})
+        _spawn(service, home, f"gpu-{index}", command, {**environment, "CUDA_VISIBLE_DEVICES": device})
 
 
 def _spawn(service: Service, home: Path, name: str, words: list[str], environment: dict[str, str]) -> None:
@@ -189,10 +214,23 @@ def _require_free(port: int) -> None:
             raise ValueError(f"port {port} is taken; choose another with --port") from error
 
 
-def _visible_gpus() -> int:
-    """GPUs of this machine, without importing torch for it."""
+def _devices(wanted: int | None) -> list[str]:
+    """What each GPU worker gets as its CUDA_VISIBLE_DEVICES: workers beyond the GPUs share them, or use the CPU."""
+    visible = _visible_gpus()
+    count = len(visible) if wanted is None else wanted
+    return list(itertools.islice(itertools.cycle(visible or [""]), count))
+
+
+def _visible_gpus() -> list[str]:
+    """GPUs of this machine that this process may use, without importing torch for it."""
     try:
         listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        return 0
-    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
+        return []
+    present = [str(index) for index in range(sum(line.startswith("GPU ") for line in listed.stdout.splitlines()))]
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is None or not present:
+        return present
+    # As CUDA reads it: a list of numbers or ids that ends at the first that is none.
+    words = [word.strip() for word in allowed.split(",")]
+    return list(itertools.takewhile(lambda word: word not in ("", "-1"), words))

@@ -12,26 +12,27 @@ def deploy(
     *,
     store: str | None = None,
     api: Annotated[str | None, Parameter(help="URL of the Prefect API")] = None,
-    gpus: int = 1,
-    silence: float = 180.0,
+    gpus: int | None = None,
+    silence: float | None = None,
 ) -> int:
     """Create or update work pools, queues, limits, the dead-run automation, storage blocks and all deployments.
 
-    Runs that claim to be under way although their process or worker is gone are marked Crashed.
+    Runs that claim to be under way although their process or worker is gone are marked Crashed. What no option says
+    stays as it was deployed before; schedules that are switched on stay on.
 
     Parameters
     ----------
     store
         The store that deployed runs use by default: a folder all workers see, or s3://bucket/prefix.
     gpus
-        How many GPUs all workers have together: the size of the concurrency limit that GPU tasks take slots of.
+        How many GPUs all workers have together (at first 1): GPU tasks take turns, painting is split in as many parts.
     silence
-        Seconds without a sign of life after which a run counts as dead; runs report every 30 seconds.
+        Seconds without a sign of life after which a run counts as dead (at first 180); runs report every 30 seconds.
     """
     from opendlign.deployment import deploy_everything
 
-    patience = timedelta(seconds=silence)
-    for line in deploy_everything(store=store, api=api, gpu_slots=gpus, silence=patience):
+    patience = None if silence is None else timedelta(seconds=silence)
+    for line in deploy_everything(store=store, api=api, gpus=gpus, silence=patience):
         console.print(line, soft_wrap=True)
     return 0
 
@@ -54,6 +55,12 @@ def up(*, port: int = 4200, store: str | None = None, gpus: int | None = None) -
     console.print(
         f"UI: {started.url}\nLogs: {started.logs}\nRun: prefect deployment run regenerate/mini", soft_wrap=True
     )
+    if not any(name.startswith("gpu-") for name in started.processes):
+        console.print(
+            "No GPU here: runs of synthesize, train and evaluate, and distributed chains, wait for a GPU worker; "
+            "`opendlign up --gpus 1` starts one that computes on the CPU",
+            soft_wrap=True,
+        )
     console.print(f"For that shell: export PREFECT_API_URL={started.url}/api\nStop: opendlign down", soft_wrap=True)
     return 0
 

@@ -1,6 +1,7 @@
 """One verb per stage: bring that stage of a preset up to date, with the stages it reads."""
 
 from opendlign.ask import Changes, Place, Source, Stage, ask, bring_up_to_date, wanted_changes
+from opendlign.environment import keep_results_in
 from opendlign.shapes import Model
 from opendlign.show import print_evaluation, print_outputs, stage_bars
 from storage.settings import get_settings
@@ -37,11 +38,12 @@ def evaluate(
 
 
 def _judge(model: str, preset: str, store: str | None, changes: list[str] | None, source: str | None) -> int:
+    place, wanted = store or get_settings().store, wanted_changes(changes, source)
+    keep_results_in(place)
     from flows.preset import load_preset
     from flows.sources import list_judged, require_judged
     from opendlign.models import find_trained
 
-    place, wanted = store or get_settings().store, wanted_changes(changes, source)
     chosen, opened = load_preset(preset, wanted), open_store(place)
     trained = find_trained(opened, model)
     require_judged(chosen, list_judged(chosen))

@@ -9,6 +9,7 @@ import pytest
 
 from flows.preset import Preset
 from storage import LocalStore, S3Store
+from tasks.slots import GPU_LIMIT
 from tests.integration.harness import Orchestra, running, until
 from tests.integration.stores import contents, marks, records
 from tests.servers import S3_KEY, S3_SECRET, free_port
@@ -52,6 +53,30 @@ def test_deploying_again_changes_nothing(orchestra: Orchestra) -> None:
     assert "automation opendlign-dead-runs" in told
 
 
+def test_deploying_keeps_what_it_is_not_told(orchestra: Orchestra) -> None:
+    """As somebody who settles a dead run does it: on another shell, without the settings of whoever deployed first."""
+    mini = orchestra.client.read_deployment_by_name("regenerate/mini")
+    store = mini.parameters["store"]
+    orchestra.call("opendlign", "deploy", "--gpus", "3", "--silence", "240", "--store", f"{store}-of-others")
+    orchestra.client.update_deployment_schedule(mini.id, mini.schedules[0].id, active=True)
+    bare = [name for name in ("PREFECT_API_URL", "OPENDLIGN_STORE") if orchestra.environment.get(name)]
+    kept = {name: orchestra.environment.pop(name) for name in bare}
+    try:
+        told = orchestra.call("opendlign", "deploy", "--api", f"{orchestra.url}/api").stdout
+    finally:
+        orchestra.environment |= kept
+    try:
+        mini = orchestra.client.read_deployment_by_name("regenerate/mini")
+        assert mini.parameters["store"] == f"{store}-of-others"
+        assert [schedule.active for schedule in mini.schedules] == [True]
+        assert "schedule nightly of mini stays switched on" in told
+        assert orchestra.client.read_global_concurrency_limit_by_name(GPU_LIMIT).limit == 3
+        assert '"within": 240' in json.dumps(post(orchestra, "automations/filter", {}))
+    finally:
+        orchestra.client.update_deployment_schedule(mini.id, mini.schedules[0].id, active=False)
+        orchestra.call("opendlign", "deploy", "--gpus", "1", "--silence", "180")
+
+
 def test_the_command_line_lists_the_deployments(orchestra: Orchestra) -> None:
     listed = json.loads(orchestra.call("prefect", "deployment", "ls", "--output", "json").stdout)
     assert {row["name"] for row in listed} == {name.rpartition("/")[2] for name in DEPLOYMENTS}
@@ -65,9 +90,17 @@ def test_stages_on_their_own_pools_give_the_bytes_of_one_process(
     store = LocalStore(tmp_path / "distributed")
     given = [f"preset={preset_file}", f"store={store.url}"]
     parameters = [word for pair in given for word in ("--param", pair)]
-    orchestra.call("prefect", "deployment", "run", "regenerate/mini-distributed", *parameters, "--watch", seconds=600)
+    orchestra.client.upsert_global_concurrency_limit_by_name(GPU_LIMIT, 2)
+    try:
+        words = ("deployment", "run", "regenerate/mini-distributed", *parameters, "--watch")
+        orchestra.call("prefect", *words, seconds=600)
+    finally:
+        orchestra.client.upsert_global_concurrency_limit_by_name(GPU_LIMIT, 1)
     assert contents(store) == contents(reference)
     assert same_numbers(store, reference)
+    runs = [run.parameters for run in orchestra.client.read_flow_runs() if run.parameters.get("store") == store.url]
+    # Painting is split into as many parts as there are GPU slots.
+    assert [given["part"]["index"] for given in runs if "depths" in given] in ([0, 1], [1, 0])
 
 
 def same_numbers(store: LocalStore, other: LocalStore) -> bool:
