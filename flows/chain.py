@@ -27,8 +27,10 @@ from tasks import project as project_stage
 from tasks import synthesize as synthesize_stage
 from tasks import train as train_stage
 from tasks.evaluate import Inputs
+from tasks.guard import RegressionFound
 from tasks.listing import list_source
 from tasks.running import Part, ShardsFailed
+from tasks.slots import gpu_slots
 
 SECONDS_BETWEEN_LOOKS = 2.0
 
@@ -82,41 +84,55 @@ class DeployedChain:
 
     def ingest(self, recipe: IngestRecipe) -> str:
         identity = ingest_stage.identify(recipe, list_source(recipe))
-        return self._run(identity, recipe=recipe, execution=self._execution.ingest)
+        return self._build(identity, recipe=recipe, execution=self._execution.ingest)
 
     def project(self, clouds: str) -> str:
         recipe = self._preset.project
         identity = project_stage.identify(recipe, clouds)
-        return self._run(identity, clouds=clouds, recipe=recipe, execution=self._execution.project)
+        return self._build(identity, clouds=clouds, recipe=recipe, execution=self._execution.project)
 
     def synthesize(self, depths: str) -> str:
-        recipe, workers = self._preset.synthesize, self._execution.gpu_workers
+        recipe, workers = self._preset.synthesize, self._execution.gpu_workers or max(gpu_slots(), 1)
         identity = synthesize_stage.identify(recipe, depths)
-        return self._run(identity, workers, depths=depths, recipe=recipe, execution=self._execution.synthesize)
+        return self._build(identity, workers, depths=depths, recipe=recipe, execution=self._execution.synthesize)
 
     def train(self, aligned: str) -> str:
         recipe = self._preset.train
         identity = train_stage.identify(recipe, aligned)
-        return self._run(identity, aligned=aligned, recipe=recipe, execution=self._execution.train)
+        return self._build(identity, aligned=aligned, recipe=recipe, execution=self._execution.train)
 
     def evaluate(self, inputs: Inputs) -> str:
         recipe = self._preset.evaluate
         identity = evaluate_stage.identify(recipe, inputs)
-        return self._run(identity, inputs=inputs, recipe=recipe, execution=self._execution.evaluate)
+        ended = self._run(identity, inputs=inputs, recipe=recipe, execution=self._execution.evaluate)
+        if refusals := _last_words([run for run in ended if run.state_type == StateType.FAILED]):
+            # Its results are committed, and fell too far below the accepted ones.
+            raise RegressionFound(refusals)
+        return identity.fingerprint
 
-    def _run(self, identity: StageIdentity, parts: int = 1, **parameters: Recipe | Execution | str) -> str:
-        """Start one run per part and wait for all; a last run takes what a failed part left behind."""
+    def _build(self, identity: StageIdentity, parts: int = 1, **parameters: Recipe | Execution | str) -> str:
+        self._run(identity, parts, **parameters)
+        return identity.fingerprint
+
+    def _run(self, identity: StageIdentity, parts: int = 1, **parameters: Recipe | Execution | str) -> list[FlowRun]:
+        """Start one run per part and wait for all; a last run takes what a failed part left behind.
+
+        Returns the runs that ended last, none where the stage was finished before.
+
+        Raises:
+            ShardsFailed: when the stage is unfinished after that, or somebody cancelled one of its runs.
+        """
         given = {name: _plain(value) for name, value in parameters.items()}
         given |= {"store": self._store, "preset": self._preset.name}
+        if self._finished(identity):
+            return []
+        shares = [Part(index=index, count=parts) for index in range(parts)]
+        ended = wait_for_runs([_start(identity.stage, {**given, **_share(share)}) for share in shares])
+        if not self._finished(identity) and not any(run.state_type == StateType.CANCELLED for run in ended):
+            ended = wait_for_runs([_start(identity.stage, given)])
         if not self._finished(identity):
-            shares = [Part(index=index, count=parts) for index in range(parts)]
-            runs = [_start(identity.stage, {**given, **_share(share)}) for share in shares]
-            wait_for_runs(runs)
-        if not self._finished(identity):
-            wait_for_runs([_start(identity.stage, given)])
-        if not self._finished(identity):
-            raise ShardsFailed(f"{identity.folder} is unfinished after its runs ended; see the {identity.stage} runs")
-        return identity.fingerprint
+            raise ShardsFailed(f"{identity.folder} is unfinished. {_last_words(ended)}")
+        return ended
 
     def _finished(self, identity: StageIdentity) -> bool:
         return find_manifest(open_store(self._store), identity.stage, identity.fingerprint) is not None
@@ -136,8 +152,13 @@ def _start(stage: str, parameters: dict[str, Any]) -> FlowRun:
     return cast("FlowRun", started)
 
 
-def wait_for_runs(runs: Sequence[FlowRun]) -> None:
-    """Wait until every run has ended, however it ended: the store says what is left to do.
+def _last_words(runs: Sequence[FlowRun]) -> str:
+    """How runs ended that did not complete."""
+    return "; ".join(f"{run.name}: {run.state}" for run in runs if run.state_type != StateType.COMPLETED)
+
+
+def wait_for_runs(runs: Sequence[FlowRun]) -> list[FlowRun]:
+    """Wait until every run has ended, however it ended, and return them as they are then.
 
     Where this run is cancelled meanwhile, so are those it waits for.
     """
@@ -146,6 +167,7 @@ def wait_for_runs(runs: Sequence[FlowRun]) -> None:
             for run in runs:
                 while client.read_flow_run(run.id).state_type not in TERMINAL_STATES:
                     time.sleep(SECONDS_BETWEEN_LOOKS)
+            return [client.read_flow_run(run.id) for run in runs]
         except BaseException:
             if _is_cancelled(client):
                 for run in runs:

@@ -35,7 +35,7 @@ def judge(
     require_judged(chosen, list_judged(chosen))
     # Results are compared with earlier ones of the same name: another model is another series.
     chosen = chosen.model_copy(update={"name": f"{chosen.name}-{model[:8]}"})
-    name_run(f"{chosen.name} judge")
+    name_run(f"{chosen.name} judge", chosen.name, "judge")
     chain = DeployedChain(place, chosen) if distributed else LocalChain(place, chosen)
     clouds = tuple(chain.ingest(recipe) for recipe in chosen.benchmarks or (chosen.ingest,))
     depths = tuple(chain.project(fingerprint) for fingerprint in clouds)

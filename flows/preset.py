@@ -29,8 +29,8 @@ class Executions(Recipe):
     synthesize: SynthesisExecution = SynthesisExecution()
     train: TrainExecution = TrainExecution()
     evaluate: EvalExecution = EvalExecution()
-    gpu_workers: int = Field(default=1, ge=1)
-    """How many workers share the synthesize stage in a distributed run."""
+    gpu_workers: int | None = Field(default=None, ge=1)
+    """How many workers share the synthesize stage in a distributed run; None: as many as the server has GPU slots."""
 
 
 class Preset(Recipe):

@@ -4,8 +4,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
 from prefect.context import TaskRunContext
+from prefect.exceptions import ObjectNotFound
 
 from storage.output import ShardRange, StageOutput
 from tasks.shards import ShardBuilder, building
@@ -16,6 +18,15 @@ GPU_LIMIT = "opendlign-gpu"
 LEASE_SECONDS = 120.0
 
 _COMPUTING = threading.Lock()
+
+
+def gpu_slots() -> int:
+    """How many GPUs all workers have together, as the server was told by deploying; 1 where it was told nothing."""
+    with get_client(sync_client=True) as client:
+        try:
+            return client.read_global_concurrency_limit_by_name(GPU_LIMIT).limit
+        except ObjectNotFound:
+            return 1
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from prefect.client.schemas.objects import StateType
+from prefect.states import Pending
 
 from flows.preset import Preset
 from storage import LocalStore, S3Store, Store
@@ -73,6 +74,17 @@ def test_a_run_that_died_with_its_worker_is_found_by_deploying(orchestra: Orches
     orchestra.retry(run)
     assert marks(local(painting), STAGE).items() >= before.items()
     painting.assert_undisturbed()
+
+
+def test_a_run_that_its_worker_took_and_never_started_is_found(orchestra: Orchestra, tiny: Preset) -> None:
+    """A worker marks a run Pending before it leaves its name on it."""
+    ingest = orchestra.client.read_deployment_by_name("ingest/ingest")
+    given = {"recipe": tiny.ingest.model_dump(mode="json")}
+    run = orchestra.client.create_flow_run_from_deployment(ingest.id, parameters=given, state=Pending()).id
+    assert orchestra.reconcile() == []
+    until(lambda: orchestra.reconcile(silence=3), "the run to have been silent for long enough", 60)
+    assert orchestra.state(run) == StateType.CRASHED
+    assert "no worker started it for 3 s" in str(orchestra.flow_run(run).state)
 
 
 @pytest.mark.slow
@@ -148,6 +160,39 @@ def test_cancelling_a_chain_cancels_the_stage_it_waits_for(
     orchestra.cancel(run)
     assert orchestra.finish(run, 60) == StateType.CANCELLED
     assert orchestra.finish(stage.id, 60) == StateType.CANCELLED
+
+
+def test_a_regression_fails_the_chain_that_waited_for_it(
+    orchestra: Orchestra, preset_file: Path, finished_store: LocalStore
+) -> None:
+    orchestra.worker("cpu", "cpu", limit=4)
+    orchestra.worker("gpu", "gpu")
+    (result,) = [info.key for info in finished_store.list("evaluate") if info.key.endswith("manifest.json")]
+    finished_store.delete(result)
+    accepted = finished_store.path("accepted/tiny.json")
+    accepted.parent.mkdir()
+    rows = ("procedural | training-free", "procedural | opendlign")
+    accepted.write_text(json.dumps({"fingerprint": "", "top1": dict.fromkeys(rows, 1.0)}))
+    given = {"preset": str(preset_file), "store": finished_store.url}
+    run = orchestra.submit("regenerate/mini-distributed", **given)
+    assert orchestra.finish(run) == StateType.FAILED
+    assert "fell from 100.0" in str(orchestra.flow_run(run).state)
+
+
+def test_a_cancelled_stage_is_not_started_again_by_its_chain(
+    orchestra: Orchestra, preset_file: Path, tmp_path: Path
+) -> None:
+    orchestra.worker("cpu", "cpu", limit=4)
+    given = {"preset": str(preset_file), "store": place(tmp_path).url}
+    run = orchestra.submit("regenerate/mini-distributed", **given)
+    (stage,) = until(lambda: [child for child in orchestra.unsettled() if child.id != run], "a stage to start")
+    orchestra.pids(stage.id)
+    orchestra.cancel(stage.id)
+    assert orchestra.finish(run, 90) == StateType.FAILED
+    assert "is unfinished" in str(orchestra.flow_run(run).state)
+    assert "Cancelled" in str(orchestra.flow_run(run).state)
+    stages = [known for known in orchestra.client.read_flow_runs() if known.parameters.get("store") == given["store"]]
+    assert {known.id for known in stages} == {run, stage.id}
 
 
 def test_a_damaged_shard_is_found_removed_and_rebuilt_alone(orchestra: Orchestra, painting: Painting) -> None:
