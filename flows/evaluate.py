@@ -6,7 +6,7 @@ from opendlign_core.evaluation import EvalExecution, EvalRecipe
 from storage.output import load_manifest
 from storage.stores import open_store
 from tasks import evaluate as stage
-from tasks.artifacts import name_run
+from tasks.artifacts import name_stage_run
 from tasks.guard import check_regression
 from tasks.report import publish_results
 from tasks.running import ONE_AT_A_TIME
@@ -35,7 +35,7 @@ def evaluate(
     opened = open_store(store)
     output = stage.output(opened, recipe, inputs)
     identity = output.identity
-    name_run(" ".join(word for word in (preset, stage.STAGE, identity.fingerprint[:8]) if word))
+    name_stage_run(preset, identity)
     if output.manifest() is None:
         output.declare()
         work = ShardWork(store, identity, ())

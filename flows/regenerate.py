@@ -4,7 +4,8 @@ In one process the stages are subflows. Distributed, each stage is its own deplo
 manifests in the store are where the stages meet.
 """
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from prefect import flow
@@ -38,19 +39,32 @@ def regenerate(
         until: The last stage to run.
     """
     place = store or get_settings().store
-    chosen = load_preset(preset, changes or [])
+    chosen = _series(load_preset(preset, changes or []), changes or [])
     sources = list_sources(chosen)
-    statuses = plan_chain(open_store(place), chosen, sources)
+    opened = open_store(place)
+    statuses = plan_chain(opened, chosen, sources)
     if until == "evaluate":
         require_judged(chosen, sources)
-    name_run(f"{chosen.name} regenerate {statuses[-1].identity.fingerprint[:8]}")
+    name_run(f"{chosen.name} regenerate {statuses[-1].identity.fingerprint[:8]}", chosen.name, "regenerate")
     if all(status.state == "done" for status in statuses):
-        fingerprints = {status.stage: status.identity.fingerprint for status in statuses}
+        # The training source comes before the benchmarks: of several outputs of a stage the first counts.
+        fingerprints = {status.stage: status.identity.fingerprint for status in reversed(statuses)}
     else:
         chain = DeployedChain(place, chosen) if distributed else LocalChain(place, chosen)
         fingerprints = run_chain(chosen, chain, until)
-    publish_summary(place, chosen.name, statuses, fingerprints)
+    publish_summary(opened, chosen.name, statuses, fingerprints)
     return fingerprints
+
+
+def _series(preset: Preset, changes: Sequence[str]) -> Preset:
+    """The preset under a name of its own where fields were changed.
+
+    Results are compared with earlier ones of the same name, and those of other settings are no regression of it.
+    """
+    if not changes:
+        return preset
+    digest = hashlib.sha256("\n".join(changes).encode()).hexdigest()[:4]
+    return preset.model_copy(update={"name": f"{preset.name}-{digest}"})
 
 
 def run_chain(preset: Preset, chain: Chain, until: str = "evaluate") -> dict[str, str]:

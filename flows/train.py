@@ -9,7 +9,7 @@ from storage.records import Manifest
 from storage.stores import Store, open_store
 from tasks import tokens
 from tasks import train as stage
-from tasks.artifacts import name_run, progress_publisher
+from tasks.artifacts import name_stage_run, progress_publisher
 from tasks.progress import tracking
 from tasks.report import publish_training
 from tasks.running import ONE_AT_A_TIME, run_stage
@@ -33,6 +33,7 @@ def train(
     opened = open_store(store)
     upstream = load_manifest(opened, "synthesize", aligned)
     output = stage.output(opened, recipe, aligned)
+    name_stage_run(preset, output.identity)
     if output.manifest() is None:
         output.declare()
         caches = {
@@ -40,12 +41,13 @@ def train(
             for wanted in stage.cached_splits(recipe, upstream)
         }
         work = ShardWork(store, output.identity, ())
+        # Until here the run bore the name of the cache that it built.
+        name_stage_run(preset, output.identity)
         with tracking(stage.STAGE, 0, "steps", progress_publisher(stage.STAGE)):
             for refresh in (False, True):
                 if output.manifest() is None:
                     task = stage.train_model.with_options(refresh_cache=refresh)
                     task.submit(work, recipe, execution, upstream, caches).result()
-    name_run(" ".join(word for word in (preset, stage.STAGE, output.identity.fingerprint[:8]) if word))
     publish_training(opened, load_manifest(opened, stage.STAGE, output.identity.fingerprint))
     return output.identity.fingerprint
 

@@ -1,7 +1,7 @@
 """What a stage shows in the Prefect UI, under keys that stay the same from run to run."""
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +13,17 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 from prefect.context import FlowRunContext
 
+from storage.fingerprint import StageIdentity
 from tasks.progress import ProgressState
 
 # A picture travels inside its artifact row; the database should not grow by megabytes a run.
 MOST_PICTURE_BYTES = 400_000
+
+# On every run, deployed or not, so that the UI can tell them from those of other products.
+PRODUCT = "opendlign"
 
 
 def in_flow_run() -> bool:
@@ -30,7 +35,8 @@ def progress_publisher(stage: str) -> Callable[[ProgressState], None]:
     known: list[UUID] = []
 
     def publish(state: ProgressState) -> None:
-        percent = 100.0 * state.done / state.total if state.total else 100.0
+        # Work that tells its length only once it is under way has no total at first.
+        percent = 100.0 * state.done / state.total if state.total else 0.0
         if known:
             update_progress_artifact(known[0], progress=percent, description=state.sentence())
             return
@@ -56,9 +62,23 @@ def publish_picture(stage: str, name: str, image: bytes, description: str, media
     create_image_artifact(image_url=uri, key=f"{stage}-{name}", description=description)
 
 
-def name_run(name: str) -> None:
-    """Rename the running flow run, once its fingerprint is known."""
+def published_keys(keys: Iterable[str]) -> set[str]:
+    """Those of the keys that the server has an artifact of, from whatever run."""
+    wanted = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=list(keys)))
+    with get_client(sync_client=True) as client:
+        return {str(found.key) for found in client.read_latest_artifacts(artifact_filter=wanted)}
+
+
+def name_run(name: str, *tags: str) -> None:
+    """Rename the running flow run, once its fingerprint is known, and add tags to those it has."""
     context = FlowRunContext.get()
     if context is not None and context.flow_run is not None:
+        run = context.flow_run
         with get_client(sync_client=True) as client:
-            client.update_flow_run(context.flow_run.id, name=name)
+            client.update_flow_run(run.id, name=name, tags=sorted({PRODUCT, *run.tags, *tags}))
+
+
+def name_stage_run(preset: str, identity: StageIdentity) -> None:
+    """Name and tag the running flow run by preset (may be empty), stage and the first digits of the fingerprint."""
+    words = [word for word in (preset, identity.stage) if word]
+    name_run(" ".join([*words, identity.fingerprint[:8]]), *words)

@@ -34,7 +34,7 @@ class ProgressState:
 
     def sentence(self) -> str:
         """One line for people: done, rate, what is left, and what else was counted."""
-        eta = "" if self.eta_seconds is None else f", about {_duration(self.eta_seconds)} left"
+        eta = f", about {_duration(self.eta_seconds)} left" if self.eta_seconds else ""
         extra = "".join(self._counted(name, count) for name, count in sorted(self.counts.items()) if count)
         return f"{self.done} of {self.total} {self.unit}, {self.rate:.1f} a second{eta}{extra}"
 

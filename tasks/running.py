@@ -7,12 +7,13 @@ from typing import Any
 
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from pydantic import Field
 
 from opendlign_core.recipe import Recipe
 from storage.errors import StoreFull, StoreUnavailable
 from storage.output import ShardRange
 from storage.records import Manifest
-from tasks.artifacts import name_run, progress_publisher
+from tasks.artifacts import name_stage_run, progress_publisher
 from tasks.progress import tracking
 from tasks.shards import ShardWork, StagePlan, split_work
 
@@ -34,8 +35,8 @@ Submit = Callable[[ShardWork, bool], PrefectFuture[Any]]
 class Part(Recipe):
     """The share of a stage that one of several workers takes."""
 
-    index: int = 0
-    count: int = 1
+    index: int = Field(default=0, ge=0, description="which share, counted from 0")
+    count: int = Field(default=1, ge=1, description="how many shares there are")
 
 
 class ShardsFailed(RuntimeError):
@@ -48,7 +49,7 @@ def run_stage(
     """Build the missing shards of this part and commit the manifest; None while another part is unfinished."""
     part = part or Part()
     identity = planned.output.identity
-    name_run(" ".join(word for word in (preset, identity.stage, identity.fingerprint[:8]) if word))
+    name_stage_run(preset, identity)
     if planned.manifest is not None:
         log.info("%s is finished: nothing to do", identity.folder)
         return planned.manifest
@@ -56,11 +57,12 @@ def run_stage(
     planned.output.declare()
     todo = planned.part(part.index, part.count)
     log.info("%s: %d of %d shards to build", identity.folder, len(todo), len(planned.shards))
-    samples = sum(shard.stop - shard.start for shard in todo)
-    with tracking(identity.stage, samples, publish=progress_publisher(identity.stage)):
-        _run_all(planned, todo, submit, refresh=False)
-        # Prefect may remember work whose output has been removed since: the store decides, so such work runs again.
-        _run_all(planned, _still_missing(planned, todo), submit, refresh=True)
+    if todo:
+        samples = sum(shard.stop - shard.start for shard in todo)
+        with tracking(identity.stage, samples, publish=progress_publisher(identity.stage)):
+            _run_all(planned, todo, submit, refresh=False)
+            # Prefect may remember work whose output has been removed since: the store decides, so it runs again.
+            _run_all(planned, _still_missing(planned, todo), submit, refresh=True)
     elsewhere = planned.output.missing(planned.shards)
     if elsewhere:
         log.info("%s: %d shards of other workers are still to come", identity.folder, len(elsewhere))

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from tasks.artifacts import publish_markdown
+from storage.output import load_manifest
+from storage.stores import Store
+from tasks.artifacts import publish_markdown, published_keys
 
 ARTIFACTS = {
     "ingest": ("ingest-progress", "ingest-counts", "ingest-clouds"),
@@ -33,14 +35,34 @@ class Checked(Protocol):
     def changes(self) -> tuple[str, ...]: ...
 
 
-def publish_summary(place: str, preset: str, checked: Sequence[Checked], found: Mapping[str, str]) -> None:
-    """Publish the table of stages on the current run."""
-    idle = all(status.state == "done" for status in checked)
-    headline = "Nothing to do: every stage is up to date." if idle else "Every stage is up to date now."
-    rows = ["| stage | before this run | output | in the UI |", "|---|---|---|---|"]
+def publish_summary(store: Store, preset: str, checked: Sequence[Checked], found: Mapping[str, str]) -> None:
+    """Publish the table of stages on the current run; `found` holds the fingerprint of every stage it came to."""
+    headline = _headline(checked, found)
+    keys = published_keys(key for status in checked for key in ARTIFACTS[status.stage])
+    rows = ["| stage | before this run | in the UI | output |", "|---|---|---|---|"]
     for status in checked:
         why = f" ({'; '.join(status.changes[:2])})" if status.changes else ""
-        links = ", ".join(f"[{key}](/artifacts/key/{key})" for key in ARTIFACTS[status.stage])
-        rows.append(f"| {status.title} | {status.state}{why} | `{status.folder}` | {links} |")
-    report = f"Report: `{place}/evaluate/{found.get('evaluate', '')}`"
-    publish_markdown("regenerate", "summary", "\n".join([f"# {preset}: {headline}", "", *rows, "", report]), headline)
+        # A server may be younger than the store: it has nothing to show of what it never ran.
+        links = ", ".join(_link(status.stage, key) for key in ARTIFACTS[status.stage] if key in keys)
+        rows.append(f"| {status.title} | {status.state}{why} | {links} | `{status.folder}` |")
+    text = "\n".join([f"# {preset}: {headline}", "", *rows, "", *_report(store, found)])
+    publish_markdown("regenerate", "summary", text, "What was checked, and where everything is")
+
+
+def _link(stage: str, key: str) -> str:
+    return f"[{key.removeprefix(f'{stage}-')}](/artifacts/key/{key})"
+
+
+def _headline(checked: Sequence[Checked], found: Mapping[str, str]) -> str:
+    if all(status.state == "done" for status in checked):
+        return "Nothing to do: every stage is up to date."
+    left = [status.stage for status in checked if status.stage not in found]
+    return f"Up to date as asked, before {left[0]}." if left else "Every stage is up to date now."
+
+
+def _report(store: Store, found: Mapping[str, str]) -> list[str]:
+    """Where the report lies; a browser does not follow links from a server's page to files, so its place is text."""
+    if "evaluate" not in found:
+        return []
+    manifest = load_manifest(store, "evaluate", found["evaluate"])
+    return [f"Report: `{store.url}/{manifest.folder}/{manifest.file('report').file}`"]

@@ -36,7 +36,7 @@ def page() -> Iterator[Any]:
     quiet = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
     with sync_api.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=quiet)
-        opened = browser.new_page(viewport={"width": 1280, "height": 900})
+        opened = browser.new_page(viewport={"width": 1280, "height": 1000})
         opened.set_default_timeout(PATIENCE_MS)
         yield opened
         browser.close()
@@ -48,8 +48,14 @@ def show(page: Any, orchestra: Orchestra, path: str, *texts: str, name: str = ""
     for text in texts:
         page.get_by_text(re.compile(text)).first.wait_for()
     assert page.get_by_text("Can't connect to Server API").count() == 0
+    keep(page, name)
+
+
+def keep(page: Any, name: str) -> None:
+    """Keep a picture of the page as it is, under a name."""
     if KEEP and name:
-        page.wait_for_timeout(3000)
+        # A run's graph is laid out and drawn after everything else.
+        page.wait_for_timeout(10_000)
         page.screenshot(path=str(Path(KEEP) / f"ui-{name}.png"))
 
 
@@ -62,6 +68,7 @@ def artifact(orchestra: Orchestra, key: str) -> str:
 
 
 def test_the_deployments_page_lists_every_stage(page: Any, orchestra: Orchestra) -> None:
+    orchestra.worker("gpu", "gpu")
     show(page, orchestra, "/deployments", "mini-distributed", "vit-h-14", "synthesize", name="deployments")
 
 
@@ -70,10 +77,27 @@ def test_the_run_page_tells_preset_and_stage(page: Any, orchestra: Orchestra) ->
     show(page, orchestra, f"/runs/flow-run/{run.id}", run.name, "Completed", name="run")
 
 
+def test_a_run_lists_the_runs_of_its_stages(page: Any, orchestra: Orchestra) -> None:
+    (run,) = [run for run in orchestra.client.read_flow_runs() if run.name.startswith("tiny regenerate")][:1]
+    stages = [rf"tiny {stage} [0-9a-f]{{8}}" for stage in ("ingest", "project", "synthesize", "train", "evaluate")]
+    show(page, orchestra, f"/runs/flow-run/{run.id}")
+    page.get_by_text("Subflow Runs", exact=True).first.click()
+    for stage in stages:
+        page.get_by_text(re.compile(stage)).first.wait_for()
+    keep(page, "stages")
+
+
+def test_a_recipe_is_a_form_that_explains_itself(page: Any, orchestra: Orchestra) -> None:
+    train = orchestra.client.read_deployment_by_name("train/train")
+    path = f"/deployments/deployment/{train.id}/run"
+    texts = ("Fingerprint of the synthesize output", "passes over the training objects")
+    show(page, orchestra, path, *texts, name="form")
+
+
 @pytest.mark.parametrize(
     ("key", "texts"),
     [
-        ("regenerate-summary", ("up to date", "synthesize-pairs")),
+        ("regenerate-summary", ("up to date", "pairs")),
         ("ingest-counts", ("Objects per split and label", "chair")),
         ("synthesize-progress", (" objects, ",)),
         ("evaluate-results", ("Zero-shot accuracy in percent", "training-free")),

@@ -1,11 +1,17 @@
 """The whole chain on a tiny preset: it finishes, repeats as nothing, and reruns exactly what a change touches."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.filters import (
+    ArtifactCollectionFilter,
+    ArtifactCollectionFilterKey,
+    ArtifactFilter,
+    ArtifactFilterKey,
+)
 
 from flows.plan import plan_chain
 from flows.preset import load_preset
@@ -14,6 +20,7 @@ from storage.output import load_manifest
 from storage.reader import SampleReader
 from storage.stores import open_store
 from storage.upkeep import verify_store
+from tasks.guard import RegressionFound
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600), pytest.mark.xdist_group("flows")]
 
@@ -71,6 +78,18 @@ def test_a_training_field_touches_training_and_evaluation_alone(store: Path, tin
     }
 
 
+def test_results_of_other_settings_are_no_regression(store: Path, tiny_preset: str) -> None:
+    accepted = store / "accepted" / "tiny.json"
+    verdict = json.loads(accepted.read_text())
+    assert min(verdict["top1"].values()) < 0.9
+    accepted.write_text(json.dumps({**verdict, "top1": dict.fromkeys(verdict["top1"], 1.0)}))
+    regenerate(tiny_preset, str(store), ["evaluate.bootstrap.samples=40"])
+    for manifest in store.glob("evaluate/*/manifest.json"):
+        manifest.unlink()
+    with pytest.raises(RegressionFound, match="fell from 100"):
+        regenerate(tiny_preset, str(store))
+
+
 def test_a_lost_shard_is_rebuilt_alone_and_is_the_same(store: Path, tiny_preset: str) -> None:
     opened = open_store(store)
     damaged = sorted(info.key for info in opened.list("project") if info.key.endswith(".tar"))[1]
@@ -94,6 +113,37 @@ def test_two_stores_hold_the_same_bytes(finished_store: Path, tiny_preset: str, 
         keys = [info.key for info in mine.list(stage)]
         assert keys == [info.key for info in theirs.list(stage)]
         assert all(mine.read(key) == theirs.read(key) for key in keys)
+
+
+def test_a_shorter_chain_says_how_far_it_came(prefect_server: None, tiny_preset: str, tmp_path: Path) -> None:
+    found = regenerate(tiny_preset, str(tmp_path / "store"), until="project")
+    assert list(found) == ["ingest", "project"]
+    text = newest("regenerate-summary")
+    assert "Up to date as asked, before synthesize." in text
+    assert "Report:" not in text
+
+
+def test_the_summary_names_the_report(store: Path, tiny_preset: str) -> None:
+    regenerate(tiny_preset, str(store))
+    text = newest("regenerate-summary")
+    assert "Nothing to do" in text
+    report = next(line for line in text.splitlines() if line.startswith("Report: ")).split("`")[1]
+    assert Path(report).read_text().startswith("<!doctype html>")
+
+
+def newest(key: str) -> str:
+    wanted = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=[key]))
+    with get_client(sync_client=True) as client:
+        (found,) = client.read_latest_artifacts(artifact_filter=wanted)
+    return str(found.data)
+
+
+def test_runs_are_named_and_tagged_by_preset_stage_and_fingerprint(finished_store: Path, tiny_preset: str) -> None:
+    with get_client(sync_client=True) as client:
+        runs = {run.name: run.tags for run in client.read_flow_runs()}
+    for status in plan_chain(open_store(finished_store), load_preset(tiny_preset)):
+        tags = runs[f"tiny {status.stage} {status.identity.fingerprint[:8]}"]
+        assert {"opendlign", "tiny", status.stage} <= set(tags)
 
 
 def test_the_ui_has_every_stages_artifacts(finished_store: Path) -> None:

@@ -41,6 +41,7 @@ def test_threads_count_together() -> None:
 def test_a_sentence_says_rate_and_what_is_left() -> None:
     state = ProgressState("paint", 50, 200, "images", 25.0, {"rejected": 3})
     assert state.sentence() == "50 of 200 images, 2.0 a second, about 1 min 15 s left, 3 rejected"
+    assert ProgressState("paint", 200, 200, "images", 25.0, {}).sentence() == "200 of 200 images, 8.0 a second"
     state = ProgressState("paint", 50, 200, "objects", 25.0, {"rejected": 3, "images": 500, "rejected_images": 7})
     assert state.sentence() == (
         "50 of 200 objects, 2.0 a second, about 1 min 15 s left, 500 images (20.0 a second), 3 rejected, "
