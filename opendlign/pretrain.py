@@ -18,10 +18,10 @@ from opendlign_core.training.pretraining_recipe import PretrainRecipe, mini_arch
 
 if TYPE_CHECKING:
     from opendlign.mini_corpus import Corpus, CorpusRecipe
-    from opendlign_core.evaluation.recipe import TextName
+    from opendlign_core.evaluation.templates import TextName
     from opendlign_core.training import ClipSpec
 
-STEPS = 3000
+STEPS = 6000
 """Of the shipped weights."""
 SUMMARY_FILE = "pretrain.json"
 _PROBE_STEPS = 12
