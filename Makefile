@@ -25,9 +25,9 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q -m "not (slow and server)"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q
 
-# All tests with real servers, workers and kills, the long ones too: half an hour, best on a machine that does nothing else.
+# The tests with real servers, workers and kills alone.
 test-orchestration: $(READY)
 	$(BIN)/python -m pytest -q $(ORCHESTRA)
 

@@ -17,13 +17,17 @@ TIMEOUT = 900
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of this folder share one server, so they run in one process, and have the time that a cold start takes."""
+    """Tests of this folder share servers, so they run in two processes at most, and have the time of a cold start."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.server)
-            item.add_marker(pytest.mark.xdist_group("orchestra"))
+            item.add_marker(pytest.mark.xdist_group("orchestra-long" if _long(item) else "orchestra"))
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(TIMEOUT))
+
+
+def _long(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None or item.path.name == "test_durability.py"
 
 
 RUNNING = pytest.StashKey[Orchestra]()
