@@ -6,8 +6,9 @@ from opendlign_core.evaluation import EvalExecution, EvalRecipe
 from storage.output import load_manifest
 from storage.stores import open_store
 from tasks import evaluate as stage
-from tasks.artifacts import name_stage_run
+from tasks.artifacts import name_stage_run, progress_publisher
 from tasks.guard import check_regression
+from tasks.progress import tracking
 from tasks.report import publish_results
 from tasks.running import ONE_AT_A_TIME
 from tasks.shards import ShardWork
@@ -39,10 +40,11 @@ def evaluate(
     if output.manifest() is None:
         output.declare()
         work = ShardWork(store, identity, ())
-        for refresh in (False, True):
-            if output.manifest() is None:
-                task = stage.evaluate_model.with_options(refresh_cache=refresh)
-                task.submit(work, recipe, execution or EvalExecution(), inputs).result()
+        with tracking(stage.STAGE, 0, publish=progress_publisher(stage.STAGE)):
+            for refresh in (False, True):
+                if output.manifest() is None:
+                    task = stage.evaluate_model.with_options(refresh_cache=refresh)
+                    task.submit(work, recipe, execution or EvalExecution(), inputs).result()
     manifest = load_manifest(opened, stage.STAGE, identity.fingerprint)
     results = publish_results(opened, manifest)
     check_regression(opened, preset or "results", identity.fingerprint, results, allowed_drop)

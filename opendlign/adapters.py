@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from opendlign.ask import Changes, Place, ask, require_sources
+from opendlign.environment import keep_results_in
 from opendlign.show import console, stage_bars
 from storage.settings import get_settings
 from storage.stores import open_store
@@ -31,7 +32,9 @@ def import_official_weights(
     """
     if not file.is_file():
         raise FileNotFoundError(f"no file {file}")
-    recipe, place = train_recipe(model), store or get_settings().store
+    place = store or get_settings().store
+    keep_results_in(place)
+    recipe = train_recipe(model)
     from tasks.official import import_weights
 
     try:
@@ -56,10 +59,12 @@ def export_official_weights(
     file
         The file to write.
     """
+    place = store or get_settings().store
+    keep_results_in(place)
     from opendlign.models import find_trained
     from tasks.official import export_weights
 
-    opened = open_store(store or get_settings().store)
+    opened = open_store(place)
     export_weights(opened, find_trained(opened, model), file)
     console.print(f"Wrote {file}", soft_wrap=True)
     return 0

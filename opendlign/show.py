@@ -130,13 +130,14 @@ def print_evaluation(store: Store, fingerprint: str) -> None:
 
 
 def print_results(results: "EvaluationResults") -> None:
-    """Zero-shot accuracy of every method on every data set."""
+    """Zero-shot accuracy of every method on every data set; rows whose search saw test labels say so."""
     table = Table(
         "data set", "method", "objects", "top-1", "95% interval", "top-3", "top-5", title="Zero-shot accuracy"
     )
     for row in results.zero_shot:
         top1 = row.top1
+        method = f"{row.method} [yellow](searched on test labels)[/]" if row.searched_on_test else row.method
         interval = "" if top1.low is None or top1.high is None else f"{100 * top1.low:.1f} to {100 * top1.high:.1f}"
         shares = [f"{100 * estimate.value:.1f}" for estimate in (row.top3, row.top5)]
-        table.add_row(row.dataset, row.method, str(row.objects), f"{100 * top1.value:.1f}", interval, *shares)
+        table.add_row(row.dataset, method, str(row.objects), f"{100 * top1.value:.1f}", interval, *shares)
     console.print(table)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from prefect import task
+from pydantic import Field
 
 from opendlign_core.evaluation import STAGE_VERSION, EvalExecution, EvalRecipe
 from opendlign_core.projection import ProjectionExecution
@@ -16,6 +17,7 @@ from storage.output import StageOutput, find_manifest, load_manifest
 from storage.records import Manifest
 from storage.stores import Store
 from tasks.policy import SHARD_TASK
+from tasks.progress import current_progress
 from tasks.report import write_report
 from tasks.samples import EvaluatedOutputs, StoredFeatures, StoredSamples
 from tasks.shards import ShardWork, note_seconds
@@ -27,9 +29,9 @@ STAGE = "evaluate"
 class Inputs(Recipe):
     """Fingerprints of what an evaluation reads: a trained model, and the outputs of one or more sources."""
 
-    model: str
-    clouds: tuple[str, ...]
-    depths: tuple[str, ...]
+    model: str = Field(description="of the train output")
+    clouds: tuple[str, ...] = Field(description="of the ingest output of each source")
+    depths: tuple[str, ...] = Field(description="of the project output of each source, in the same order")
     aligned: str | None = None
     """The painted images of the first source, for image queries and the report."""
 
@@ -60,9 +62,14 @@ def evaluate_model(work: ShardWork, recipe: EvalRecipe, execution: EvalExecution
     trained = load_manifest(store, "train", inputs.model)
     model = load_trained(store, trained, execution.device)
     sources = tuple(read_outputs(store, inputs))
-    samples = StoredSamples(store, sources, ProjectionExecution(device=execution.device))
+    progress = current_progress()
+    samples = StoredSamples(store, sources, ProjectionExecution(device=execution.device), progress.advance)
+    # From the start, also where this is another attempt.
+    progress.reach(0, objects_to_encode(recipe, samples))
     with gpu_slot(execution.device):
         results, scored = evaluate(model, recipe, samples, execution, StoredFeatures(store, target.folder))
+    remembered = progress.total - progress.done
+    progress.advance(remembered, remembered=remembered)
     with tempfile.TemporaryDirectory(prefix="opendlign-results-") as scratch:
         # How long it took is no part of what was found.
         numbers, table = write_results(results.model_copy(update={"seconds": {}}), scored, Path(scratch))
@@ -72,6 +79,17 @@ def evaluate_model(work: ShardWork, recipe: EvalRecipe, execution: EvalExecution
         report = write_report(Path(scratch) / "report.html", target, results, trained, sources, execution)
         target.commit_manifest(files={"results": numbers, "objects": table, "report": report})
     return target.identity.fingerprint
+
+
+def objects_to_encode(recipe: EvalRecipe, samples: StoredSamples) -> int:
+    """How many objects are read where no features are remembered: each once for all methods that see its pixels."""
+    passes = {
+        (samples.identity(dataset, split, method.projection), method.pixels): (dataset, split, method.projection)
+        for dataset in recipe.datasets
+        for method in recipe.methods
+        for split in recipe.splits_read(dataset, method)
+    }
+    return sum(samples.count(*read) for read in passes.values())
 
 
 def read_outputs(store: Store, inputs: Inputs) -> Iterator[EvaluatedOutputs]:

@@ -2,8 +2,10 @@
 
 import io
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 
 from opendlign_core.evaluation import DatasetSpec
 from opendlign_core.projection import ProjectionExecution, resolve_recipe
+from storage.catalog import read_catalog
+from storage.fetch import Fetcher
 from storage.fingerprint import digest
 from storage.reader import SampleReader
 from storage.records import Manifest
@@ -41,12 +45,23 @@ class EvaluatedOutputs:
 
 
 class StoredSamples:
-    """An `EvalSource` over the outputs of a store."""
+    """An `EvalSource` over the outputs of a store.
 
-    def __init__(self, store: Store, outputs: Iterable[EvaluatedOutputs], execution: ProjectionExecution) -> None:
+    `on_sample` is called for every object that has been taken, when the next one is asked for: what it raises ends the
+    reading there. An object that cannot be projected counts as well.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        outputs: Iterable[EvaluatedOutputs],
+        execution: ProjectionExecution,
+        on_sample: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._outputs = tuple(outputs)
         self._execution = execution
+        self._on_sample = on_sample
 
     def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:
         """Changes with the outputs and with what is taken of them."""
@@ -59,9 +74,35 @@ class StoredSamples:
         """The data set's samples in store order."""
         for output in self._outputs:
             if projection == OWN_PROJECTION:
-                yield from self._stored(output, dataset, split, images)
+                found: Iterator[EvalSample | None] = self._stored(output, dataset, split, images)
             else:
-                yield from self._projected(output, dataset, split, projection)
+                found = self._projected(output, dataset, split, projection)
+            for sample in found:
+                if sample is not None:
+                    yield sample
+                self._on_sample()
+
+    def count(self, dataset: DatasetSpec, split: str | None, projection: str) -> int:
+        """How many objects `samples` goes through, told from the catalogs."""
+        return sum(
+            objects
+            for (source, there, drawn), objects in self._listed.items()
+            if split in (None, there)
+            and (not dataset.sources or source in dataset.sources)
+            and (drawn or projection != OWN_PROJECTION)
+        )
+
+    @cached_property
+    def _listed(self) -> Counter[tuple[str, str, bool]]:
+        """The objects of all outputs by source, split and whether they have depth maps in the store."""
+        found: Counter[tuple[str, str, bool]] = Counter()
+        with Fetcher(self._store) as fetcher:
+            for output in self._outputs:
+                undrawn = {sample.id for record in output.depths.shards for sample in record.rejected}
+                for row in read_catalog(fetcher.path(output.clouds, output.clouds.file("catalog"))):
+                    if row["rejected"] is None:
+                        found[row["source"], row["split"], row["object_id"] not in undrawn] += 1
+        return found
 
     def _stored(
         self, output: EvaluatedOutputs, dataset: DatasetSpec, split: str | None, with_images: bool
@@ -81,7 +122,8 @@ class StoredSamples:
 
     def _projected(
         self, output: EvaluatedOutputs, dataset: DatasetSpec, split: str | None, projection: str
-    ) -> Iterator["EvalSample"]:
+    ) -> Iterator["EvalSample | None"]:
+        """None for an object that cannot be projected."""
         from opendlign_core.evaluation import EvalSample
         from opendlign_core.projection import Rejection, decode_depth, project_clouds
 
@@ -94,7 +136,9 @@ class StoredSamples:
 
         for key, outcome in project_clouds(clouds(), resolve_recipe(projection), self._execution):
             meta = metas.pop(key)
-            if not isinstance(outcome, Rejection):
+            if isinstance(outcome, Rejection):
+                yield None
+            else:
                 yield EvalSample(meta["object_id"], meta["label"] or None, decode_depth(outcome))
 
     def _wanted(self, manifest: Manifest, dataset: DatasetSpec, split: str | None) -> Iterator[Sample]:

@@ -30,7 +30,7 @@ def views_of(projection: str) -> int:
 class DatasetSpec(Recipe):
     """One labelled data set: which samples of the store belong to it and the classes they are judged against."""
 
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, description="its name in the results")
     sources: tuple[str, ...] = ()
     """Keep samples whose `source` is one of these; empty keeps all."""
     split: str | None = "test"
@@ -51,14 +51,16 @@ class DatasetSpec(Recipe):
 class MethodSpec(Recipe):
     """One row of the results table: a projection, a text ensemble, the branches that see the views, a sum."""
 
-    name: str = Field(min_length=1)
-    projection: ProjectionName = "opendlign"
+    name: str = Field(min_length=1, description="its name in the results")
+    projection: ProjectionName = Field(default="opendlign", description="named projection that draws the views")
     text: Text = "depth"
     """A named text ensemble, templates with one or more `{}`, or `{file: PATH}` of such templates."""
     branches: Branches = "split"
     """`split`: the first half of the views through the frozen branch, the rest through the tuned one.
     `both`: every view through both branches, features averaged after normalisation."""
     aggregation: Aggregation = "reference"
+    """How the cosines of the views become one score. `reference`: softmax over the classes, summed over the views;
+    `paper`: the cosines summed; `pointclip-v2`: a weighted sum."""
     pixels: PixelNorm = "model"
     """Whose mean and deviation normalise the pixels: those the model was trained with, or fixed ones."""
     view_weights: tuple[float, ...] | None = None
@@ -124,53 +126,57 @@ Method = Annotated[MethodSpec, BeforeValidator(_named_method)]
 class FewShotSpec(Recipe):
     """Logistic regression on the features of `shots` examples per class, all their views sharing one classifier."""
 
-    shots: tuple[int, ...] = (1, 2, 4, 8, 16)
-    seeds: tuple[int, ...] = tuple(range(10))
-    inverse_regularisation: float = Field(default=1.0, gt=0)
+    shots: tuple[int, ...] = Field(default=(1, 2, 4, 8, 16), description="numbers of examples per class")
+    seeds: tuple[int, ...] = Field(default=tuple(range(10)), description="one draw of the examples for each")
+    inverse_regularisation: float = Field(default=1.0, gt=0, description="scikit-learn's C: more fits more closely")
     feature_scale: float = Field(default=10.0, gt=0)
     """Unit features are multiplied by this before fitting: at length 1 the default penalty outweighs the fit."""
-    iterations: int = Field(default=300, ge=1)
+    iterations: int = Field(default=300, ge=1, description="of the solver, at most")
 
 
 class SearchSpec(Recipe):
     """Prompt and view-weight search of PointCLIP V2."""
 
-    sweeps: int = Field(default=2, ge=1)
+    sweeps: int = Field(default=2, ge=1, description="times that the sentences of all classes are gone through")
     levels: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
-    fixed_views: int = Field(default=3, ge=0, le=VIEWS)
-    fixed_weight: float = 0.75
+    """Weights that a view may take; every combination over the views that are not fixed is tried."""
+    fixed_views: int = Field(default=3, ge=0, le=VIEWS, description="first views, whose weight is not searched")
+    fixed_weight: float = Field(default=0.75, description="weight of the fixed views")
     validation_share: float = Field(default=0.2, gt=0, lt=1)
     """Share of the train split held out: what the search found is kept only if it does better there."""
-    seed: int = 0
+    seed: int = Field(default=0, description="of the part that is held out")
 
 
 class RetrievalSpec(Recipe):
     """Queries against a labelled gallery; an object is relevant when it has the query's class."""
 
-    ranks: tuple[int, ...] = (1, 5, 10)
+    ranks: tuple[int, ...] = Field(default=(1, 5, 10), description="recall is measured among so many first hits")
     queries: tuple[Literal["text", "image", "shape", "text+image"], ...] = ("text", "image", "shape", "text+image")
+    """What is searched with: class names, painted images, other objects, or names and images together."""
 
 
 class BootstrapSpec(Recipe):
     """Percentile intervals over resampled objects."""
 
-    samples: int = Field(default=1000, ge=0)
-    level: float = Field(default=0.95, gt=0, lt=1)
-    seed: int = 0
+    samples: int = Field(default=1000, ge=0, description="resamplings; 0 for no intervals")
+    level: float = Field(default=0.95, gt=0, lt=1, description="share of the resamplings inside an interval")
+    seed: int = Field(default=0, description="of the resampling")
 
 
 class EvalRecipe(Recipe):
     """The whole benchmark. Methods may be given by name (`METHODS`) or spelled out."""
 
-    datasets: tuple[DatasetSpec, ...] = Field(min_length=1)
-    tasks: tuple[Task, ...] = ("zero-shot",)
+    datasets: tuple[DatasetSpec, ...] = Field(min_length=1, description="what the model is judged on")
+    tasks: tuple[Task, ...] = Field(default=("zero-shot",), description="what it is asked to do on each of them")
     methods: tuple[Method, ...] = Field(default=(METHODS["opendlign"],), min_length=1)
-    precision: Literal["float32", "bfloat16"] = "float32"
+    """The ways of judging that are compared, one row of results each."""
+    precision: Literal["float32", "bfloat16"] = Field(default="float32", description="of the image encoder")
     few_shot: FewShotSpec = FewShotSpec()
     search: SearchSpec = SearchSpec()
     retrieval: RetrievalSpec = RetrievalSpec()
     bootstrap: BootstrapSpec = BootstrapSpec()
     view_counts: tuple[int, ...] = tuple(range(1, VIEWS + 1))
+    """Numbers of views that the `views` task judges with; those above what a projection draws are left out."""
     examples: int = Field(default=6, ge=0)
     """Best and worst examples kept per data set for the report."""
 
@@ -186,6 +192,11 @@ class EvalRecipe(Recipe):
     def asks_with_images(self) -> bool:
         """Whether painted images are encoded as well, to serve as queries."""
         return "retrieval" in self.tasks and bool({"image", "text+image"} & set(self.retrieval.queries))
+
+    def splits_read(self, dataset: DatasetSpec, method: MethodSpec) -> tuple[str | None, ...]:
+        """The splits of a data set that a method is judged on and, where it learns, learns from."""
+        learns = "few-shot" in self.tasks or method.search == "train-split"
+        return (dataset.split, dataset.train_split) if learns else (dataset.split,)
 
     @model_validator(mode="after")
     def _training_data_where_needed(self) -> "EvalRecipe":
@@ -206,12 +217,12 @@ class EvalRecipe(Recipe):
 class EvalExecution(Execution):
     """How an evaluation runs."""
 
-    device: str = "cpu"
+    device: str = Field(default="cpu", description="cpu, cuda, cuda:1, or auto for a GPU where there is one")
     image_batch: int = Field(default=160, ge=1)
     """Images (objects x views) in one forward pass."""
-    text_batch: int = Field(default=256, ge=1)
+    text_batch: int = Field(default=256, ge=1, description="sentences in one forward pass")
     libraries: tuple[str, ...] = ()
     """Sentence-library files, found by the digest in the recipe."""
     hourly_cost: dict[str, float] = Field(default_factory=dict)
     """Stage -> what an hour of its machine costs; the report then says what each stage came to."""
-    currency: str = ""
+    currency: str = Field(default="", description="what the report writes after a cost")

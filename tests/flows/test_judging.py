@@ -1,6 +1,7 @@
 """One benchmark with every method, task and search on a stored chain: what is in it, and what a second one reuses."""
 
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -13,10 +14,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import torch
+from rich.console import Console
 
 from flows.evaluate import evaluate
 from flows.plan import plan_chain
 from flows.preset import load_preset
+from opendlign import show
 from opendlign_core.evaluation import (
     METHODS,
     EvalExecution,
@@ -27,9 +30,11 @@ from opendlign_core.evaluation import (
 )
 from opendlign_core.evaluation.results import ZeroShotResult
 from opendlign_core.training import DepthAlignedCLIP
-from storage.output import load_manifest
+from storage.output import find_manifest, load_manifest
 from storage.stores import open_store
-from tasks.evaluate import Inputs, fetch_file
+from tasks.artifacts import published_keys
+from tasks.evaluate import Inputs, fetch_file, identify
+from tasks.progress import ProgressState, StageStopped, current_progress, listening
 from tests.evaluation.conftest import single_thread  # noqa: F401
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300), pytest.mark.xdist_group("flows")]
@@ -85,6 +90,7 @@ class Judged:
     results: EvaluationResults
     objects: list[dict[str, Any]]
     report: str
+    progress: list[ProgressState]
 
     def row(self, method: str, dataset: str = "shapes") -> ZeroShotResult:
         found = self.results.find(dataset, method)
@@ -94,16 +100,22 @@ class Judged:
 
 def judge(store: Path, preset: str, given: EvalRecipe, library: Path, folder: Path, name: str = "judging") -> Judged:
     opened = open_store(store)
-    chain = {status.stage: status.identity.fingerprint for status in plan_chain(opened, load_preset(preset))}
-    inputs = Inputs(
-        model=chain["train"], clouds=(chain["ingest"],), depths=(chain["project"],), aligned=chain["synthesize"]
-    )
-    execution = EvalExecution(libraries=(str(library),))
-    fingerprint = evaluate(str(store), inputs, given, execution, preset=name)
+    execution, heard = EvalExecution(libraries=(str(library),)), list[ProgressState]()
+    with listening(heard.append):
+        fingerprint = evaluate(str(store), chain_inputs(store, preset), given, execution, preset=name)
     manifest = load_manifest(opened, "evaluate", fingerprint)
     files = {kind: fetch_file(opened, manifest, kind, folder / kind) for kind in ("results", "objects", "report")}
     rows = pq.read_table(files["objects"]).to_pylist()
-    return Judged(read_results(files["results"]), rows, files["report"].read_text())
+    return Judged(read_results(files["results"]), rows, files["report"].read_text(), heard)
+
+
+def chain_inputs(store: Path, preset: str) -> Inputs:
+    chain = {
+        status.stage: status.identity.fingerprint for status in plan_chain(open_store(store), load_preset(preset))
+    }
+    return Inputs(
+        model=chain["train"], clouds=(chain["ingest"],), depths=(chain["project"],), aligned=chain["synthesize"]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +225,42 @@ def test_retrieval_asks_in_four_ways(judged: Judged) -> None:
     assert judged.results.notes == ()
 
 
+def test_progress_counts_each_object_once_for_all_methods_that_see_its_pixels(judged: Judged) -> None:
+    told = judged.progress
+    assert {state.stage for state in told} == {"evaluate"}
+    # Three ways to draw and normalise the views; the second data set holds the same objects.
+    everything = 3 * (OBJECTS + TRAINING)
+    assert [state.done for state in told if state.total] == [*range(everything + 1), everything]
+    assert {state.total for state in told} == {0, everything}
+    assert not told[-1].counts["remembered"]
+    assert published_keys(["evaluate-progress"]) == {"evaluate-progress"}
+
+
+def test_a_stopped_evaluation_encodes_no_further_batch(
+    store: Path, tiny_preset: str, library: Path, encoded: Counter[str]
+) -> None:
+    def stop_after_three(state: ProgressState) -> None:
+        if state.done == 3:
+            current_progress().stop()
+
+    unseen = {**METHODS["opendlign"].model_dump(), "name": "unseen", "pixels": "imagenet"}
+    given = recipe(library, methods=[unseen], tasks=["zero-shot"], precision="bfloat16")
+    inputs, one_by_one = chain_inputs(store, tiny_preset), EvalExecution(image_batch=1)
+    with pytest.raises(StageStopped), listening(stop_after_three):
+        evaluate(str(store), inputs, given, one_by_one, preset="stopped")
+    assert 0 < encoded["images"] <= 3 * 10
+    assert find_manifest(open_store(store), "evaluate", identify(given, inputs).fingerprint) is None
+
+
+def test_the_terminal_marks_what_was_searched_on_test_labels(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = io.StringIO()
+    monkeypatch.setattr(show, "console", Console(file=printed, width=200))
+    show.print_results(judged.results)
+    marked = [line for line in printed.getvalue().splitlines() if "searched on test labels" in line]
+    assert len(marked) == 2, "one row on each data set"
+    assert all(SEEN["name"] in line for line in marked)
+
+
 def test_the_report_holds_every_table(judged: Judged) -> None:
     sections = re.findall(r'<section id="([^"]+)"', judged.report)
     assert sections == [
@@ -233,6 +281,9 @@ def test_another_benchmark_on_the_same_data_encodes_nothing(
     fewer = recipe(library, methods=["training-free", "aligned-texts", "pointclip-v2"], bootstrap={"samples": 60})
     again = judge(store, tiny_preset, fewer, library, tmp_path)
     assert encoded == Counter()
+    ended = again.progress[-1]
+    assert ended.counts == {"remembered": ended.total}
+    assert ended.done == ended.total == 2 * (OBJECTS + TRAINING)
     assert again.row("training-free").confusion == judged.row("training-free").confusion
     assert again.row("aligned-texts", "ModelNet40").confusion == judged.row("aligned-texts", "ModelNet40").confusion
 

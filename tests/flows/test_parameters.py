@@ -62,7 +62,10 @@ def test_a_wrong_parameter_is_refused_by_the_form() -> None:
         validate(sent, train.parameters.model_dump_for_openapi(), raise_on_error=True)
 
 
-@pytest.mark.parametrize("flow", [ingest, project, synthesize, train, regenerate], ids=lambda flow: flow.name)
+FLOWS = [ingest, project, synthesize, train, evaluate, regenerate]
+
+
+@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
 def test_the_form_explains_its_fields(flow: Flow[..., Any]) -> None:
     schema = flow.parameters.model_dump_for_openapi()
     forms = {"": schema, **schema.get("definitions", {})}
