@@ -12,7 +12,7 @@ ARTIFACTS = {
     "project": ("project-progress", "project-throughput", "project-depth"),
     "synthesize": ("synthesize-cost", "synthesize-progress", "synthesize-throughput", "synthesize-pairs"),
     "train": ("train-progress", "train-metrics", "train-curves"),
-    "evaluate": ("evaluate-results", "evaluate-confusion", "evaluate-summary"),
+    "evaluate": ("evaluate-progress", "evaluate-results", "evaluate-confusion", "evaluate-summary"),
 }
 
 
