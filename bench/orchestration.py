@@ -28,9 +28,9 @@ from tests.integration.presets import tiny_recipes, write_preset
 from tests.servers import S3_KEY, S3_SECRET, s3_server
 
 SHARD_SECONDS = 30.0
-SHARDS, QUICK_SHARDS = 4, 2
+SHARDS, QUICK_SHARDS = 5, 2
 PLANNED, QUICK_PLANNED = 10_000, 200
-PILOT = 10
+PILOT = 30
 RESULTS = Path(__file__).parent / "results" / "orchestration.json"
 
 
