@@ -25,9 +25,9 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q -m "not (slow and server)"
 
-# The tests with real servers, workers and kills alone.
+# The tests with real servers, workers and kills, those that take minutes too.
 test-orchestration: $(READY)
 	$(BIN)/python -m pytest -q $(ORCHESTRA)
 
