@@ -52,7 +52,8 @@ def classify(
 
     samples = list(read_samples(files, trained, up))
     for sample, found in zip(samples, classify_samples(trained.model, samples, names), strict=True):
-        table = Table("label", "probability", title=sample.object_id)
+        console.print(sample.object_id, soft_wrap=True)
+        table = Table("label", "probability")
         for label, share in found.ranked()[:top]:
             table.add_row(label, f"{100 * share:.1f} %")
         console.print(table)

@@ -131,13 +131,16 @@ def print_evaluation(store: Store, fingerprint: str) -> None:
 
 def print_results(results: "EvaluationResults") -> None:
     """Zero-shot accuracy of every method on every data set; rows whose search saw test labels say so."""
-    table = Table(
-        "data set", "method", "objects", "top-1", "95% interval", "top-3", "top-5", title="Zero-shot accuracy"
-    )
+    table = Table(title="Zero-shot accuracy, percent")
+    table.add_column("data set", overflow="fold")
+    longest = max((len(row.method) for row in results.zero_shot), default=0)
+    table.add_column("method", overflow="fold", min_width=longest)
+    for name in ("objects", "top-1", "95% interval", "top-5"):
+        table.add_column(name)
     for row in results.zero_shot:
         top1 = row.top1
         method = f"{row.method} [yellow](searched on test labels)[/]" if row.searched_on_test else row.method
         interval = "" if top1.low is None or top1.high is None else f"{100 * top1.low:.1f} to {100 * top1.high:.1f}"
-        shares = [f"{100 * estimate.value:.1f}" for estimate in (row.top3, row.top5)]
-        table.add_row(row.dataset, method, str(row.objects), f"{100 * top1.value:.1f}", interval, *shares)
+        shares = [f"{100 * top1.value:.1f}", interval, f"{100 * row.top5.value:.1f}"]
+        table.add_row(row.dataset, method, str(row.objects), *shares)
     console.print(table)
