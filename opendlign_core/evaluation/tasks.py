@@ -93,7 +93,7 @@ class HeadSearch:
 
     def __init__(self, model: EvaluatedModel, spec: SearchSpec, execution: EvalExecution, library: str | None) -> None:
         """`library` is the digest of the sentences to choose from; None searches view weights alone."""
-        self.model, self.spec, self.execution, self.library = model, spec, execution, library
+        self.model, self.spec, self.execution, self.sentence_library = model, spec, execution, library
 
     def run(
         self, method: MethodSpec, data: LabelledFeatures, text: Floats
@@ -127,10 +127,10 @@ class HeadSearch:
         return method.model_copy(update={"view_weights": weights.weights}), sentences.text, record
 
     def _sentences(self, objects: Floats, labels: Ints, text: Floats, classes: tuple[str, ...]) -> SentenceSearch:
-        if self.library is None:
+        if self.sentence_library is None:
             accuracy = float(((objects @ text.T).argmax(axis=1) == labels).mean())
             return SentenceSearch((-1,) * len(classes), text, accuracy, accuracy)
-        path = find_library(self.library, self.execution.libraries)
+        path = find_library(self.sentence_library, self.execution.libraries)
         library = [
             encode_texts(self.model, sentences, self.execution.text_batch).numpy()
             for sentences in read_sentences(path, classes)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from prefect.client.schemas.objects import StateType
@@ -149,17 +150,22 @@ def test_cancelling_stops_the_work_and_leaves_a_store_to_continue_from(
     painting.assert_undisturbed()
 
 
+def chain_with_a_stage(orchestra: Orchestra, preset_file: Path, store: LocalStore) -> tuple[UUID, UUID]:
+    """A distributed chain and the first of its stages, both under way."""
+    orchestra.worker("cpu", "cpu", limit=4)
+    run = orchestra.submit("regenerate/mini-distributed", preset=str(preset_file), store=store.url)
+    (stage,) = until(lambda: [child for child in orchestra.unsettled() if child.id != run], "a stage to start")
+    orchestra.pids(stage.id)
+    return run, stage.id
+
+
 def test_cancelling_a_chain_cancels_the_stage_it_waits_for(
     orchestra: Orchestra, preset_file: Path, tmp_path: Path
 ) -> None:
-    orchestra.worker("cpu", "cpu", limit=4)
-    given = {"preset": str(preset_file), "store": place(tmp_path).url}
-    run = orchestra.submit("regenerate/mini-distributed", **given)
-    (stage,) = until(lambda: [child for child in orchestra.unsettled() if child.id != run], "a stage to start")
-    orchestra.pids(stage.id)
+    run, stage = chain_with_a_stage(orchestra, preset_file, place(tmp_path))
     orchestra.cancel(run)
     assert orchestra.finish(run, 60) == StateType.CANCELLED
-    assert orchestra.finish(stage.id, 60) == StateType.CANCELLED
+    assert orchestra.finish(stage, 60) == StateType.CANCELLED
 
 
 def test_a_regression_fails_the_chain_that_waited_for_it(
@@ -182,17 +188,14 @@ def test_a_regression_fails_the_chain_that_waited_for_it(
 def test_a_cancelled_stage_is_not_started_again_by_its_chain(
     orchestra: Orchestra, preset_file: Path, tmp_path: Path
 ) -> None:
-    orchestra.worker("cpu", "cpu", limit=4)
-    given = {"preset": str(preset_file), "store": place(tmp_path).url}
-    run = orchestra.submit("regenerate/mini-distributed", **given)
-    (stage,) = until(lambda: [child for child in orchestra.unsettled() if child.id != run], "a stage to start")
-    orchestra.pids(stage.id)
-    orchestra.cancel(stage.id)
+    store = place(tmp_path)
+    run, stage = chain_with_a_stage(orchestra, preset_file, store)
+    orchestra.cancel(stage)
     assert orchestra.finish(run, 90) == StateType.FAILED
     assert "is unfinished" in str(orchestra.flow_run(run).state)
     assert "Cancelled" in str(orchestra.flow_run(run).state)
-    stages = [known for known in orchestra.client.read_flow_runs() if known.parameters.get("store") == given["store"]]
-    assert {known.id for known in stages} == {run, stage.id}
+    stages = [known for known in orchestra.client.read_flow_runs() if known.parameters.get("store") == store.url]
+    assert {known.id for known in stages} == {run, stage}
 
 
 def test_a_damaged_shard_is_found_removed_and_rebuilt_alone(orchestra: Orchestra, painting: Painting) -> None:
@@ -336,5 +339,4 @@ def test_workers_share_a_stage_and_its_time(
     one = run.total_run_time.total_seconds()
     two = max(part.total_run_time.total_seconds() for part in parts)
     print(json.dumps({"one worker": one, "two workers": two}))
-    # A busy machine takes its share of both; docs/results.md has the ratio of a quiet one.
-    assert two < 0.8 * one
+    assert two < 0.6 * one
