@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 FINGERPRINT_LENGTH = 20
 
@@ -21,6 +22,15 @@ def canonical(value: Any) -> Any:
 
     `1` and `1.0` are one meaning, because a recipe must not change its identity on the way through YAML or JSON;
     `True` is another.
+
+    A model's field declared with `json_schema_extra={"added": True}` is left out while it has its default, so that a
+    recipe can grow without changing the identity of what was made before the field existed:
+
+        >>> class Blur(BaseModel):
+        ...     radius: int = 1
+        ...     angle: int = Field(default=0, json_schema_extra={"added": True})
+        >>> canonical(Blur()), canonical(Blur(angle=30))
+        ({'radius': 1}, {'angle': 30, 'radius': 1})
     """
     if isinstance(value, BaseModel):
         return _canonical_model(value)
@@ -46,7 +56,18 @@ def canonical(value: Any) -> Any:
 def _canonical_model(value: BaseModel) -> dict[str, Any]:
     if value.model_extra:
         raise TypeError(f"{type(value).__name__} holds undeclared fields {sorted(value.model_extra)}")
-    return _canonical_mapping({name: getattr(value, name) for name in type(value).model_fields})
+    fields = type(value).model_fields.items()
+    return _canonical_mapping(
+        {name: getattr(value, name) for name, declared in fields if not _is_unused(declared, getattr(value, name))}
+    )
+
+
+def _is_unused(declared: FieldInfo, value: Any) -> bool:
+    """Whether a field that came later says nothing new."""
+    extra = declared.json_schema_extra
+    if not isinstance(extra, dict) or not extra.get("added"):
+        return False
+    return _spelled(value) == _spelled(declared.get_default(call_default_factory=True))
 
 
 def _canonical_float(value: float) -> int | float:

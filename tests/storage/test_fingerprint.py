@@ -130,6 +130,35 @@ def test_a_stage_has_a_plain_name(stage: str) -> None:
         StageIdentity.of(stage, 1, Sample())
 
 
+class InnerLater(Inner):
+    depth: int = Field(default=3, json_schema_extra={"added": True})
+
+
+class SampleLater(Sample):
+    inner: Inner = InnerLater()
+    steps: tuple[int, ...] = Field(default=(), json_schema_extra={"added": True})
+    exact: bool | int = Field(default=True, json_schema_extra={"added": True})
+
+
+def test_a_field_that_came_later_enters_once_it_is_used() -> None:
+    def named(recipe: Recipe) -> str:
+        return StageIdentity.of("project", 1, recipe, {"ingest": "0" * 20}).fingerprint
+
+    assert named(SampleLater()) == named(SampleLater(steps=(), inner=InnerLater(depth=3))) == BASE.fingerprint
+    used = [SampleLater(steps=(1,)), SampleLater(exact=1), SampleLater(exact=False)]
+    used += [SampleLater(inner=InnerLater(depth=4)), SampleLater(table={"deep": [InnerLater(depth=5)]})]
+    assert len({BASE.fingerprint, *map(named, used)}) == len(used) + 1
+    assert canonical({"deep": [InnerLater()]}) == {"deep": [canonical(Inner())]}
+
+
+def test_a_field_that_came_later_without_a_default_is_a_mistake() -> None:
+    class Later(Recipe):
+        depth: int = Field(json_schema_extra={"added": True})
+
+    with pytest.raises(TypeError, match="Undefined"):
+        canonical(Later(depth=1))
+
+
 JSON = st.recursive(
     st.none()
     | st.booleans()
