@@ -1,0 +1,52 @@
+"""What a store already holds stays valid: the fingerprints of the shipped presets, and the bytes of a small run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from flows.plan import plan_chain
+from flows.preset import load_preset, preset_names
+from flows.sources import ListedSource
+from storage.output import load_manifest
+from storage.stores import open_store
+from storage.upkeep import outputs
+from tasks.listing import SourceListing, list_source
+
+PINNED: dict[str, Any] = json.loads(Path(__file__).with_name("pinned.json").read_text())
+NOTHING = SourceListing((), "0" * 20)
+"""Stands for data that is not on this machine."""
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_the_fingerprints_of_shipped_presets_stay(name: str, tmp_path: Path) -> None:
+    preset = load_preset(name)
+    sources = [
+        ListedSource(recipe, NOTHING if recipe.source.url else list_source(recipe))
+        for recipe in (preset.ingest, *preset.benchmarks)
+    ]
+    found = {
+        status.title: status.identity.fingerprint
+        for status in plan_chain(open_store(tmp_path), preset, sources)
+    }
+    pinned = PINNED["fingerprints"][name]
+    assert {title: pinned.get(title, found[title]) for title in found} == found
+
+
+@pytest.mark.server
+@pytest.mark.timeout(600)
+@pytest.mark.xdist_group("flows")
+def test_the_bytes_of_a_small_run_stay(finished_store: Path) -> None:
+    pinned = PINNED["run"]
+    here = (torch.__version__, torch.backends.cpu.get_cpu_capability())
+    if here != (pinned["torch"], pinned["cpu"]):
+        pytest.skip(f"pinned with torch {pinned['torch']} on {pinned['cpu']}; here are {here}")
+    store = open_store(finished_store)
+    found = {output.folder: load_manifest(store, output.stage, output.fingerprint) for output in outputs(store)}
+    assert set(pinned["files"]) <= set(found)
+    for folder, digests in pinned["files"].items():
+        for place, stored in enumerate(found[folder].every_file()):
+            name = f"shard-{place}" if stored.name == "shard" else stored.name
+            assert stored.sha256.startswith(digests.get(name, "")), f"{folder}: {stored.file}"
