@@ -5,8 +5,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from opendlign_core.errors import BadInput
 
-class UnusableCloud(ValueError):
+
+class UnusableCloud(BadInput):
     """A cloud that has no depth map; `index` is its place in the batch, `reason` what is wrong with it."""
 
     def __init__(self, index: int, reason: str) -> None:

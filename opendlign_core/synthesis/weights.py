@@ -6,11 +6,12 @@ from typing import Any
 
 import torch
 
+from opendlign_core.errors import BadInput
 from opendlign_core.synthesis.lora import merge_lora, read_lora
 from opendlign_core.synthesis.recipe import ControlNetRecipe, ModelRef
 
 
-class WeightsMissing(ValueError):
+class WeightsMissing(BadInput):
     """Weights that a recipe names are not on this machine, or are not what the recipe says."""
 
 

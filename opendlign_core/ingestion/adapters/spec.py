@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import ObjectEntry, UpAxis
 from opendlign_core.ingestion.files import Files
 from opendlign_core.ingestion.recipe import SourceSpec
 
 
-class WrongLayout(ValueError):
+class WrongLayout(BadInput):
     """A source does not look as its adapter expects; the message says what was looked for and what is there."""
 
 
