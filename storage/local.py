@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from storage.errors import StoreFull, StoreUnavailable
-from storage.store import ObjectInfo, check_key
+from storage.store import SHARED_FOR, ObjectInfo, check_key
 
 SCRATCH = ".scratch"
 
@@ -62,6 +62,9 @@ class LocalStore:
 
     def open(self, key: str) -> BinaryIO:
         return self.path(key).open("rb")
+
+    def share_url(self, key: str, lifetime: timedelta = SHARED_FOR) -> str:
+        return str(self.path(key))
 
     def put_file(self, path: Path, key: str) -> None:
         with self._scratch(key) as scratch:

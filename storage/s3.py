@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 
 from storage.s3_client import S3Client, allowance, error_code
 from storage.settings import Settings
-from storage.store import ObjectInfo, check_key
+from storage.store import SHARED_FOR, ObjectInfo, check_key
 
 # Parts are held in memory while they travel: PART_BYTES * PARALLEL_PARTS.
 PART_BYTES = 16 << 20
@@ -82,6 +82,11 @@ class S3Store:
             lambda: filesystem.cat_file(path, start=start, end=stop, timeout=allowance(stop - start)), key
         )
         return cast("bytes", content)
+
+    def share_url(self, key: str, lifetime: timedelta = SHARED_FOR) -> str:
+        path, filesystem = f"{self.bucket}/{self._key(key)}", self._client.filesystem
+        signed = self._client.call(lambda: filesystem.url(path, expires=int(lifetime.total_seconds())), key)
+        return cast("str", signed)
 
     def put_file(self, path: Path, key: str) -> None:
         size = path.stat().st_size

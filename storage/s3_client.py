@@ -99,6 +99,7 @@ def _filesystem(process: int, settings: Settings) -> Any:
             "read_timeout": READ_TIMEOUT,
             "max_pool_connections": CONNECTIONS,
             "retries": {"total_max_attempts": 1},
+            "signature_version": "s3v4",  # shared URLs would otherwise be signed as regions after 2014 refuse
             "http_session_cls": OneAttemptSession,
             **(_COMPATIBLE if settings.s3_endpoint else {}),
         },

@@ -6,6 +6,8 @@ from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol, runtime_checkable
 
+SHARED_FOR = timedelta(hours=12)
+
 
 @dataclass(frozen=True)
 class ObjectInfo:
@@ -42,6 +44,14 @@ class Store(Protocol):
 
     def open(self, key: str) -> BinaryIO:
         """A seekable stream of the object, for ranges and for objects larger than memory."""
+        ...
+
+    def share_url(self, key: str, lifetime: timedelta = SHARED_FOR) -> str:
+        """Where a program that knows nothing of stores reads the object: a path, or a signed URL good for `lifetime`.
+
+        Whoever holds a signed URL can read that object, and nothing else, until it ends (S3 allows seven days at
+        most). Nobody looks whether the object is there.
+        """
         ...
 
     def put_file(self, path: Path, key: str) -> None:

@@ -6,6 +6,7 @@ import pickle
 import re
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -86,6 +87,20 @@ def test_the_first_to_put_if_absent_wins(store: Store) -> None:
     assert store.put_if_absent("record", b"second") is False
     assert store.put_if_absent("record", b"first") is False
     assert store.read("record") == b"first"
+
+
+def test_an_object_is_shared_with_programs_that_know_no_store(store: Store, make_file: MakeFile) -> None:
+    key = "stage/a%2Fb c.tar"
+    store.put_file(make_file(b"content"), key)
+    shared = store.share_url(key, timedelta(minutes=5))
+    if isinstance(store, LocalStore):
+        assert Path(shared).read_bytes() == b"content"
+        return
+    with urllib.request.urlopen(shared, timeout=10) as answer:
+        assert answer.read() == b"content"
+    assert "X-Amz-Expires=300&" in shared
+    assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in shared
+    assert S3_SECRET not in shared
 
 
 TURNS = 20
