@@ -22,9 +22,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv3d, max_pool3d, pad
 
-from opendlign_core.projection import ProjectionExecution, encode_depth, project, project_clouds
+from opendlign_core.projection import ProjectionExecution, project, project_clouds
 from opendlign_core.projection.grid import Cells, cells_of
 from opendlign_core.projection.recipe import RECIPES, Bilateral, Gaussian, ProjectionRecipe, WindowMax
+from opendlign_core.samples import encode_depth
 
 RESULTS = Path(__file__).parent / "results" / "projection.json"
 Row = dict[str, Any]

@@ -20,17 +20,16 @@ import torch
 from numpy.typing import NDArray
 
 from bench.projection import chair
-from opendlign_core.projection import decode_depth, encode_depth, project
+from opendlign_core.projection import project
+from opendlign_core.samples import ImageRecipe, decode_depth, encode_depth, encode_image
 from opendlign_core.synthesis import (
     AlignedObject,
     ControlNetRecipe,
     DepthObject,
-    ImageRecipe,
     ModelRef,
     SynthesisExecution,
     SynthesisRecipe,
     Synthesizer,
-    encode_image,
     load_synthesizer,
     synthesize_objects,
 )

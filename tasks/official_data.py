@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from opendlign_core.projection import STAGE_VERSION as PROJECT_VERSION
 from opendlign_core.recipe import Recipe
+from opendlign_core.samples import ImageRecipe
 from opendlign_core.synthesis import STAGE_VERSION as SYNTHESIZE_VERSION
-from opendlign_core.synthesis import ImageRecipe
 from storage.fingerprint import StageIdentity, digest
 from storage.output import StageOutput, plan_shards
 from storage.reader import SampleReader
@@ -67,8 +67,7 @@ def import_data(
 
 
 def _add(builder: ShardBuilder, found: "OfficialObject", recipe: ImportRecipe, painted: bool) -> None:
-    from opendlign_core.projection import encode_depth
-    from opendlign_core.synthesis import encode_image
+    from opendlign_core.samples import encode_depth, encode_image
 
     if painted and found.images is None:
         raise ValueError(f"{found.name} has no images, unlike other objects of this data set")
@@ -94,8 +93,8 @@ def export_data(store: Store, manifest: Manifest, folder: Path) -> int:
     As in the published sets, labels are part of the names where there are no images. Raises ValueError where two
     objects would get one name.
     """
-    from opendlign_core.projection import decode_depth
-    from opendlign_core.synthesis import decode_image, export_official
+    from opendlign_core.samples import decode_depth, decode_image
+    from opendlign_core.synthesis import export_official
 
     used: set[str] = set()
     with SampleReader(store, manifest) as reader, tracking("export", len(reader)) as progress:

@@ -97,8 +97,7 @@ def spread(store: Store, manifest: Manifest, count: int) -> Iterator[Sample]:
 
 def depth_and_image(sample: Sample, view: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """The depth map of a view as grey bytes [H, W], and its image [H, W, 3]."""
-    from opendlign_core.projection import decode_depth
-    from opendlign_core.synthesis import decode_image
+    from opendlign_core.samples import decode_depth, decode_image
 
     names = sorted(name for name in sample.fields if name[:2].isdigit())
     view %= len(names)
@@ -126,7 +125,7 @@ def confusion_picture(confusion: Sequence[Sequence[int]], classes: Sequence[str]
 
 
 def _depth_views(sample: Sample) -> list[np.ndarray[Any, Any]]:
-    from opendlign_core.projection import decode_depth
+    from opendlign_core.samples import decode_depth
 
     depth = decode_depth(sample.fields["depth.npy"])
     return [(view * 255).astype(np.uint8) for view in depth[:: max(1, len(depth) // VIEWS_SHOWN)][:VIEWS_SHOWN]]

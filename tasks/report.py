@@ -88,7 +88,7 @@ def _examples(
     import numpy as np
 
     from opendlign_core.evaluation.report_data import ExamplePicture
-    from opendlign_core.projection import decode_depth
+    from opendlign_core.samples import decode_depth
 
     wanted = {sample_key(example.object_id) for example in examples}
     strips = {}

@@ -108,7 +108,7 @@ class StoredSamples:
         self, output: EvaluatedOutputs, dataset: DatasetSpec, split: str | None, with_images: bool
     ) -> Iterator["EvalSample"]:
         from opendlign_core.evaluation import EvalSample
-        from opendlign_core.projection import decode_depth
+        from opendlign_core.samples import decode_depth
 
         painted = self._wanted(output.aligned, dataset, split) if with_images and output.aligned else iter(())
         pending = next(painted, None)
@@ -125,7 +125,8 @@ class StoredSamples:
     ) -> Iterator["EvalSample | None"]:
         """None for an object that cannot be projected."""
         from opendlign_core.evaluation import EvalSample
-        from opendlign_core.projection import Rejection, decode_depth, project_clouds
+        from opendlign_core.projection import Rejection, project_clouds
+        from opendlign_core.samples import decode_depth
 
         metas: dict[str, dict[str, Any]] = {}
 
@@ -152,7 +153,7 @@ class StoredSamples:
 
 def painted_views(sample: Sample) -> NDArray[np.uint8]:
     """The painted views [V, H, W, 3] of an aligned sample."""
-    from opendlign_core.synthesis import decode_image
+    from opendlign_core.samples import decode_image
 
     names = sorted(name for name in sample.fields if name[:2].isdigit())
     return np.stack([decode_image(sample.fields[name]) for name in names])

@@ -4,7 +4,6 @@ import functools
 import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from prefect import task
@@ -129,7 +128,7 @@ class _Reporter:
 
 
 def _objects(samples: Iterable[Sample], splits: tuple[str, ...], wanted: dict[str, Sample]) -> Iterator[DepthObject]:
-    from opendlign_core.projection import decode_depth
+    from opendlign_core.samples import decode_depth
 
     for sample in samples:
         meta = sample.json()
@@ -146,7 +145,7 @@ def _fields(sample: Sample, painted: AlignedObject) -> dict[str, bytes]:
 
 
 def _meta(sample: Sample, painted: AlignedObject) -> dict[str, Any]:
-    gate = [{name: value for name, value in asdict(score).items() if value is not None} for score in painted.gate]
+    gate = [score.model_dump() for score in painted.gate]
     return {
         **sample.json(),
         "prompts": painted.prompts,

@@ -102,7 +102,7 @@ def stack_objects(samples: list[Sample]) -> "Objects":
     import numpy as np
     import torch
 
-    from opendlign_core.projection import decode_depth
+    from opendlign_core.samples import decode_depth
     from opendlign_core.training.sources import Objects
     from tasks.samples import painted_views
 

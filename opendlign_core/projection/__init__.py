@@ -13,7 +13,6 @@ from opendlign_core.projection.recipe import (
 
 if TYPE_CHECKING:
     from opendlign_core.projection.checks import UnusableCloud
-    from opendlign_core.projection.encoding import decode_depth, encode_depth
     from opendlign_core.projection.engine import project
     from opendlign_core.projection.images import median_filter, resize_aligned
     from opendlign_core.projection.points import ProjectedPoints, crop_pixels, crop_to_encoder, project_points
@@ -29,8 +28,6 @@ __all__ = [
     "UnusableCloud",
     "crop_pixels",
     "crop_to_encoder",
-    "decode_depth",
-    "encode_depth",
     "median_filter",
     "project",
     "project_clouds",
@@ -43,8 +40,6 @@ __getattr__ = lazy_exports(
     __name__,
     {
         "UnusableCloud": "checks",
-        "decode_depth": "encoding",
-        "encode_depth": "encoding",
         "project": "engine",
         "median_filter": "images",
         "resize_aligned": "images",

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from opendlign_core.projection.checks import UnusableCloud, unusable
-from opendlign_core.projection.encoding import encode_depth
 from opendlign_core.projection.engine import project
 from opendlign_core.projection.recipe import (
     ProjectionExecution,
@@ -21,6 +20,7 @@ from opendlign_core.projection.recipe import (
     WeightedSplat,
     resolve_recipe,
 )
+from opendlign_core.samples import encode_depth
 from opendlign_core.streams import mapped, prefetched
 
 Cloud = tuple[str, NDArray[np.float32]]

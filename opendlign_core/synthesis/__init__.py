@@ -7,7 +7,6 @@ from opendlign_core.synthesis.recipe import (
     STAGE_VERSION,
     ControlNetRecipe,
     GateRecipe,
-    ImageRecipe,
     ModelRef,
     PromptRecipe,
     ShadedRecipe,
@@ -18,7 +17,6 @@ from opendlign_core.synthesis.recipe import (
 if TYPE_CHECKING:
     from opendlign_core.synthesis.captions import CaptionScorer, keep_recognised
     from opendlign_core.synthesis.cost import CostEstimate, estimate_cost
-    from opendlign_core.synthesis.images import decode_image, encode_image
     from opendlign_core.synthesis.loading import load_scorer, load_synthesizer
     from opendlign_core.synthesis.official import OfficialObject, export_official, read_official
     from opendlign_core.synthesis.seeds import image_seed
@@ -34,7 +32,6 @@ __all__ = [
     "CostEstimate",
     "DepthObject",
     "GateRecipe",
-    "ImageRecipe",
     "ModelRef",
     "OfficialObject",
     "Painting",
@@ -45,8 +42,6 @@ __all__ = [
     "SynthesisExecution",
     "SynthesisRecipe",
     "Synthesizer",
-    "decode_image",
-    "encode_image",
     "estimate_cost",
     "export_official",
     "image_seed",
@@ -69,8 +64,6 @@ __getattr__ = lazy_exports(
         "Progress": "types",
         "RejectedSynthesis": "types",
         "Synthesizer": "synthesizer",
-        "decode_image": "images",
-        "encode_image": "images",
         "estimate_cost": "cost",
         "export_official": "official",
         "image_seed": "seeds",

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from opendlign_core.synthesis.images import decode_image
+from opendlign_core.samples import decode_image
 from opendlign_core.synthesis.recipe import GateRecipe
 from opendlign_core.synthesis.types import AlignedObject, RejectedSynthesis
 

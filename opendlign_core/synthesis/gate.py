@@ -5,9 +5,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from opendlign_core.samples import GateScore
 from opendlign_core.synthesis.recipe import GateRecipe
 from opendlign_core.synthesis.surface import BACKGROUND
-from opendlign_core.synthesis.types import GateScore
 
 _JUMP = np.float32(0.08)
 """Difference in depth between neighbours that counts as a contour inside the object."""
@@ -18,14 +18,16 @@ _Level = TypeVar("_Level", np.uint8, np.bool_)
 def judge(image: NDArray[np.uint8], depth: NDArray[np.float32], finite: bool, recipe: GateRecipe) -> GateScore:
     """Score one image [H, W, 3] against its depth map [H, W]; `reason` names the first check it fails."""
     if not finite:
-        return GateScore(0.0, 0.0, 0.0, "the network's output was not finite")
+        return GateScore(
+            brightness=0.0, variation=0.0, edge_agreement=0.0, reason="the network's output was not finite"
+        )
     brightness, variation = _levels(image)
     agreement = edge_agreement(image, depth)
     return GateScore(
-        round(brightness, 4),
-        round(variation, 4),
-        round(agreement, 4),
-        _reason(brightness, variation, agreement, recipe),
+        brightness=round(brightness, 4),
+        variation=round(variation, 4),
+        edge_agreement=round(agreement, 4),
+        reason=_reason(brightness, variation, agreement, recipe),
     )
 
 

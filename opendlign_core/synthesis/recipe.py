@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from opendlign_core.recipe import Execution, Recipe
+from opendlign_core.samples.recipe import ImageRecipe
 from opendlign_core.training.recipe import ClipSpec
 
 STAGE_VERSION = 1
@@ -119,19 +120,6 @@ class ControlNetRecipe(Recipe):
         if median % 2 == 0:
             raise ValueError(f"the median filter needs an odd side, not {median}")
         return median
-
-
-class ImageRecipe(Recipe):
-    """How images are stored."""
-
-    format: Literal["webp", "jpeg", "png"] = "webp"
-    """JPEG is encoded some eight times as fast as WebP."""
-    quality: int = Field(90, ge=1, le=100)
-    """Of the lossy formats; PNG is lossless and ignores it."""
-
-    @property
-    def extension(self) -> str:
-        return {"webp": "webp", "jpeg": "jpg", "png": "png"}[self.format]
 
 
 class GateRecipe(Recipe):

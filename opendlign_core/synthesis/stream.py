@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from opendlign_core.samples import GateScore, encode_image
 from opendlign_core.streams import prefetched
 from opendlign_core.synthesis.captions import CaptionScorer, keep_recognised
 from opendlign_core.synthesis.gate import judge
-from opendlign_core.synthesis.images import encode_image
 from opendlign_core.synthesis.loading import load_scorer, load_synthesizer
 from opendlign_core.synthesis.recipe import SynthesisExecution, SynthesisRecipe
 from opendlign_core.synthesis.seeds import image_seed
 from opendlign_core.synthesis.synthesizer import Painting, Synthesizer
-from opendlign_core.synthesis.types import AlignedObject, DepthObject, GateScore, Progress, RejectedSynthesis
+from opendlign_core.synthesis.types import AlignedObject, DepthObject, Progress, RejectedSynthesis
 
 Outcome = AlignedObject | RejectedSynthesis
 _READ_AHEAD = 8  # objects whose depth maps are read while others are painted

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from opendlign_core.samples import GateScore
+
 
 @dataclass(frozen=True)
 class DepthObject:
@@ -13,16 +15,6 @@ class DepthObject:
     key: str
     depth: NDArray[np.float32]  # [V, H, W] in [0, 1], background 1, nearest 0
     caption: str
-
-
-@dataclass(frozen=True)
-class GateScore:
-    """What the gate measured on one image, and why it failed, if it did."""
-
-    brightness: float
-    variation: float
-    edge_agreement: float
-    reason: str | None = None
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,8 @@ import pytest
 import torch
 
 from bench.projection import chair, dense_project, torch_bilateral
-from opendlign_core.projection import (
-    RECIPES,
-    ProjectionExecution,
-    UnusableCloud,
-    decode_depth,
-    project,
-    project_clouds,
-)
+from opendlign_core.projection import RECIPES, ProjectionExecution, UnusableCloud, project, project_clouds
+from opendlign_core.samples import decode_depth
 
 pytestmark = [
     pytest.mark.gpu,

@@ -6,16 +6,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from opendlign_core.projection import (
-    RECIPES,
-    ProjectionExecution,
-    Rejection,
-    decode_depth,
-    encode_depth,
-    project,
-    project_clouds,
-)
+from opendlign_core.projection import RECIPES, ProjectionExecution, Rejection, project, project_clouds
 from opendlign_core.projection.stream import choose_device
+from opendlign_core.samples import decode_depth, encode_depth
 from tests.projection.shapes import blob
 
 torch.set_num_threads(1)

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from opendlign_core.samples import ImageRecipe, encode_image
 from opendlign_core.synthesis import (
     AlignedObject,
     DepthObject,
     GateRecipe,
-    ImageRecipe,
     RejectedSynthesis,
     SynthesisRecipe,
-    encode_image,
     load_scorer,
     synthesize_objects,
 )

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from opendlign_core.samples import decode_image
 from opendlign_core.synthesis import (
     AlignedObject,
     ControlNetRecipe,
@@ -15,7 +16,6 @@ from opendlign_core.synthesis import (
     SynthesisExecution,
     SynthesisRecipe,
     Synthesizer,
-    decode_image,
     image_seed,
     load_synthesizer,
     synthesize_objects,

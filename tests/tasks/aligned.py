@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from opendlign_core.projection import encode_depth
-from opendlign_core.synthesis import SynthesisRecipe, encode_image
+from opendlign_core.samples import encode_depth, encode_image
+from opendlign_core.synthesis import SynthesisRecipe
 from opendlign_core.training import ClipSpec, TrainExecution, TrainRecipe
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards

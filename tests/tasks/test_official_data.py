@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from opendlign.main import main
-from opendlign_core.projection import decode_depth
-from opendlign_core.synthesis import decode_image, export_official, read_official
+from opendlign_core.samples import decode_depth, decode_image
+from opendlign_core.synthesis import export_official, read_official
 from storage.output import find_manifest
 from storage.reader import SampleReader
 from storage.stores import open_store

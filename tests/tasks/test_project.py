@@ -8,8 +8,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from opendlign_core.projection import RECIPES, ProjectionExecution, ProjectionRecipe, decode_depth, project
+from opendlign_core.projection import RECIPES, ProjectionExecution, ProjectionRecipe, project
 from opendlign_core.recipe import Recipe
+from opendlign_core.samples import decode_depth
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
 from storage.reader import SampleReader

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from opendlign_core.projection import encode_depth
 from opendlign_core.recipe import Recipe
+from opendlign_core.samples import encode_depth
 from opendlign_core.synthesis import ControlNetRecipe, ModelRef, SynthesisExecution, SynthesisRecipe
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards

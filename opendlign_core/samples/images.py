@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from opendlign_core.synthesis.recipe import ImageRecipe
+from opendlign_core.samples.recipe import ImageRecipe
 
 _WEBP_EFFORT = 2  # of 0 to 6: effort 4 is twice as slow and saves a tenth
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from opendlign_core.projection import decode_depth, encode_depth, project
+from opendlign_core.projection import project
+from opendlign_core.samples import decode_depth, encode_depth
 from tests.projection.shapes import blob
 
 torch.set_num_threads(1)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import UnidentifiedImageError
 
-from opendlign_core.synthesis import ImageRecipe, decode_image, encode_image, load_synthesizer
+from opendlign_core.samples import ImageRecipe, decode_image, encode_image
+from opendlign_core.synthesis import load_synthesizer
 from tests.synthesis.scenes import scene
 
 IMAGE = load_synthesizer("shaded").generate(scene(0, 64)[None], ["a red ball"], [0])[0]

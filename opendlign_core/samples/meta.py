@@ -1,0 +1,91 @@
+"""The `json` of a sample: who the object is, and what each stage has said about it.
+
+A stage adds fields and never drops one; fields of earlier stages that a kind does not name travel along unchanged.
+"""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+
+
+class Meta(BaseModel):
+    """Who an object is. Fields that are not declared are kept, so a copy through `as_dict` loses nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    object_id: str
+    """`<source>/<name>`, unique in a catalog."""
+    source: str
+    split: str
+    label: str = ""
+    caption: str = ""
+
+    @classmethod
+    def of(cls, earlier: "Meta", **more: Any) -> Self:
+        """What an earlier stage said, and more.
+
+        >>> clouds = CloudMeta(object_id="toys/chair", source="toys", split="train", points=1024)
+        >>> DepthMeta.of(clouds, views=10, size=224).as_dict()["points"]
+        1024
+        """
+        return cls.model_validate({**earlier.as_dict(), **more})
+
+    def as_dict(self) -> dict[str, Any]:
+        """What was said about the object, as plain JSON values: fields that were never set are left out."""
+        return self.model_dump(exclude_unset=True)
+
+    def who(self) -> "Meta":
+        """Only what says who the object is, for outputs that people read beside the others."""
+        return Meta(
+            object_id=self.object_id, source=self.source, split=self.split, label=self.label, caption=self.caption
+        )
+
+
+class CloudMeta(Meta):
+    """What ingestion knows of a cloud."""
+
+    licence: str = ""
+    uri: str = ""
+    """Where the object's bytes were read from: a key inside its source, with `#member` for a member of a pack."""
+    digest: str = ""
+    """sha256 of those bytes."""
+    points: int = 0
+    """Points in the file before they were reduced or padded."""
+    padded: bool = False
+    """Whether points are repeated because the file held too few."""
+    up_axis: str = "y"
+    """The axis that was up in the file; in the sample it is y."""
+    unit: str = ""
+
+
+class DepthMeta(Meta):
+    """What is known of an object's depth maps."""
+
+    views: int
+    size: int
+    """Side of the square maps in pixels."""
+
+
+class GateScore(BaseModel):
+    """What the gate measured on one image, and why it failed, if it did."""
+
+    model_config = ConfigDict(frozen=True)
+
+    brightness: float
+    variation: float
+    edge_agreement: float
+    reason: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _stored(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """An image that passed has no reason, rather than an empty one."""
+        return {name: value for name, value in plain(self).items() if value is not None}
+
+
+class PaintedMeta(DepthMeta):
+    """How images were painted; entry i of each tuple belongs to depth map i. Imported images have no such entries."""
+
+    prompts: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    gate: tuple[GateScore, ...] = ()
+    attempts: tuple[int, ...] = ()
