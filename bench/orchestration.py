@@ -21,7 +21,11 @@ from prefect.client.schemas.objects import FlowRun
 from pydantic import SecretStr
 
 from bench.storage import IDENTITY, fill
-from storage import LocalStore, S3Store, Settings, StageOutput, Store, plan_shards
+from storage.local import LocalStore
+from storage.output import StageOutput, plan_shards
+from storage.s3 import S3Store
+from storage.settings import Settings
+from storage.stores import Store
 from tasks.shards import StagePlan, stage_seconds
 from tests.integration.harness import Orchestra
 from tests.integration.presets import tiny_recipes, write_preset

@@ -18,21 +18,16 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from storage import (
-    Fetcher,
-    LocalStore,
-    S3Store,
-    SampleReader,
-    Settings,
-    ShardRecord,
-    ShardWriter,
-    ShuffledReader,
-    StageIdentity,
-    StageOutput,
-    Store,
-    StoredFile,
-    plan_shards,
-)
+from storage.fetch import Fetcher
+from storage.fingerprint import StageIdentity
+from storage.local import LocalStore
+from storage.output import StageOutput, plan_shards
+from storage.reader import SampleReader
+from storage.records import ShardRecord, StoredFile
+from storage.s3 import S3Store
+from storage.settings import Settings
+from storage.shards import ShardWriter
+from storage.stores import Store
 from tests.servers import S3_KEY, S3_SECRET, s3_server
 
 SHARDS, QUICK = 10_000, 200
@@ -77,7 +72,7 @@ def planning(store: Store, shards: int) -> dict[str, Any]:
 
 
 def moving(store: Store, scratch: Path, samples: int, size: int) -> dict[str, Any]:
-    """Commit one shard of random bytes, read it back in order and shuffled, with and without hashing."""
+    """Commit one shard of random bytes, read it back in order, with and without hashing."""
     store.exists("warm-up")  # opening the connection is no part of the rate
     tar = scratch / "shard.tar"
     payload = os.urandom(size)
@@ -101,7 +96,6 @@ def moving(store: Store, scratch: Path, samples: int, size: int) -> dict[str, An
         "fetch_and_hash_megabytes_per_second": round(megabytes / fetched, 1),
         "read_megabytes_per_second": rate(lambda reader: sum(1 for _ in reader), True),
         "read_unverified_megabytes_per_second": rate(lambda reader: sum(1 for _ in reader), False),
-        "shuffled_megabytes_per_second": rate(lambda reader: sum(1 for _ in ShuffledReader(reader, 0).epoch(0)), True),
     }
 
 

@@ -12,6 +12,7 @@ from storage.records import Manifest
 from storage.settings import get_settings
 from storage.stores import Store, open_store
 from storage.upkeep import Health, outputs, verify_store
+from tasks.beside import BESIDE
 
 
 def verify(store: str | None = None, /, *, repair: bool = False) -> int:
@@ -73,7 +74,7 @@ def gc(
     opened = open_store(place)
     if store and next(iter(opened.list()), None) is None:
         raise ValueError(f"nothing in {place}: is that the store?")
-    unwanted = garbage(opened, None if keep is None else _full_fingerprints(opened, keep))
+    unwanted = garbage(opened, None if keep is None else _full_fingerprints(opened, keep), beside=BESIDE)
     for info in unwanted:
         console.print(f"{info.key}  {info.size} bytes", soft_wrap=True)
     if delete:

@@ -1,53 +1,120 @@
 """What of a store nobody needs any more, and its removal."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
-from storage.errors import DamagedOutput
+from storage.errors import DamagedOutput, MissingOutput
 from storage.fingerprint import StageIdentity
 from storage.output import IDENTITY, MANIFEST, find_manifest
 from storage.records import Manifest
-from storage.store import ObjectInfo, Store
-from storage.upkeep import PARALLEL, Output, identity_fault, outputs_among
-
-# What stages keep beside their outputs: notes of what a shard cost, training in progress, who used which features.
-BESIDE = re.compile(r"(?P<kind>timings|checkpoints|features)/(?P<folder>[a-z][a-z-]*/[0-9a-f]{20})/(?P<name>.+)")
-FEATURES = re.compile(r"features/(?P<name>[^/]+)")
+from storage.stores import ObjectInfo, Store
+from storage.upkeep import PARALLEL, Output, identity_fault, loose, outputs_among
 
 # A write in progress is touched all the time; what was not touched for a day has no writer any more.
-LEFTOVER_AGE = timedelta(days=1)
+ABANDONED = timedelta(days=1)
+
+_OF_OUTPUT = re.compile(r"(?P<output>[a-z][a-z-]*/[0-9a-f]{20})/(?P<name>.+)")
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A folder of a store that holds no outputs but things that go with them, in `<folder>/<stage>/<fingerprint>/`.
+
+    `until` says when these are of no more use: with their output `removed`, or as soon as it is `finished`. In a
+    `shared` folder, `<folder>/<name>` serves every output that left a note `<folder>/<stage>/<fingerprint>/<name>`,
+    and is of no more use without any.
+    """
+
+    folder: str
+    until: Literal["removed", "finished"] = "removed"
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    """Every output found in a store, with its manifest where it is finished."""
+
+    store: Store
+    outputs: Mapping[str, Output]
+    manifests: Mapping[str, Manifest | None]
+
+    @classmethod
+    def of(cls, store: Store, objects: Sequence[ObjectInfo]) -> "_Shelf":
+        found = {output.fingerprint: output for output in outputs_among(objects)}
+        manifests = {name: find_manifest(store, output.stage, name) for name, output in found.items()}
+        return cls(store, found, manifests)
+
+    def kept(self, keep: Collection[str], older_than: timedelta) -> set[str]:
+        """The named outputs, those that somebody may be at work on, and everything that these are made from."""
+        needed: set[str] = set()
+        waiting = [*keep, *self._in_progress(older_than)]
+        while waiting:
+            fingerprint = waiting.pop()
+            if fingerprint not in needed:
+                needed.add(fingerprint)
+                waiting += self._upstream(fingerprint)
+        return needed
+
+    def _in_progress(self, older_than: timedelta) -> Iterator[str]:
+        latest = time.time() - older_than.total_seconds()
+        for name, output in self.outputs.items():
+            if self.manifests[name] is None and any(info.modified >= latest for info in output.objects.values()):
+                yield name
+
+    def _upstream(self, fingerprint: str) -> list[str]:
+        """What an output is made from: its manifest says so or, while it is unfinished, its declaration."""
+        output = self.outputs.get(fingerprint)
+        if output is None:
+            return []
+        manifest = self.manifests[fingerprint]
+        if manifest is not None:
+            return list(manifest.upstream.values())
+        if IDENTITY not in output.objects:
+            return []
+        if fault := identity_fault(self.store, output):
+            raise DamagedOutput(output.stage, output.fingerprint, IDENTITY, "a StageIdentity", fault)
+        content = self.store.read(f"{output.folder}/{IDENTITY}")
+        return list(StageIdentity.model_validate_json(content).upstream.values())
 
 
 def garbage(
-    store: Store, keep: Collection[str] | None = None, *, older_than: timedelta = LEFTOVER_AGE
+    store: Store,
+    keep: Collection[str] | None = None,
+    *,
+    beside: Sequence[Beside] = (),
+    older_than: timedelta = ABANDONED,
 ) -> list[ObjectInfo]:
     """Objects no kept output needs.
 
-    They are orphans everywhere, old remains of interrupted writes and, when `keep` names fingerprints, whole other
-    outputs. Kept are the named outputs and everything they are made from, finished or not; without `keep` all are.
-    A kept output that is unfinished loses nothing, since somebody may be at work on it. What stages keep beside
-    their outputs goes with them: timings, checkpoints (which a finished output needs no more either), and features
-    that no remaining evaluation used.
+    They are orphans everywhere, remains of interrupted writes that are `older_than` that and, when `keep` names
+    fingerprints, whole other outputs. Kept are the named outputs, unfinished ones that were touched since, and
+    everything these are made from; without `keep` all are. A kept output that is unfinished loses nothing, since
+    somebody may be at work on it. What lies `beside` outputs goes with them.
 
     Raises `DamagedOutput` where a manifest cannot be read, because nobody knows what that output needs, and
-    `ValueError` when `keep` names nothing that is here.
+    `MissingOutput` when `keep` names nothing that is here.
     """
     objects = list(store.list())
-    found = list(outputs_among(objects))
-    manifests = {output.fingerprint: find_manifest(store, output.stage, output.fingerprint) for output in found}
-    if keep and not manifests.keys() & set(keep):
-        raise ValueError(f"none of the outputs to keep is in {store.url}: {sorted(keep)[:5]}")
-    needed = set(manifests) if keep is None else _closure(store, keep, found, manifests)
+    shelf = _Shelf.of(store, objects)
+    if keep and not shelf.outputs.keys() & set(keep):
+        raise MissingOutput(f"none of the outputs to keep is in {store.url}: {sorted(keep)[:5]}")
+    needed = set(shelf.outputs) if keep is None else shelf.kept(keep, older_than)
     unwanted: list[ObjectInfo] = []
-    for output in found:
-        if output.fingerprint in needed:
-            unwanted += _loose(output, manifests[output.fingerprint])
+    staying: dict[str, Manifest | None] = {}
+    for name, output in shelf.outputs.items():
+        if name in needed:
+            staying[output.folder] = shelf.manifests[name]
+            unwanted += loose(output, shelf.manifests[name])
         else:
             unwanted += output.objects.values()
-    staying = {output.folder: manifests[output.fingerprint] for output in found if output.fingerprint in needed}
-    return [*unwanted, *_beside(objects, staying), *store.leftovers(older_than)]
+    for folder in beside:
+        unwanted += _useless(folder, objects, staying)
+    return [*unwanted, *store.leftovers(older_than)]
 
 
 def delete_all(store: Store, objects: Sequence[ObjectInfo]) -> None:
@@ -59,49 +126,19 @@ def delete_all(store: Store, objects: Sequence[ObjectInfo]) -> None:
             list(pool.map(lambda info: store.delete(info.key), part))
 
 
-def _closure(
-    store: Store, keep: Collection[str], found: Sequence[Output], manifests: dict[str, Manifest | None]
-) -> set[str]:
-    by_fingerprint = {output.fingerprint: output for output in found}
-    needed: set[str] = set()
-    waiting = list(keep)
-    while waiting:
-        fingerprint = waiting.pop()
-        if fingerprint in needed:
-            continue
-        needed.add(fingerprint)
-        if fingerprint in by_fingerprint:
-            waiting += _upstream(store, by_fingerprint[fingerprint], manifests[fingerprint])
-    return needed
-
-
-def _upstream(store: Store, output: Output, manifest: Manifest | None) -> list[str]:
-    """What an output is made from: its manifest says so or, while it is unfinished, its declaration."""
-    if manifest is not None:
-        return list(manifest.upstream.values())
-    if IDENTITY not in output.objects:
-        return []
-    if fault := identity_fault(store, output):
-        raise DamagedOutput(output.stage, output.fingerprint, IDENTITY, "a StageIdentity", fault)
-    return list(StageIdentity.model_validate_json(store.read(f"{output.folder}/{IDENTITY}")).upstream.values())
-
-
-def _loose(output: Output, manifest: Manifest | None) -> list[ObjectInfo]:
-    if manifest is None:
-        return []
-    known = {stored.file for stored in manifest.every_file()} | {MANIFEST, IDENTITY}
-    known |= {f"shard-{record.index:06d}.json" for record in manifest.shards}
-    return [info for name, info in output.objects.items() if name not in known]
-
-
-def _beside(objects: Sequence[ObjectInfo], staying: dict[str, Manifest | None]) -> Iterator[ObjectInfo]:
-    """What lies beside outputs that do not stay, checkpoints of finished ones, and features without a user."""
-    used = set()
+def _useless(
+    beside: Beside, objects: Sequence[ObjectInfo], staying: Mapping[str, Manifest | None]
+) -> Iterator[ObjectInfo]:
+    used, shared = set(), {}
     for info in objects:
-        if match := BESIDE.fullmatch(info.key):
-            stays = match["folder"] in staying
-            if stays and match["kind"] == "features":
-                used.add(match["name"])
-            elif not stays or (match["kind"] == "checkpoints" and staying[match["folder"]] is not None):
+        folder, _, rest = info.key.partition("/")
+        if folder != beside.folder:
+            continue
+        if match := _OF_OUTPUT.fullmatch(rest):
+            if match["output"] not in staying or (beside.until == "finished" and staying[match["output"]] is not None):
                 yield info
-    yield from (info for info in objects if (match := FEATURES.fullmatch(info.key)) and match["name"] not in used)
+            else:
+                used.add(match["name"])
+        elif beside.shared and "/" not in rest:
+            shared[rest] = info
+    yield from (info for name, info in shared.items() if name not in used)

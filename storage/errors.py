@@ -7,6 +7,14 @@ class StorageError(Exception):
     """Base of all storage errors."""
 
 
+class InvalidStoreUrl(StorageError):
+    """What was named as a store cannot be one."""
+
+
+class InvalidKey(StorageError):
+    """A key is not relative and normalised, or leads out of its store."""
+
+
 class StoreUnavailable(StorageError):
     """The store cannot be reached or refuses access."""
 
@@ -16,7 +24,7 @@ class StoreFull(StorageError):
 
 
 class MissingOutput(StorageError):
-    """A stage output that a reader needs has no manifest."""
+    """An output that somebody asks for is not there or not finished, or lacks a file."""
 
 
 class DamagedOutput(StorageError):
@@ -41,3 +49,7 @@ class DamagedOutput(StorageError):
 
 class ConflictingOutput(StorageError):
     """The same fingerprint already holds something else, so the stage is not a pure function of its recipe."""
+
+
+class RepeatedId(StorageError):
+    """Two objects of one output go by the same id."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from storage.errors import StoreFull, StoreUnavailable
-from storage.store import SHARED_FOR, ObjectInfo, check_key
+from storage.stores import SHARED_FOR, ObjectInfo, check_key
 
 SCRATCH = ".scratch"
 
@@ -92,14 +92,8 @@ class LocalStore:
 
     def leftovers(self, older_than: timedelta) -> Sequence[ObjectInfo]:
         latest = time.time() - older_than.total_seconds()
-        found = []
-        for info in _files_below(str(self.root / SCRATCH), f"{SCRATCH}/"):
-            try:
-                if self.path(info.key).stat().st_mtime < latest:
-                    found.append(info)
-            except FileNotFoundError:
-                continue  # its writer has just finished
-        return sorted(found, key=lambda info: info.key)
+        found = _files_below(str(self.root / SCRATCH), f"{SCRATCH}/")
+        return sorted((info for info in found if info.modified < latest), key=lambda info: info.key)
 
     @contextmanager
     def _scratch(self, key: str) -> Iterator[Path]:
@@ -150,9 +144,11 @@ def _files_below(folder: str, prefix: str, starting: str = "") -> Iterator[Objec
                 yield from _files_below(entry.path, f"{prefix}{entry.name}/")
             continue
         try:
-            yield ObjectInfo(prefix + entry.name, entry.stat().st_size)
+            status = entry.stat()
         except FileNotFoundError:
             continue
+        version = f"{status.st_mtime_ns}-{status.st_ino}"
+        yield ObjectInfo(prefix + entry.name, status.st_size, status.st_mtime, version)
 
 
 def _sync(path: Path) -> None:

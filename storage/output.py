@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from storage.errors import ConflictingOutput, DamagedOutput, MissingOutput
 from storage.fingerprint import StageIdentity
 from storage.records import Manifest, RejectedSample, ShardRecord, StoredFile, merge_summaries
-from storage.store import Store
+from storage.stores import Store
 
 MANIFEST = "manifest.json"
 IDENTITY = "identity.json"

@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from storage.errors import ConflictingOutput, MissingOutput
+
 
 class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,18 +65,21 @@ class Manifest(_Document):
         return f"{self.stage}/{self.fingerprint}"
 
     def file(self, name: str) -> StoredFile:
-        """The committed file of that name; raises `KeyError` naming what there is."""
+        """The committed file of that name; raises `MissingOutput` naming what there is."""
         for stored in self.files:
             if stored.name == name:
                 return stored
-        raise KeyError(f"{self.folder} holds no {name!r}, only {[stored.name for stored in self.files]}")
+        raise MissingOutput(f"{self.folder} holds no {name!r}, only {[stored.name for stored in self.files]}")
 
     def every_file(self) -> tuple[StoredFile, ...]:
         return (*(stored for record in self.shards for stored in record.files), *self.files)
 
 
 def merge_summaries(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Add up numbers leaf by leaf; what is not a number must be the same everywhere and is kept."""
+    """Add up numbers leaf by leaf; what is not a number must be the same everywhere and is kept.
+
+    Raises `ConflictingOutput` where it is not.
+    """
     merged: dict[str, Any] = {}
     for summary in summaries:
         for key, value in summary.items():
@@ -88,7 +93,9 @@ def _merge_leaf(key: str, left: Any, right: Any) -> Any:
     if _is_number(left) and _is_number(right):
         return left + right
     if left != right:
-        raise ValueError(f"summaries disagree on {key!r}: {left!r} and {right!r}")
+        raise ConflictingOutput(
+            f"shards disagree on {key!r}: {left!r} and {right!r}; build all of them by the same means"
+        )
     return left
 
 

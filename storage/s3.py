@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from storage.errors import InvalidStoreUrl
 from storage.s3_client import S3Client, allowance, error_code
 from storage.settings import Settings
-from storage.store import SHARED_FOR, ObjectInfo, check_key
+from storage.stores import SHARED_FOR, ObjectInfo, check_key
 
 # Parts are held in memory while they travel: PART_BYTES * PARALLEL_PARTS.
 PART_BYTES = 16 << 20
@@ -33,7 +34,9 @@ class S3Store:
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
         if not _BUCKET.fullmatch(bucket):
             # The URL itself stays out of the message: it may hold a password.
-            raise ValueError("an S3 store is s3://bucket/prefix, with nothing but a bucket's name before the slash")
+            raise InvalidStoreUrl(
+                "an S3 store is s3://bucket/prefix, with nothing but a bucket's name before the slash"
+            )
         self.bucket = bucket
         self.prefix = "/".join(part for part in prefix.split("/") if part)
         self._settings = settings
@@ -56,7 +59,7 @@ class S3Store:
         for page in self._pages("list_objects_v2", Prefix=prefix, MaxKeys=PAGE_KEYS):
             for entry in page.get("Contents", ()):
                 if not entry["Key"].endswith("/"):  # consoles put empty objects where they draw folders
-                    yield ObjectInfo(self._relative(entry["Key"]), int(entry["Size"]))
+                    yield self._info(entry)
 
     def exists(self, key: str) -> bool:
         return self._find(key) is not None
@@ -149,7 +152,11 @@ class S3Store:
         full = self._key(key)
         answer = self._request("list_objects_v2", key, Prefix=full, MaxKeys=1)
         first = next(iter(answer.get("Contents", ())), None)
-        return ObjectInfo(key, int(first["Size"])) if first and first["Key"] == full else None
+        return self._info(first) if first and first["Key"] == full else None
+
+    def _info(self, entry: dict[str, Any]) -> ObjectInfo:
+        modified = entry["LastModified"].timestamp()
+        return ObjectInfo(self._relative(entry["Key"]), int(entry["Size"]), modified, entry.get("ETag", ""))
 
     def _pages(self, operation: str, **arguments: Any) -> Iterator[dict[str, Any]]:
         while True:

@@ -12,6 +12,8 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
+from storage.errors import RepeatedId
+
 # `webdataset` folds extensions to lower case, and cuts a member's name at its first dot.
 _EXTENSION = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
@@ -95,8 +97,10 @@ class ShardWriter:
         """Append one sample, its fields in the order of their extensions; a key may occur once in a shard."""
         if self._tar is None:
             raise ValueError("enter the writer before adding samples")
-        if not key or key in self._keys or "." in key or "/" in key:
-            raise ValueError(f"sample key {key!r} is empty, repeats or is not tar-safe; make keys with sample_key")
+        if not key or "." in key or "/" in key:
+            raise ValueError(f"sample key {key!r} is empty or not tar-safe; make keys with sample_key")
+        if key in self._keys:
+            raise RepeatedId(f"object id {object_id(key)!r} occurs twice in a shard; ids must be unique in a source")
         if not fields:
             raise ValueError(f"sample {key!r} holds nothing, so a reader would not see it")
         for extension in sorted(fields):

@@ -14,7 +14,7 @@ from storage.fetch import BLOCK
 from storage.fingerprint import StageIdentity
 from storage.output import IDENTITY, MANIFEST, RECORD, find_manifest, read_record
 from storage.records import Manifest, ShardRecord, StoredFile
-from storage.store import ObjectInfo, Store
+from storage.stores import ObjectInfo, Store
 
 STAGE_FOLDER = re.compile(r"(?P<stage>[a-z][a-z-]*)/(?P<fingerprint>[0-9a-f]{20})/(?P<name>[^/]+)")
 PARALLEL = 8
@@ -184,6 +184,15 @@ def _sha256(stream: BinaryIO) -> str:
 
 def _damage(output: Output, name: str, expected: str, found: str) -> str:
     return DamagedOutput(output.stage, output.fingerprint, name, expected, found).fact
+
+
+def loose(output: Output, manifest: Manifest | None) -> list[ObjectInfo]:
+    """What a finished output does not need; of an unfinished one nobody can tell, a record may be on its way."""
+    if manifest is None:
+        return []
+    known = {stored.file for stored in manifest.every_file()} | {MANIFEST, IDENTITY}
+    known |= {f"shard-{record.index:06d}.json" for record in manifest.shards}
+    return [info for name, info in output.objects.items() if name not in known]
 
 
 def outputs(store: Store) -> Iterator[Output]:

@@ -17,10 +17,9 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import unquote
 
-from storage.errors import StoreFull
+from storage.errors import InvalidKey, StoreFull
 from storage.local import LocalStore
-from storage.store import check_key
-from storage.stores import Store, open_store
+from storage.stores import Store, check_key, open_store
 
 BLOCK = 8 << 20
 
@@ -86,7 +85,7 @@ class StoreFiles:
         """
         try:
             check_key(key)
-        except ValueError:
+        except InvalidKey:
             raise FileNotFoundError(f"{key!r} does not name a file inside the source") from None
         if not isinstance(self.store, LocalStore):
             return self._downloaded(key)

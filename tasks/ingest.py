@@ -8,13 +8,13 @@ from typing import Any
 from prefect import task
 
 from opendlign_core.ingestion import STAGE_VERSION, IngestExecution, IngestRecipe, ObjectEntry
-from storage.catalog import join_catalogs, write_catalog
 from storage.fetch import Fetcher
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
 from storage.records import Manifest
 from storage.shards import encode_array, sample_key
 from storage.stores import Store
+from tasks.catalog import CATALOG
 from tasks.files import StoreFiles
 from tasks.listing import SourceListing
 from tasks.policy import SHARD_TASK
@@ -22,7 +22,6 @@ from tasks.progress import current_progress
 from tasks.shards import ShardBuilder, ShardWork, StagePlan, building, finish
 
 STAGE = "ingest"
-CATALOG = "catalog"
 
 
 def identify(recipe: IngestRecipe, listing: SourceListing) -> StageIdentity:
@@ -82,7 +81,7 @@ def _build(
         builder.add(sample_key(outcome.entry.object_id), fields, row)
         rows.append(row)
         current_progress().advance()
-    builder.attachments[CATALOG] = write_catalog(rows, builder.folder / "catalog.parquet")
+    builder.attachments["catalog"] = CATALOG.write(rows, builder.folder / "catalog.parquet")
 
 
 def _catalog_row(entry: ObjectEntry) -> dict[str, Any]:
@@ -98,9 +97,9 @@ def commit(planned: StagePlan, execution: IngestExecution) -> Manifest:
         Fetcher(output.store, keep=len(records) + 1) as fetcher,
     ):
         parts = [fetcher.path(output.identity, record.attachments[0]) for record in records]
-        catalog = join_catalogs(parts, Path(scratch) / "catalog.parquet")
+        catalog = CATALOG.join(parts, Path(scratch) / "catalog.parquet")
         share = execution.max_rejected_share
-        return finish(output, planned.shards, max_rejected_share=share, files={CATALOG: catalog})
+        return finish(output, planned.shards, max_rejected_share=share, files={"catalog": catalog})
 
 
 def counts_table(manifest: Manifest) -> list[dict[str, Any]]:

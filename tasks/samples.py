@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from opendlign_core.evaluation import DatasetSpec
 from opendlign_core.projection import ProjectionExecution, resolve_recipe
-from storage.catalog import read_catalog
 from storage.fetch import Fetcher
 from storage.fingerprint import digest
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.shards import Sample
 from storage.stores import Store
+from tasks.catalog import CATALOG
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation import EvalSample
@@ -99,7 +99,7 @@ class StoredSamples:
         with Fetcher(self._store) as fetcher:
             for output in self._outputs:
                 undrawn = {sample.id for record in output.depths.shards for sample in record.rejected}
-                for row in read_catalog(fetcher.path(output.clouds, output.clouds.file("catalog"))):
+                for row in CATALOG.read(fetcher.path(output.clouds, output.clouds.file("catalog"))):
                     if row["rejected"] is None:
                         found[row["source"], row["split"], row["object_id"] not in undrawn] += 1
         return found

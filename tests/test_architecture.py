@@ -89,16 +89,6 @@ def test_importing_storage_is_light() -> None:
     assert not set(loaded.split()) & {"s3fs", "fsspec", "pyarrow", "numpy", "botocore"}
 
 
-def test_every_public_name_of_storage_is_there() -> None:
-    import storage
-
-    for name in storage.__all__:
-        assert getattr(storage, name) is not None
-    assert set(storage.__all__) == set(storage._MODULE_OF)
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        getattr(storage, "nothing")  # noqa: B009
-
-
 @pytest.mark.parametrize("room", NEVER)
 def test_arrows_point_one_way(room: str) -> None:
     wrong = [

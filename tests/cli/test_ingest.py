@@ -10,9 +10,9 @@ import pytest
 
 from flows.plan import plan_chain
 from opendlign.ask import ask
-from storage.catalog import read_catalog
 from storage.output import load_manifest
 from storage.stores import open_store
+from tasks.catalog import CATALOG
 from tests.servers import S3_KEY, S3_SECRET, s3_server
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
@@ -66,7 +66,7 @@ def test_a_list_in_a_bucket_is_the_list_in_the_folder(table: Path, tmp_path: Pat
     manifest = load_manifest(asked.store, "ingest", local.identity.fingerprint)
     catalog = open_store(store).read(f"{manifest.folder}/{manifest.file('catalog').file}")
     (tmp_path / "catalog.parquet").write_bytes(catalog)
-    rows = {row["object_id"]: row for row in read_catalog(tmp_path / "catalog.parquet")}
+    rows = {row["object_id"]: row for row in CATALOG.read(tmp_path / "catalog.parquet")}
     assert (rows["list/one.xyz"]["label"], rows["list/one.xyz"]["split"]) == ("red mug", "train")
     assert rows["list/two.xyz"]["caption"] == "a cup"
 

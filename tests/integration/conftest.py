@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from flows.preset import Preset
-from storage import LocalStore, S3Store, Store
+from storage.local import LocalStore
+from storage.s3 import S3Store
+from storage.stores import Store
 from tests.integration.harness import Orchestra, until
 from tests.integration.presets import load_tiny, write_preset
 from tests.integration.stores import copy_stages, finished

@@ -6,8 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from flows.preset import Preset
-from storage import LocalStore, Store
+from storage.local import LocalStore
 from storage.output import find_manifest
+from storage.stores import Store
 from tests.integration.harness import Orchestra, until
 from tests.integration.stores import contents, copy_stages, finished, records
 

@@ -3,8 +3,9 @@
 import hashlib
 import json
 
-from storage import LocalStore, Store
+from storage.local import LocalStore
 from storage.output import RECORD
+from storage.stores import Store
 
 DETERMINISTIC = ("ingest", "project", "synthesize")
 """Stages whose every byte follows from their recipe on any machine."""

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from prefect.states import Crashed
 
-from storage import LocalStore, S3Store, Store
+from storage.local import LocalStore
+from storage.s3 import S3Store
+from storage.stores import Store
 from tests.integration.harness import PATIENCE, Orchestra, descendants, running, until
 from tests.integration.presets import write_preset
 from tests.integration.stores import contents, finished, records

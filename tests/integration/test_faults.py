@@ -13,7 +13,9 @@ from prefect.client.schemas.objects import StateType
 from prefect.states import Pending
 
 from flows.preset import Preset
-from storage import LocalStore, S3Store, Store
+from storage.local import LocalStore
+from storage.s3 import S3Store
+from storage.stores import Store
 from tests.integration.harness import Orchestra, kill, running, until
 from tests.integration.painting import STAGE, Painting, place
 from tests.integration.stores import contents, finished, marks, records, shard_files

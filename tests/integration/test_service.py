@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from flows.preset import Preset
-from storage import LocalStore, S3Store
+from storage.local import LocalStore
+from storage.s3 import S3Store
 from tasks.slots import GPU_LIMIT
 from tests.integration.harness import Orchestra, running, until
 from tests.integration.stores import contents, marks, records

@@ -16,7 +16,7 @@ from uuid import UUID
 import pytest
 from prefect.exceptions import ObjectNotFound
 
-from storage import LocalStore
+from storage.local import LocalStore
 from tests.integration.harness import SETTLED, Orchestra, descendants, kill, until
 from tests.integration.stores import contents, finished
 

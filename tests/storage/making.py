@@ -5,18 +5,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from storage import (
-    Manifest,
-    RejectedSample,
-    ShardRecord,
-    ShardWriter,
-    StageIdentity,
-    StageOutput,
-    Store,
-    encode_json,
-    plan_shards,
-)
-from storage.output import ShardRange
+from storage.fingerprint import StageIdentity
+from storage.output import ShardRange, StageOutput, plan_shards
+from storage.records import Manifest, RejectedSample, ShardRecord
+from storage.shards import ShardWriter, encode_json
+from storage.stores import Store
 
 
 def identity(seed: int = 0, stage: str = "ingest", **upstream: str) -> StageIdentity:

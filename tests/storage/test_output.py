@@ -10,19 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from storage import (
-    ConflictingOutput,
-    DamagedOutput,
-    LocalStore,
-    MissingOutput,
-    ShardRange,
-    StageOutput,
-    Store,
-    find_manifest,
-    load_manifest,
-    plan_shards,
-)
-from storage.output import file_sha256
+from storage.errors import ConflictingOutput, DamagedOutput, MissingOutput
+from storage.local import LocalStore
+from storage.output import ShardRange, StageOutput, file_sha256, find_manifest, load_manifest, plan_shards
+from storage.stores import Store
 from tests.servers import S3Server
 from tests.storage.making import build, contents, finish, identity, make_output
 from tests.storage.test_stores import environment
@@ -62,7 +53,7 @@ def test_an_output_from_plan_to_manifest(store: Store) -> None:
     assert [record.index for record in manifest.shards] == [0, 1, 2]
     assert manifest.shards[0].rejected[0].reason == "three"
     assert manifest == load_manifest(store, "ingest", output.identity.fingerprint) == output.manifest()
-    with pytest.raises(KeyError, match="only"):
+    with pytest.raises(MissingOutput, match="only"):
         manifest.file("nothing")
     for stored in manifest.every_file():
         assert stored.sha256[:12] in stored.file
@@ -147,13 +138,14 @@ def test_summaries_that_disagree_stop_the_manifest(store: Store, tmp_path: Path)
     output, plan = StageOutput(store, identity()), plan_shards(2, 1)
     for shard, backend in zip(plan, ("cpu", "gpu"), strict=True):
         output.commit_shard(shard.index, tar, 1, summary={"backend": backend, "exact": True, "n": 1})
-    with pytest.raises(ValueError, match="'backend'"):
+    with pytest.raises(ConflictingOutput, match=r"'backend'.*by the same means"):
         output.commit_manifest(plan)
 
 
 WORKER = """
 import sys
-from storage import StageOutput, open_store, plan_shards
+from storage.output import StageOutput, plan_shards
+from storage.stores import open_store
 from tests.storage.making import build, finish, identity
 output, plan = StageOutput(open_store(sys.argv[1]), identity()), plan_shards(24, 4)
 print("ready", flush=True)

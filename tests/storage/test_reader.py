@@ -1,4 +1,4 @@
-"""Readers give every sample exactly once, go on where they stopped, and notice damage."""
+"""Readers give every sample exactly once, in order or from chosen places, and notice damage."""
 
 import pickle
 import tarfile
@@ -6,21 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from storage import (
-    Consumer,
-    DamagedOutput,
-    Fetcher,
-    LocalStore,
-    Manifest,
-    S3Store,
-    Sample,
-    SampleReader,
-    ShuffledReader,
-    Store,
-)
+from storage.errors import DamagedOutput
+from storage.fetch import Fetcher
+from storage.local import LocalStore
+from storage.reader import SampleReader
+from storage.records import Manifest
+from storage.s3 import S3Store
+from storage.shards import Sample
+from storage.stores import Store
 from tests.storage.making import make_output
 
 ITEMS, SIZE = 50, 6
@@ -70,81 +64,22 @@ def count_openings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return opened
 
 
-@given(
-    count=st.sampled_from([1, 2, 3, 5, 8, 60]),
-    epoch=st.integers(0, 5),
-    mix=st.integers(1, 12),
-    seed=st.integers(0, 2**31),
-    data=st.data(),
-)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_consumers_share_an_epoch_exactly(
-    made: tuple[LocalStore, Manifest], count: int, epoch: int, mix: int, seed: int, data: st.DataObject
-) -> None:
-    reader = SampleReader(*made, verify=False)
-    shares = []
-    for index in range(count):
-        shuffled = ShuffledReader(reader, seed, Consumer(index, count), mix=mix)
-        share = numbers(list(shuffled.epoch(epoch)))
-        assert len(share) == len(shuffled)
-        shares.append(share)
-    assert sorted(number for share in shares for number in share) == ALL
-    sizes = {len(share) for share in shares}
-    assert max(sizes) - min(sizes) <= 1
-    index = data.draw(st.integers(0, count - 1))
-    skip = data.draw(st.integers(0, len(shares[index]) + 2))
-    resumed = ShuffledReader(reader, seed, Consumer(index, count), mix=mix).epoch(epoch, skip)
-    assert numbers(list(resumed)) == shares[index][skip:]
-
-
-def test_the_order_depends_on_seed_and_epoch_and_mixes_shards(made: tuple[LocalStore, Manifest]) -> None:
-    reader = SampleReader(*made)
-    orders = [numbers(list(ShuffledReader(reader, seed).epoch(epoch))) for seed in (0, 1) for epoch in (0, 1)]
-    assert len({tuple(order) for order in orders}) == 4
-    assert orders[0] == numbers(list(ShuffledReader(reader, 0).epoch(0)))
-    assert len({number // SIZE for number in orders[0][:6]}) > 1, "neighbours come from several shards"
-    assert numbers(list(ShuffledReader(reader, 0, mix=9).epoch(0))) != ALL
-    one = numbers(list(ShuffledReader(reader, 0, mix=1).epoch(0)))
-    assert len({number // SIZE for number in one[:5]}) == 1
-
-
-def test_even_a_single_shard_comes_in_another_order_each_epoch(tmp_path: Path) -> None:
-    store = LocalStore(tmp_path)
-    reader = SampleReader(store, make_output(store, items=20, size=20))
-    assert len({tuple(numbers(list(ShuffledReader(reader, 0).epoch(epoch)))) for epoch in range(5)}) == 5
-
-
-def test_each_consumer_opens_few_shards(made: tuple[LocalStore, Manifest], monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = count_openings(monkeypatch)
-    list(ShuffledReader(SampleReader(*made), 0, mix=2).epoch(0))
-    assert sorted(opened) == sorted(record.shard.file for record in made[1].shards), "each shard once"
-    for mix, most in ((1, 4), (2, 6)):
-        for index in range(5):
-            opened.clear()
-            list(ShuffledReader(SampleReader(*made), 0, Consumer(index, 5), mix=mix).epoch(0))
-            assert len(opened) <= most
-
-
-def test_ranks_and_workers_are_numbered_together() -> None:
-    seen = {Consumer.of(rank, 3, worker, 4) for rank in range(3) for worker in range(4)}
-    assert seen == {Consumer(index, 12) for index in range(12)}
-    for index, count in ((2, 2), (-1, 2), (0, 0)):
-        with pytest.raises(ValueError, match="count from 0"):
-            Consumer(index, count)
-    with pytest.raises(ValueError, match="count from 0"):
-        Consumer.of(0, 2, 4, 4)
-
-
-def test_impossible_requests_are_refused(made: tuple[LocalStore, Manifest]) -> None:
-    with pytest.raises(ValueError, match="-1"):
-        next(ShuffledReader(SampleReader(*made), 0).epoch(0, skip=-1))
-    with pytest.raises(ValueError, match="at least one shard"):
-        ShuffledReader(SampleReader(*made), 0, mix=0)
-
-
 def test_a_pickled_reader_reads(made: tuple[LocalStore, Manifest]) -> None:
-    copy = pickle.loads(pickle.dumps(ShuffledReader(SampleReader(*made, verify=False), 7)))
-    assert numbers(list(copy.epoch(1))) == numbers(list(ShuffledReader(SampleReader(*made), 7).epoch(1)))
+    copy = pickle.loads(pickle.dumps(SampleReader(*made, verify=False, keep=7)))
+    assert numbers(list(copy)) == ALL
+    assert (copy._fetcher.verify, copy._keep) == (False, 7)
+
+
+def test_chosen_places_come_in_the_order_asked_for(
+    made: tuple[LocalStore, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = count_openings(monkeypatch)
+    first, second = made[1].shards[1:3]
+    reader = SampleReader(*made)
+    places = [(second, 4), (first, 0), (second, 1), (first, 5)]
+    assert numbers(list(reader.read_places(places))) == [16, 6, 13, 11]
+    assert opened == [second.shard.file, first.shard.file], "each shard once"
+    assert numbers(list(reader.read_shard(first, [3, 2]))) == [9, 8]
 
 
 def damage(store: Store, manifest: Manifest, how: Callable[[bytes], bytes | None]) -> str:
@@ -185,7 +120,7 @@ def test_verification_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.Mo
     manifest = make_output(store)
     damage(store, manifest, flip)
     assert len(list(SampleReader(store, manifest, verify=False))) == len(list(range(20))) - 1
-    from storage import get_settings
+    from storage.settings import get_settings
 
     monkeypatch.setenv("OPENDLIGN_VERIFY_READS", "false")
     get_settings.cache_clear()

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from storage import S3Store, Settings, StoreUnavailable
+from storage.errors import StoreUnavailable
+from storage.s3 import S3Store
+from storage.settings import Settings
 from tests.servers import S3_KEY, S3_SECRET, FaultyProxy, S3Server, free_port
 from tests.storage.conftest import settings_for
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from storage import Settings
+from storage.settings import Settings
 from tests.servers import S3_KEY, S3_SECRET
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from storage import Sample, ShardFile, ShardWriter, encode_array, encode_json, object_id, sample_key
+from storage.errors import RepeatedId
+from storage.shards import Sample, ShardFile, ShardWriter, encode_array, encode_json, object_id, sample_key
 
 SAMPLES = {
     sample_key("mesh/chair.v2"): {"json": b"{}\n", "points.npy": encode_array(np.eye(3, dtype=np.float32))},
@@ -76,13 +77,19 @@ def test_webdataset_reads_our_shards(tmp_path: Path) -> None:
         assert {name: data for name, data in sample.items() if not name.startswith("__")} == fields
 
 
-@pytest.mark.parametrize("key", ["", "a.b", "a/b", "twice"])
+@pytest.mark.parametrize("key", ["", "a.b", "a/b"])
 def test_bad_keys_are_refused(tmp_path: Path, key: str) -> None:
+    with ShardWriter(tmp_path / "a.tar") as writer, pytest.raises(ValueError, match="not tar-safe"):
+        writer.add(key, {"json": b"{}"})
+    assert writer.samples == 0
+
+
+def test_an_id_occurs_once(tmp_path: Path) -> None:
     with ShardWriter(tmp_path / "a.tar") as writer:
-        writer.add("twice", {"json": b"{}"})
-        writer.add("other", {"json": b"{}"})
-        with pytest.raises(ValueError, match="not tar-safe"):
-            writer.add(key, {"json": b"{}"})
+        for name in ("mesh/twice", "other"):
+            writer.add(sample_key(name), {"json": b"{}"})
+        with pytest.raises(RepeatedId, match="'mesh/twice' occurs twice"):
+            writer.add(sample_key("mesh/twice"), {"json": b"{}"})
     assert writer.samples == 2
 
 

@@ -6,17 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from storage import (
-    DamagedOutput,
-    LocalStore,
-    Manifest,
-    StageOutput,
-    Store,
-    delete_all,
-    garbage,
-    plan_shards,
-    verify_store,
-)
+from storage.collect import Beside, delete_all, garbage
+from storage.errors import DamagedOutput, MissingOutput
+from storage.local import LocalStore
+from storage.output import StageOutput, plan_shards
+from storage.records import Manifest
+from storage.stores import Store
+from storage.upkeep import verify_store
 from tests.storage.making import build, contents, identity, make_output
 
 
@@ -145,6 +141,9 @@ def test_what_a_kept_output_was_made_from_is_kept(store: Store) -> None:
     assert verify_store(store).sound
 
 
+BESIDE = (Beside("timings"), Beside("checkpoints", until="finished"), Beside("features", shared=True))
+
+
 def put_beside(store: Store, *keys: str) -> None:
     for key in keys:
         store.put_if_absent(key, b"{}")
@@ -162,10 +161,10 @@ def test_what_lies_beside_an_output_goes_with_it(store: Store) -> None:
     goes += [f"timings/ingest/{'0' * 20}/shard-000000.json", f"checkpoints/train/{'0' * 20}/step-1/state.pt"]
     put_beside(store, *stays, *goes)
     keep = {made["synthesize"].fingerprint, unfinished.identity.fingerprint}
-    unwanted = {info.key for info in garbage(store, keep)}
+    unwanted = {info.key for info in garbage(store, keep, beside=BESIDE)}
     assert {key for key in unwanted if not key.startswith(gone)} == set(goes)
-    delete_all(store, garbage(store, keep))
-    assert garbage(store, keep) == []
+    delete_all(store, garbage(store, keep, beside=BESIDE))
+    assert garbage(store, keep, beside=BESIDE) == []
     assert {info.key for info in store.list()} >= set(stays)
 
 
@@ -173,9 +172,10 @@ def test_without_keep_only_what_lost_its_output_goes(store: Store) -> None:
     made = chain(store)
     folder = made["other"].folder
     put_beside(store, f"timings/{folder}/a.json", f"features/{folder}/a.npz", "features/a.npz")
-    assert garbage(store) == []
+    assert garbage(store, beside=BESIDE) == []
     delete_all(store, list(store.list(folder)))
-    assert {info.key for info in garbage(store)} == {
+    assert garbage(store) == [], "nothing is beside an output unless somebody says so"
+    assert {info.key for info in garbage(store, beside=BESIDE)} == {
         f"timings/{folder}/a.json",
         f"features/{folder}/a.npz",
         "features/a.npz",
@@ -193,7 +193,7 @@ def test_an_unfinished_kept_output_keeps_what_it_reads(store: Store) -> None:
 
 def test_a_name_to_keep_that_is_nowhere_deletes_nothing(store: Store) -> None:
     chain(store)
-    with pytest.raises(ValueError, match="none of the outputs to keep"):
+    with pytest.raises(MissingOutput, match="none of the outputs to keep"):
         garbage(store, {"0" * 20})
     assert len(garbage(store, set())) == len(list(store.list()))
 

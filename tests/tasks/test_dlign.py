@@ -11,8 +11,7 @@ from opendlign.adapters import named_clip
 from opendlign_core.training import ClipSpec, DlignRecipe, images_to_input, load_clip, tagged_spec
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.store import Store
-from storage.stores import open_store
+from storage.stores import Store, open_store
 from tasks import dlign as stage
 from tasks.samples import painted_views
 from tasks.shards import ShardWork

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from opendlign_core.ingestion import IngestExecution, IngestRecipe, SourceSpec
-from storage.catalog import read_catalog
 from storage.fetch import Fetcher
 from storage.records import Manifest
 from storage.settings import get_settings
 from storage.stores import Store, open_store
 from tasks import ingest
+from tasks.catalog import CATALOG
 from tasks.listing import list_source, source_files
 from tasks.shards import ShardWork, TooManyRejected
 from tests.servers import S3_KEY, S3_SECRET, s3_server
@@ -85,7 +85,7 @@ def test_the_catalog_lists_the_rejected_with_their_reasons(source: Path, tmp_pat
     assert (manifest.samples, manifest.rejected) == (2, 2)
     assert ingest.counts_table(manifest)[-1] == {"by": "rejected", "value": "all", "objects": 2}
     with Fetcher(store) as fetcher:
-        rows = read_catalog(fetcher.path(manifest, manifest.file("catalog")))
+        rows = CATALOG.read(fetcher.path(manifest, manifest.file("catalog")))
     assert [row["object_id"] for row in rows] == [
         "list/mug.npy", "list/broken.obj", "list/pack.h5/1", "list/gone.obj"
     ]  # fmt: skip

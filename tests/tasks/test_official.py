@@ -13,8 +13,7 @@ from opendlign_core.evaluation import EvalSample, classify
 from opendlign_core.training import ClipSpec, DepthAlignedCLIP, TrainRecipe, load_clip, read_official
 from opendlign_core.training.official import official_state_dict
 from storage.errors import MissingOutput
-from storage.store import Store
-from storage.stores import open_store
+from storage.stores import Store, open_store
 from storage.upkeep import verify_store
 from tasks.official import export_weights, import_weights
 from tasks.train import load_trained

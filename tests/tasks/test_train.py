@@ -11,8 +11,7 @@ import torch
 from opendlign_core.training import CacheEntries, InMemory, Sharded, TrainRecipe, read_adapter
 from storage.output import find_manifest
 from storage.records import Manifest
-from storage.store import Store
-from storage.stores import open_store
+from storage.stores import Store, open_store
 from tasks import sources
 from tasks import train as stage
 from tasks.shards import ShardWork
