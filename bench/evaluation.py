@@ -19,12 +19,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from opendlign_core.clip import ClipSpec, load_clip, unit_array
 from opendlign_core.evaluation.features import EvalSample, Extractor, Floats, plan_for
 from opendlign_core.evaluation.index import EmbeddingIndex, IndexRow, write_index
 from opendlign_core.evaluation.model import EvaluatedModel
 from opendlign_core.evaluation.recipe import METHODS
-from opendlign_core.evaluation.retrieval import unit
-from opendlign_core.training import ClipSpec, DepthAlignedCLIP, load_clip
+from opendlign_core.training import DepthAlignedCLIP
 
 METHOD = METHODS["opendlign"]
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
@@ -118,7 +118,7 @@ def changed_percent(exact: Floats, coarse: Floats) -> float:
     """Share of objects whose nearest of forty class vectors differs; top-1 can move by no more than this."""
     rng = np.random.default_rng(1)
     centres = exact.mean(axis=1)
-    text = unit(centres[rng.permutation(len(exact))[:40]])
+    text = unit_array(centres[rng.permutation(len(exact))[:40]])
     same = (exact @ text.T).sum(axis=1).argmax(axis=1) == (coarse @ text.T).sum(axis=1).argmax(axis=1)
     return round(100 * (1 - float(same.mean())), 3)
 
@@ -126,13 +126,13 @@ def changed_percent(exact: Floats, coarse: Floats) -> float:
 def bench_retrieval(count: int, width: int, runs: int, folder: Path) -> dict[str, Any]:
     path = folder / f"bench-index-{count}.parquet"
     rng = np.random.default_rng(0)
-    block = unit(rng.normal(size=(16384, width)).astype(np.float32))
+    block = unit_array(rng.normal(size=(16384, width)).astype(np.float32))
     rows = (IndexRow(str(i), None, np.roll(block[i % 16384], i // 16384)) for i in range(count))
     write_index(path, rows, "bench")
     start = time.perf_counter()
     index = EmbeddingIndex(path)
     loading = time.perf_counter() - start
-    query = unit(rng.normal(size=(1, width)).astype(np.float32))
+    query = unit_array(rng.normal(size=(1, width)).astype(np.float32))
     matrix = torch.from_numpy(index.embeddings)
     search, read, plain = fastest(
         runs,

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from flows.preset import load_preset
+from opendlign_core.clip import load_clip
 from opendlign_core.evaluation import METHODS, EvaluatedModel
 from opendlign_core.evaluation.features import EvalSample, Extractor, FeaturePlan, ViewFeatures
 from opendlign_core.evaluation.model import text_classifier
@@ -36,7 +37,7 @@ from opendlign_core.ingestion.procedural import LABELS
 from opendlign_core.projection import project
 from opendlign_core.synthesis import SynthesisExecution, load_synthesizer
 from opendlign_core.synthesis.seeds import image_seed
-from opendlign_core.training import DepthAlignedCLIP, TrainExecution, TrainRecipe, load_clip
+from opendlign_core.training import DepthAlignedCLIP, TrainExecution, TrainRecipe
 from opendlign_core.training.cache import build_entries
 from opendlign_core.training.checkpoint import load_aligned
 from opendlign_core.training.run import train

@@ -19,19 +19,8 @@ import open_clip
 import torch
 from torch import Tensor
 
-from opendlign_core.training import (
-    CacheEntries,
-    ClipSpec,
-    DepthAlignedCLIP,
-    Objects,
-    Trainer,
-    TrainRecipe,
-    build_entries,
-    depth_to_input,
-    images_to_input,
-    load_clip,
-    object_features,
-)
+from opendlign_core.clip import ClipSpec, depth_to_input, images_to_input, load_clip, object_features
+from opendlign_core.training import CacheEntries, DepthAlignedCLIP, Objects, Trainer, TrainRecipe, build_entries
 from opendlign_core.training.losses import alignment
 
 RESULTS = Path(__file__).parent / "results"

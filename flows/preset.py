@@ -9,12 +9,13 @@ import yaml
 from pydantic import Field, ValidationError
 
 from flows.changes import apply_change
+from opendlign_core.clip import ClipSpec
 from opendlign_core.evaluation import EvalExecution, EvalRecipe
 from opendlign_core.ingestion import IngestExecution, IngestRecipe
 from opendlign_core.projection import ProjectionExecution, ProjectionRecipe, resolve_recipe
 from opendlign_core.recipe import Recipe
 from opendlign_core.synthesis import SynthesisExecution, SynthesisRecipe
-from opendlign_core.training import ClipSpec, TrainExecution, TrainRecipe
+from opendlign_core.training import TrainExecution, TrainRecipe
 
 
 class PresetError(ValueError):

@@ -13,7 +13,8 @@ from storage.settings import get_settings
 from storage.stores import open_store
 
 if TYPE_CHECKING:
-    from opendlign_core.training import ClipSpec, TrainRecipe
+    from opendlign_core.clip import ClipSpec
+    from opendlign_core.training import TrainRecipe
 
 
 def import_official_weights(
@@ -73,7 +74,8 @@ def export_official_weights(
 def train_recipe(model: str) -> "TrainRecipe":
     """The recipe of a published variant, or of a preset by name or file."""
     from flows.preset import load_preset, preset_names
-    from opendlign_core.training import OFFICIAL_MODELS, TrainRecipe
+    from opendlign_core.clip import OFFICIAL_MODELS
+    from opendlign_core.training import TrainRecipe
 
     if model in OFFICIAL_MODELS:
         return TrainRecipe.official(model)
@@ -120,7 +122,7 @@ def dlign(
 
 def named_clip(name: str) -> "ClipSpec":
     """A CLIP as people name it on a command line."""
-    from opendlign_core.training import ClipSpec
+    from opendlign_core.clip import ClipSpec
 
     if name.startswith("package:"):
         return ClipSpec.packaged(name.removeprefix("package:"))
@@ -129,6 +131,6 @@ def named_clip(name: str) -> "ClipSpec":
     model, found, tag = name.partition(":")
     if not found or not tag:
         raise ValueError(f"--clip {name!r}: write model:tag, such as ViT-B-32:laion2b_s34b_b79k, or name a folder")
-    from opendlign_core.training import tagged_spec
+    from opendlign_core.clip import tagged_spec
 
     return tagged_spec(model, tag)

@@ -18,8 +18,8 @@ from opendlign_core.training.pretraining_recipe import PretrainRecipe, mini_arch
 
 if TYPE_CHECKING:
     from opendlign.mini_corpus import Corpus, CorpusRecipe
+    from opendlign_core.clip import ClipSpec
     from opendlign_core.evaluation.templates import TextName
-    from opendlign_core.training import ClipSpec
 
 STEPS = 6000
 """Of the shipped weights."""
@@ -129,12 +129,13 @@ def _judge(spec: "ClipSpec", recipe: "CorpusRecipe") -> HeldOut:
     import numpy as np
 
     from opendlign.mini_corpus import build_corpus
+    from opendlign_core.clip import load_clip
     from opendlign_core.evaluation import METHODS, EvalSample, EvaluatedModel
     from opendlign_core.evaluation.features import Extractor, plan_for
     from opendlign_core.evaluation.model import text_classifier
     from opendlign_core.evaluation.scoring import aggregate
     from opendlign_core.ingestion.procedural import LABELS
-    from opendlign_core.training import DepthAlignedCLIP, load_clip
+    from opendlign_core.training import DepthAlignedCLIP
 
     corpus = build_corpus(recipe.model_copy(update={"split": "val", "rounds": max(recipe.rounds, _JUDGED_ROUNDS)}))
     model = EvaluatedModel.aligned(DepthAlignedCLIP(load_clip(spec)), spec, "pretraining")

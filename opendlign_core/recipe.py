@@ -1,13 +1,19 @@
 """The two kinds of settings every stage has, told apart by whether they change the bytes."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+Value = TypeVar("Value")
 
 # A field's docstring is what its form in the Prefect UI says below it.
 SETTINGS = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Recipe(BaseModel):
-    """Everything that changes a stage's output; enters the fingerprint whole."""
+    """Everything that changes a stage's output; enters the fingerprint whole, and has a hash for caches to key on."""
 
     model_config = SETTINGS
 
@@ -19,3 +25,62 @@ class Execution(BaseModel):
 
     max_rejected_share: float = Field(default=0.05, ge=0, le=1)
     """Share of rejected samples above which a stage fails instead of publishing its manifest."""
+
+
+class FrozenMapping(Mapping[str, Value]):
+    """A JSON object as a field of a recipe: given and dumped as a plain mapping, held where nothing can change it.
+
+    Mappings inside it are frozen likewise and lists become tuples, so that the whole has a hash.
+
+    >>> FrozenMapping({"layers": [1, 2]})["layers"]
+    (1, 2)
+    """
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        self._values: dict[str, Any] = {name: _frozen(value) for name, value in values.items()}
+
+    def plain(self) -> dict[str, Any]:
+        """A copy of dictionaries and lists, for libraries that change what they are given."""
+        return {name: _thawed(value) for name, value in self._values.items()}
+
+    def __getitem__(self, name: str) -> Value:
+        value: Value = self._values[name]
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mapping) and self.plain() == FrozenMapping(other).plain()
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values.items()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.plain()!r})"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        values = handler.generate_schema(get_args(source)[0]) if get_args(source) else core_schema.any_schema()
+        plain = core_schema.dict_schema(core_schema.str_schema(), values)
+        dump = core_schema.plain_serializer_function_ser_schema(cls.plain, return_schema=plain)
+        return core_schema.no_info_after_validator_function(cls, plain, serialization=dump)
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return FrozenMapping(value)
+    if isinstance(value, list | tuple):
+        return tuple(_frozen(item) for item in value)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise ValueError(f"a recipe cannot hold {type(value).__name__}: {value!r}")
+
+
+def _thawed(value: Any) -> Any:
+    if isinstance(value, FrozenMapping):
+        return value.plain()
+    return [_thawed(item) for item in value] if isinstance(value, tuple) else value

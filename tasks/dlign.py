@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect import task
 
+from opendlign_core.clip import ClipSpec
 from opendlign_core.training import DLIGN_STAGE_VERSION, DlignRecipe, TrainExecution
 from storage.fingerprint import StageIdentity
 from storage.output import ShardRange, StageOutput
@@ -22,7 +23,7 @@ from tasks.slots import gpu_slot
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from opendlign_core.training.clip import OpenClip
+    from opendlign_core.clip.load import OpenClip
 
 STAGE = "dlign"
 META = ("object_id", "source", "split", "label", "caption")
@@ -39,7 +40,7 @@ def dlign_shard(work: ShardWork, recipe: DlignRecipe, execution: TrainExecution,
     """Embed the painted images of each shard's objects."""
     output = work.open()
     with SampleReader(output.store, aligned) as reader, gpu_slot(execution.device):
-        clip = _clip(recipe.model_dump_json(), execution.device)
+        clip = _clip(recipe.clip, execution.device)
         for shard in work.shards:
             with building(output, shard) as builder:
                 _build(builder, recipe, execution, clip, reader, shard)
@@ -47,11 +48,11 @@ def dlign_shard(work: ShardWork, recipe: DlignRecipe, execution: TrainExecution,
 
 
 @functools.lru_cache(maxsize=1)
-def _clip(recipe: str, device: str) -> "OpenClip":
+def _clip(spec: ClipSpec, device: str) -> "OpenClip":
     """The model, loaded once for all shards of this process."""
-    from opendlign_core.training import load_clip, resolve_device
+    from opendlign_core.clip import choose_device, load_clip
 
-    return load_clip(DlignRecipe.model_validate_json(recipe).clip, resolve_device(device))
+    return load_clip(spec, choose_device(device))
 
 
 def _build(

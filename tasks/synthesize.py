@@ -13,6 +13,7 @@ from opendlign_core.synthesis import (
     AlignedObject,
     ControlNetRecipe,
     DepthObject,
+    GateRecipe,
     Progress,
     PromptRecipe,
     ShadedRecipe,
@@ -82,11 +83,11 @@ def _loaded_painter(
 
 
 @functools.lru_cache(maxsize=1)
-def _scorer(gate: str, execution: SynthesisExecution) -> "CaptionScorer | None":
-    """The CLIP that ranks captions, if the gate asks for it; a recipe with a mapping has no hash, its JSON has."""
-    from opendlign_core.synthesis import GateRecipe, load_scorer
+def _scorer(gate: GateRecipe, execution: SynthesisExecution) -> "CaptionScorer | None":
+    """The CLIP that ranks captions, if the gate asks for it."""
+    from opendlign_core.synthesis import load_scorer
 
-    return load_scorer(GateRecipe.model_validate_json(gate), execution)
+    return load_scorer(gate, execution)
 
 
 def _build(
@@ -101,7 +102,7 @@ def _build(
     wanted: dict[str, Sample] = {}
     objects = _objects(reader.read(shard.start, shard.stop), recipe.splits, wanted)
     report = _Reporter()
-    painter, scorer = _painter(recipe, execution), _scorer(recipe.gate.model_dump_json(), execution)
+    painter, scorer = _painter(recipe, execution), _scorer(recipe.gate, execution)
     for outcome in synthesize_objects(objects, recipe, painter, execution, report, scorer):
         sample = wanted.pop(outcome.key)
         if isinstance(outcome, AlignedObject):

@@ -49,7 +49,7 @@ def tokens_shard(work: ShardWork, recipe: TokensRecipe, execution: TrainExecutio
     """Run the frozen tower over the objects of each shard."""
     output = work.open()
     with SampleReader(output.store, aligned) as reader, gpu_slot(execution.device):
-        model = _model(recipe.cache.model_dump_json(), execution.device)
+        model = _model(recipe.cache, execution.device)
         for shard in work.shards:
             with building(output, shard) as builder:
                 _build(builder, recipe, execution, model, reader, shard)
@@ -57,12 +57,12 @@ def tokens_shard(work: ShardWork, recipe: TokensRecipe, execution: TrainExecutio
 
 
 @functools.lru_cache(maxsize=1)
-def _model(cache_recipe: str, device: str) -> "DepthAlignedCLIP":
-    """The frozen model, loaded once for all shards of this process; a recipe with a mapping has no hash, JSON has."""
-    from opendlign_core.training import DepthAlignedCLIP, load_clip, resolve_device
+def _model(recipe: CacheRecipe, device: str) -> "DepthAlignedCLIP":
+    """The frozen model, loaded once for all shards of this process."""
+    from opendlign_core.clip import choose_device, load_clip
+    from opendlign_core.training import DepthAlignedCLIP
 
-    recipe = CacheRecipe.model_validate_json(cache_recipe)
-    return DepthAlignedCLIP(load_clip(recipe.clip), recipe.blocks).to(resolve_device(device)).eval()
+    return DepthAlignedCLIP(load_clip(recipe.clip), recipe.blocks).to(choose_device(device)).eval()
 
 
 def _build(

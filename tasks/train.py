@@ -110,9 +110,10 @@ def _validation(
 
 
 def _class_embeddings(recipe: TrainRecipe, names: tuple[str, ...]) -> Any:
+    from opendlign_core.clip import load_clip
     from opendlign_core.evaluation import EvaluatedModel
     from opendlign_core.evaluation.model import text_classifier
-    from opendlign_core.training import DepthAlignedCLIP, load_clip
+    from opendlign_core.training import DepthAlignedCLIP
 
     clip = DepthAlignedCLIP(load_clip(recipe.clip))
     return text_classifier(EvaluatedModel.aligned(clip, recipe.clip, "text"), names, "depth")
@@ -130,9 +131,10 @@ def load_trained(store: Store, manifest: Manifest, device: str) -> "EvaluatedMod
 
 def load_adapter(fetcher: Fetcher, manifest: Manifest, device: str) -> "DepthAlignedCLIP":
     """The CLIP and depth branch of a train output; imported outputs bring their own CLIP weights."""
-    from opendlign_core.training import load_aligned, resolve_device
+    from opendlign_core.clip import choose_device
+    from opendlign_core.training import load_aligned
 
     files = {
         stored.name: fetcher.path(manifest, stored) for stored in manifest.files if stored.name in ("adapter", "clip")
     }
-    return load_aligned(files["adapter"], resolve_device(device), files.get("clip"))
+    return load_aligned(files["adapter"], choose_device(device), files.get("clip"))

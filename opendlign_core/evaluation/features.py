@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from opendlign_core.clip.features import unit
+from opendlign_core.clip.pixels import Statistics, prepare_pixels
+from opendlign_core.clip.spec import CLIP_MEAN, CLIP_STD, IMAGENET_MEAN, IMAGENET_STD
 from opendlign_core.evaluation.model import EvaluatedModel, SharedPrefixEncoder
 from opendlign_core.evaluation.recipe import Branch, MethodSpec, PixelNorm
 
 Floats = NDArray[np.float32]
 
-Statistics = tuple[tuple[float, ...], tuple[float, ...]]
-
 _PIXELS: dict[PixelNorm, Statistics | None] = {
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
+    "clip": (CLIP_MEAN, CLIP_STD),
     "none": None,
 }
 
@@ -100,19 +100,6 @@ class ViewFeatures:
         return np.flatnonzero(self.images.any(axis=(1, 2)))
 
 
-def prepare_pixels(images: torch.Tensor, size: int, statistics: Statistics | None) -> torch.Tensor:
-    """[N, 3, H, W] in [0, 1] -> encoder input [N, 3, S, S], normalised by (mean, deviation) where given.
-
-    Other sizes are resized bilinearly with aligned corners, as PointCLIP V2 brings its 110 pixels to 224.
-    """
-    if images.shape[-2:] != (size, size):
-        images = F.interpolate(images, size=(size, size), mode="bilinear", align_corners=True)
-    if statistics is None:
-        return images
-    mean, std = (images.new_tensor(values).view(1, 3, 1, 1) for values in statistics)
-    return (images - mean) / std
-
-
 @dataclass(frozen=True)
 class Extractor:
     """Runs one model over samples; the same settings give the same features whatever the batch."""
@@ -164,11 +151,11 @@ class Extractor:
             with self.model.autocast(self.precision):
                 if base and depth and isinstance(encoder, SharedPrefixEncoder):
                     pair = encoder.encode_both(images)
-                    results["base"].append(_unit(pair[0]))
-                    results["depth"].append(_unit(pair[1]))
+                    results["base"].append(unit(pair[0].float()).cpu())
+                    results["depth"].append(unit(pair[1].float()).cpu())
                     continue
                 for branch in wanted:
-                    results[branch].append(_unit(encoder.encode_image(images, branch=branch)))
+                    results[branch].append(unit(encoder.encode_image(images, branch=branch).float()).cpu())
         for branch, parts in results.items():
             if parts:
                 yield branch, torch.cat(parts)
@@ -192,7 +179,7 @@ class Extractor:
             for chunk in torch.split(pictures, self.image_batch):
                 pixels = self._to_device(chunk)
                 with self.model.autocast(self.precision):
-                    parts.append(_unit(self.model.encoder.encode_image(pixels, branch="base")))
+                    parts.append(unit(self.model.encoder.encode_image(pixels, branch="base").float()).cpu())
         features: Floats = torch.cat(parts).numpy()
         return features
 
@@ -201,10 +188,6 @@ class Extractor:
 
     def _statistics(self) -> Statistics | None:
         return (self.model.mean, self.model.std) if self.pixels == "model" else _PIXELS[self.pixels]
-
-
-def _unit(features: torch.Tensor) -> torch.Tensor:
-    return F.normalize(features.float(), dim=-1).cpu()
 
 
 def _checked(sample: EvalSample, plan: FeaturePlan) -> Floats:

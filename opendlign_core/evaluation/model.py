@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 import torch
-import torch.nn.functional as F
 
+from opendlign_core.clip.features import unit
+from opendlign_core.clip.spec import IMAGENET_MEAN, IMAGENET_STD
 from opendlign_core.evaluation.labels import prompt_name
 from opendlign_core.evaluation.recipe import Branch
 from opendlign_core.evaluation.templates import TextName, fill, resolve_templates
 
 if TYPE_CHECKING:
-    from opendlign_core.training import ClipSpec, DepthAlignedCLIP
+    from opendlign_core.clip import ClipSpec
+    from opendlign_core.training import DepthAlignedCLIP
 
 
 class Encoder(Protocol):
@@ -51,8 +53,8 @@ class EvaluatedModel:
     image_size: int
     fingerprint: str
     device: str = "cpu"
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
     logit_scale: float = 100.0
     """What CLIP multiplies cosines with before its softmax; used for probabilities shown to people."""
 
@@ -63,7 +65,7 @@ class EvaluatedModel:
     @classmethod
     def aligned(cls, aligned: "DepthAlignedCLIP", spec: "ClipSpec", fingerprint: str) -> "EvaluatedModel":
         """Wrap a depth-aligned CLIP built from `spec`; it runs where its weights lie."""
-        from opendlign_core.training import load_tokenizer
+        from opendlign_core.clip import load_tokenizer
 
         tokenize = cast("Callable[[Sequence[str]], torch.Tensor]", load_tokenizer(spec))
         device, scale = str(aligned.device), float(aligned.clip.logit_scale.exp())
@@ -76,7 +78,7 @@ def encode_texts(model: EvaluatedModel, texts: Sequence[str], batch: int = 256) 
     with torch.inference_mode():
         for start in range(0, len(texts), batch):
             tokens = model.tokenize(list(texts[start : start + batch])).to(model.device)
-            parts.append(F.normalize(model.encoder.encode_text(tokens).float(), dim=-1).cpu())
+            parts.append(unit(model.encoder.encode_text(tokens).float()).cpu())
     return torch.cat(parts)
 
 
@@ -86,7 +88,7 @@ def class_embeddings(
     """Mean of the unit features of every class's sentences, made unit again: [C, E] float32."""
     sentences = [fill(template, prompt_name(name)) for name in classes for template in templates]
     features = encode_texts(model, sentences, batch)  # [C * T, E]
-    return F.normalize(features.view(len(classes), len(templates), -1).mean(dim=1), dim=-1)
+    return unit(features.view(len(classes), len(templates), -1).mean(dim=1))
 
 
 def text_classifier(

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from opendlign_core.evaluation.given import FileDigest, Labels, ProjectionName, Text
 from opendlign_core.projection.recipe import resolve_recipe
-from opendlign_core.recipe import Execution, Recipe
+from opendlign_core.recipe import Execution, FrozenMapping, Recipe
 
 STAGE_VERSION = 3
 
@@ -40,7 +40,7 @@ class DatasetSpec(Recipe):
     labels: Labels = "from-data"
     """A packaged list (`modelnet40`, `scanobjectnn`, `omniobject3d`, `objaverse-lvis`), the names themselves,
     `{file: PATH}` of names, or `from-data`: the sorted labels that occur."""
-    aliases: dict[str, str] = Field(default_factory=dict)
+    aliases: FrozenMapping[str] = FrozenMapping({})
     """Label as written in the data -> class it counts as. Labels that lead to no class are left out and counted."""
     sentences_sha256: FileDigest | None = None
     """Digest of the sentence library of its classes (JSON, class -> sentences), for methods that search, or the
@@ -217,12 +217,12 @@ class EvalRecipe(Recipe):
 class EvalExecution(Execution):
     """How an evaluation runs."""
 
-    device: str = Field(default="cpu", description="cpu, cuda, cuda:1, or auto for a GPU where there is one")
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
     image_batch: int = Field(default=160, ge=1)
     """Images (objects x views) in one forward pass."""
     text_batch: int = Field(default=256, ge=1, description="sentences in one forward pass")
     libraries: tuple[str, ...] = ()
     """Sentence-library files, found by the digest in the recipe."""
-    hourly_cost: dict[str, float] = Field(default_factory=dict)
+    hourly_cost: FrozenMapping[float] = FrozenMapping({})
     """Stage -> what an hour of its machine costs; the report then says what each stage came to."""
     currency: str = Field(default="", description="what the report writes after a cost")

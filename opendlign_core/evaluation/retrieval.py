@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from opendlign_core.clip.features import unit_array
 from opendlign_core.evaluation.features import Floats
 from opendlign_core.evaluation.metrics import Ints
 
@@ -24,19 +25,12 @@ class RetrievalScores:
 
 def object_embeddings(views: Floats) -> Floats:
     """Unit mean of unit view features: [N, V, E] -> [N, E]."""
-    return unit(views.mean(axis=1))
-
-
-def unit(vectors: Floats) -> Floats:
-    """Rows divided by their length; zero rows stay zero."""
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    scaled: Floats = (vectors / np.maximum(length, 1e-12)).astype(np.float32)
-    return scaled
+    return unit_array(views.mean(axis=1))
 
 
 def mixed_queries(text: Floats, images: Floats) -> Floats:
     """Unit mean of unit text and image embeddings [N, E]."""
-    return unit(unit(text) + unit(images))
+    return unit_array(unit_array(text) + unit_array(images))
 
 
 def retrieval_scores(

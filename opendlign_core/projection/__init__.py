@@ -14,7 +14,7 @@ from opendlign_core.projection.recipe import (
 if TYPE_CHECKING:
     from opendlign_core.projection.checks import UnusableCloud
     from opendlign_core.projection.engine import project
-    from opendlign_core.projection.images import median_filter, resize_aligned
+    from opendlign_core.projection.images import median_filter
     from opendlign_core.projection.points import ProjectedPoints, crop_pixels, crop_to_encoder, project_points
     from opendlign_core.projection.stream import Rejection, project_clouds
 
@@ -32,7 +32,6 @@ __all__ = [
     "project",
     "project_clouds",
     "project_points",
-    "resize_aligned",
     "resolve_recipe",
 ]
 
@@ -42,7 +41,6 @@ __getattr__ = lazy_exports(
         "UnusableCloud": "checks",
         "project": "engine",
         "median_filter": "images",
-        "resize_aligned": "images",
         "ProjectedPoints": "points",
         "crop_pixels": "points",
         "crop_to_encoder": "points",

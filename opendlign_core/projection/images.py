@@ -1,18 +1,11 @@
-"""What happens to finished maps: resizing to the encoder's size and sharpening for ControlNet."""
+"""What sharpens finished maps for ControlNet."""
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import pad
 
 _IMAGES_AT_ONCE = {"cpu": 1, "cuda": 32}
 """Every pixel's window is laid out in memory: 10 MB for an image of 224 x 224 and a window of 7."""
-
-
-def resize_aligned(images: Tensor, size: int = 224) -> Tensor:
-    """Return images [..., H, W] resized bilinearly so that corner pixels fall on corner pixels: [..., size, size]."""
-    flat = images.reshape(-1, 1, *images.shape[-2:])
-    resized = interpolate(flat, size=(size, size), mode="bilinear", align_corners=True)
-    return resized.view(*images.shape[:-2], size, size)
 
 
 def median_filter(images: Tensor, window: int = 7) -> Tensor:

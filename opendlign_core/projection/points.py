@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from opendlign_core.clip.pixels import resize_aligned
 from opendlign_core.projection.checks import as_points, refuse_unusable
 from opendlign_core.projection.grid import Cells, cells_of
-from opendlign_core.projection.images import resize_aligned
 from opendlign_core.projection.recipe import ProjectionRecipe, resolve_recipe
 from opendlign_core.projection.volume import squeezed_and_probed
 

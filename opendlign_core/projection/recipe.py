@@ -119,7 +119,7 @@ class ProjectionExecution(Execution):
 
     backend: Literal["auto", "torch", "triton"] = "auto"
     """`auto`: triton on a GPU, else torch."""
-    device: str = Field(default="auto", description="auto, cpu or cuda[:n]")
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
     batch_size: int = Field(default=16, ge=1, description="clouds projected together")
     encode_workers: int = Field(default=2, ge=1, description="threads that encode depth maps")
     prefetch: int = Field(default=2, ge=1, description="batches prepared ahead of the computation")

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from opendlign_core.clip.device import choose_device
 from opendlign_core.projection.checks import UnusableCloud, unusable
 from opendlign_core.projection.engine import project
 from opendlign_core.projection.recipe import (
@@ -51,16 +52,6 @@ def project_clouds(
     with closing(mapped(_encoded, _computed(batches, chosen, how, device), how.encode_workers)) as encoded:
         for batch in encoded:
             yield from batch
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device of that name; `auto` is the GPU where there is one. Raise ValueError if it is absent."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {name!r} was asked for, but this machine has no usable GPU; choose cpu or auto")
-    return device
 
 
 def _batches(clouds: Iterable[Cloud], size: int) -> Iterator[list[Cloud]]:

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from opendlign_core.clip.features import unit_array
 from opendlign_core.samples import decode_image
 from opendlign_core.synthesis.recipe import GateRecipe
 from opendlign_core.synthesis.types import AlignedObject, RejectedSynthesis
@@ -60,16 +61,10 @@ class _Verdict:
 def _ranks(painted: list[AlignedObject], scorer: CaptionScorer) -> list[int]:
     """The place, from 1, of every object's prompt among the distinct prompts."""
     prompts = list(dict.fromkeys(item.prompts[0] for item in painted))
-    texts = _normalised(scorer.text_features(prompts))
+    texts = unit_array(scorer.text_features(prompts))
     ranks = []
     for item in painted:
         views = np.stack([decode_image(image) for image in item.images])
-        scores = texts @ _normalised(scorer.image_features(views)).mean(0)
+        scores = texts @ unit_array(scorer.image_features(views)).mean(0)
         ranks.append(1 + int((scores > scores[prompts.index(item.prompts[0])]).sum()))
     return ranks
-
-
-def _normalised(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    normalised: NDArray[np.float32] = (features / np.maximum(lengths, 1e-12)).astype(np.float32)
-    return normalised

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from opendlign_core.clip.device import choose_device
 from opendlign_core.projection import median_filter
 from opendlign_core.synthesis.denoise import Denoiser
 from opendlign_core.synthesis.embedding import PromptEncoder
@@ -32,7 +33,7 @@ class ControlNetSynthesizer(Synthesizer):
 
     def __init__(self, recipe: ControlNetRecipe, negative_prompt: str, execution: SynthesisExecution) -> None:
         self.recipe, self.execution = recipe, execution
-        self.device = pick_device(execution.device)
+        self.device = choose_device(execution.device)
         networks = load_networks(recipe, self.device, execution.offline)
         self.vae = networks.vae
         self.resident = True
@@ -115,18 +116,6 @@ class ControlNetSynthesizer(Synthesizer):
             (latents / self.vae.config.scaling_factor).to(self.vae.dtype), return_dict=False
         )[0]
         return pixels.float()
-
-
-def pick_device(name: str) -> torch.device:
-    """The device that `name` means; "auto" is the first CUDA device if there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            f"the device {name!r} was asked for, but this machine has no CUDA device; use 'cpu' or 'auto'"
-        )
-    return device
 
 
 def _batch_that_fits(device: torch.device, side: int) -> int:

@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from opendlign_core.clip.spec import ClipSpec
 from opendlign_core.recipe import Execution, Recipe
 from opendlign_core.samples.recipe import ImageRecipe
-from opendlign_core.training.recipe import ClipSpec
 
 STAGE_VERSION = 1
 """Raised whenever the same recipe would give other bytes."""

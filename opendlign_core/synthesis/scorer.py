@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import interpolate
 
+from opendlign_core.clip.device import choose_device
+from opendlign_core.clip.load import load_clip
+from opendlign_core.clip.pixels import images_to_input, resize_pictures
+from opendlign_core.clip.spec import ClipSpec
+from opendlign_core.clip.tokens import load_tokenizer
 from opendlign_core.synthesis.captions import CaptionScorer
-from opendlign_core.synthesis.controlnet import pick_device
-from opendlign_core.training.clip import load_clip, load_tokenizer
-from opendlign_core.training.preprocess import images_to_input
-from opendlign_core.training.recipe import ClipSpec
 
 _AT_ONCE = 64
 
@@ -24,7 +24,7 @@ class ClipScorer(CaptionScorer):
     """
 
     def __init__(self, spec: ClipSpec, device: str = "auto") -> None:
-        self.spec, self.device = spec, pick_device(device)
+        self.spec, self.device = spec, choose_device(device)
         self._clip, self._tokens = load_clip(spec, self.device), load_tokenizer(spec)
 
     @torch.inference_mode()
@@ -38,13 +38,7 @@ class ClipScorer(CaptionScorer):
         return self._gathered([self._clip.encode_text(part.to(self.device)) for part in parts])
 
     def _input(self, images: Tensor) -> Tensor:  # uint8 [N, H, W, 3] -> [N, 3, S, S]
-        side = self.spec.image_size
-        images = images.to(self.device)
-        if images.shape[1:3] != (side, side):
-            planes = images.permute(0, 3, 1, 2).float()
-            planes = interpolate(planes, size=(side, side), mode="bicubic", antialias=True, align_corners=False)
-            images = planes.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
-        return images_to_input(images, self.spec)
+        return images_to_input(resize_pictures(images.to(self.device), self.spec.image_size), self.spec)
 
     def _gathered(self, features: list[Tensor]) -> NDArray[np.float32]:
         gathered: NDArray[np.float32] = torch.cat(features).float().cpu().numpy()

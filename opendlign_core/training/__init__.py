@@ -7,10 +7,8 @@ from opendlign_core.training.pretraining_recipe import PretrainRecipe, mini_arch
 from opendlign_core.training.recipe import (
     CACHE_STAGE_VERSION,
     DLIGN_STAGE_VERSION,
-    OFFICIAL_MODELS,
     STAGE_VERSION,
     CacheRecipe,
-    ClipSpec,
     DlignRecipe,
     TrainExecution,
     TrainRecipe,
@@ -19,15 +17,12 @@ from opendlign_core.training.recipe import (
 if TYPE_CHECKING:
     from opendlign_core.training.cache import build_entries, collect, decode_entries, encode_entry
     from opendlign_core.training.checkpoint import Adapter, load_aligned, read_adapter, save_adapter
-    from opendlign_core.training.clip import load_clip, load_tokenizer, resolve_device, tagged_spec
     from opendlign_core.training.curves import draw_curves
     from opendlign_core.training.distributed import World, current_world, torchrun_world
     from opendlign_core.training.dlign import DlignEmbeddings, embed_images
-    from opendlign_core.training.losses import object_features
     from opendlign_core.training.metrics import read_metrics
     from opendlign_core.training.model import DepthAlignedCLIP, Prefix
     from opendlign_core.training.official import import_official, load_official, read_official, write_official
-    from opendlign_core.training.preprocess import depth_to_input, images_to_input
     from opendlign_core.training.pretraining import PretrainStep, array_source, pretrain, save_clip
     from opendlign_core.training.run import TrainProgress, TrainResult, train
     from opendlign_core.training.sources import CacheEntries, InMemory, Objects, Sharded
@@ -37,12 +32,10 @@ if TYPE_CHECKING:
 __all__ = [
     "CACHE_STAGE_VERSION",
     "DLIGN_STAGE_VERSION",
-    "OFFICIAL_MODELS",
     "STAGE_VERSION",
     "Adapter",
     "CacheEntries",
     "CacheRecipe",
-    "ClipSpec",
     "DepthAlignedCLIP",
     "DlignEmbeddings",
     "DlignRecipe",
@@ -64,26 +57,19 @@ __all__ = [
     "collect",
     "current_world",
     "decode_entries",
-    "depth_to_input",
     "draw_curves",
     "embed_images",
     "encode_entry",
-    "images_to_input",
     "import_official",
     "load_aligned",
-    "load_clip",
     "load_official",
-    "load_tokenizer",
     "mini_architecture",
-    "object_features",
     "pretrain",
     "read_adapter",
     "read_metrics",
     "read_official",
-    "resolve_device",
     "save_adapter",
     "save_clip",
-    "tagged_spec",
     "torchrun_world",
     "train",
     "validate",
@@ -112,25 +98,18 @@ __getattr__ = lazy_exports(
         "collect": "cache",
         "current_world": "distributed",
         "decode_entries": "cache",
-        "depth_to_input": "preprocess",
         "draw_curves": "curves",
         "embed_images": "dlign",
         "encode_entry": "cache",
-        "images_to_input": "preprocess",
         "import_official": "official",
         "load_aligned": "checkpoint",
-        "load_clip": "clip",
         "load_official": "official",
-        "load_tokenizer": "clip",
-        "object_features": "losses",
         "pretrain": "pretraining",
         "read_adapter": "checkpoint",
         "read_metrics": "metrics",
         "read_official": "official",
-        "resolve_device": "clip",
         "save_adapter": "checkpoint",
         "save_clip": "pretraining",
-        "tagged_spec": "clip",
         "torchrun_world": "distributed",
         "train": "run",
         "validate": "validation",

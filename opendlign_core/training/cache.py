@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from opendlign_core.training.losses import object_features
+from opendlign_core.clip.features import object_features
+from opendlign_core.clip.pixels import depth_to_input, images_to_input
+from opendlign_core.clip.precision import frozen_precision
+from opendlign_core.clip.spec import ClipSpec, Precision
 from opendlign_core.training.model import DepthAlignedCLIP, Prefix
-from opendlign_core.training.precision import frozen_precision
-from opendlign_core.training.preprocess import depth_to_input, images_to_input
-from opendlign_core.training.recipe import CacheRecipe, ClipSpec, Precision
+from opendlign_core.training.recipe import CacheRecipe
 from opendlign_core.training.sources import CacheEntries, InMemory, Objects
 
 Arrays = dict[str, NDArray[Any]]

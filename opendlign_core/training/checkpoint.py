@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from opendlign_core.training.clip import load_clip
+from opendlign_core.clip.load import load_clip
 from opendlign_core.training.files import read_tensors, write_tensors
 from opendlign_core.training.model import DepthAlignedCLIP
 from opendlign_core.training.recipe import TrainRecipe

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from opendlign_core.training.clip import OpenClip
-from opendlign_core.training.losses import object_features
-from opendlign_core.training.precision import frozen_precision
-from opendlign_core.training.preprocess import images_to_input
+from opendlign_core.clip.features import object_features, unit
+from opendlign_core.clip.load import OpenClip
+from opendlign_core.clip.pixels import images_to_input, resize_pictures
+from opendlign_core.clip.precision import frozen_precision
 from opendlign_core.training.recipe import DlignRecipe
 
 
@@ -27,17 +27,8 @@ def embed_images(clip: OpenClip, images: Tensor, recipe: DlignRecipe, views_per_
     device = next(clip.parameters()).device
     parts = []
     for chunk in torch.split(images.flatten(0, 1), views_per_forward):
-        pixels = images_to_input(_sized(chunk.to(device), recipe.clip.image_size), recipe.clip)
+        pixels = images_to_input(resize_pictures(chunk.to(device), recipe.clip.image_size), recipe.clip)
         with frozen_precision(recipe.precision, device):
             parts.append(clip.encode_image(pixels).float().cpu())
     features = torch.cat(parts).view(*images.shape[:2], -1)
-    return DlignEmbeddings(torch.nn.functional.normalize(features, dim=-1), object_features(features))
-
-
-def _sized(images: Tensor, size: int) -> Tensor:
-    """Images [N, H, W, 3] as uint8 [N, size, size, 3]."""
-    if images.shape[1:3] == (size, size):
-        return images
-    channels = images.movedim(-1, 1).float()
-    resized = torch.nn.functional.interpolate(channels, (size, size), mode="bicubic", antialias=True)
-    return resized.round().clamp(0, 255).to(torch.uint8).movedim(1, -1)
+    return DlignEmbeddings(unit(features), object_features(features))

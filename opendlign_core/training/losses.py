@@ -1,4 +1,4 @@
-"""The alignment objective: object features from views, contrast across objects, distance within each."""
+"""The alignment objective: contrast across objects, distance within each."""
 
 from typing import NamedTuple
 
@@ -16,17 +16,6 @@ class Alignment(NamedTuple):
     distance: Tensor
     depth_to_image: Tensor
     image_to_depth: Tensor
-
-
-def object_features(views: Tensor) -> Tensor:
-    """Unit features [B, E] of objects from their views' features [B, V, E]: normalise, average, normalise.
-
-    No epsilon guards the divisions, as in the reference: a zero feature is an error worth seeing as NaN.
-    """
-    units = views / views.norm(dim=-1, keepdim=True)
-    mean = units.mean(dim=-2)
-    features: Tensor = mean / mean.norm(dim=-1, keepdim=True)
-    return features
 
 
 def contrastive_loss(logits: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from opendlign_core.clip.load import OpenClip
 from opendlign_core.training.attention import cls_row, supports_cls_row
-from opendlign_core.training.clip import OpenClip
 
 Branch = Literal["base", "depth"]
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from opendlign_core.clip.load import load_clip
 from opendlign_core.training.checkpoint import Adapter, save_adapter
-from opendlign_core.training.clip import load_clip
 from opendlign_core.training.files import write_tensors, write_whole
 from opendlign_core.training.model import DepthAlignedCLIP
 from opendlign_core.training.recipe import TrainRecipe

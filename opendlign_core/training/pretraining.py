@@ -11,11 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from opendlign_core.training.clip import OpenClip, load_clip, load_tokenizer, resolve_device
+from opendlign_core.clip.device import choose_device
+from opendlign_core.clip.load import OpenClip, architecture_of, load_clip
+from opendlign_core.clip.pixels import images_to_input
+from opendlign_core.clip.spec import CONFIG_FILE, WEIGHTS_FILE, ClipSpec
+from opendlign_core.clip.tokens import load_tokenizer
 from opendlign_core.training.files import write_tensors, write_whole
-from opendlign_core.training.preprocess import images_to_input
 from opendlign_core.training.pretraining_recipe import PretrainRecipe
-from opendlign_core.training.recipe import CONFIG_FILE, WEIGHTS_FILE, ClipSpec
 from opendlign_core.training.schedule import cycle_position
 
 Pairs = tuple[NDArray[np.uint8], Sequence[str]]
@@ -59,7 +61,7 @@ def pretrain(
     Images of a batch that share a caption count as each other's positives.
     """
     spec = _blank_spec(recipe, folder.name)
-    target = resolve_device(device)
+    target = choose_device(device)
     clip = load_clip(spec, target).requires_grad_(True).train()
     tokenizer = load_tokenizer(spec)
     optimiser = torch.optim.AdamW(_groups(clip, recipe), lr=recipe.peak_lr, betas=(recipe.beta1, recipe.beta2))
@@ -87,7 +89,7 @@ def save_clip(clip: OpenClip, spec: ClipSpec, folder: Path, metadata: Mapping[st
     tensors = {name: tensor.to(torch.float16) for name, tensor in clip.state_dict().items()}
     write_tensors(folder / WEIGHTS_FILE, tensors, metadata)
     pixels = {"size": spec.image_size, "mean": spec.mean, "std": spec.std}
-    text = json.dumps({"model_cfg": spec.architecture, "preprocess_cfg": pixels}, indent=2)
+    text = json.dumps({"model_cfg": architecture_of(spec), "preprocess_cfg": pixels}, indent=2)
     write_whole(folder / CONFIG_FILE, lambda partial: _write_text(partial, text + "\n"))
 
 

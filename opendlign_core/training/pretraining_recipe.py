@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
-from opendlign_core.recipe import Recipe
-from opendlign_core.training.recipe import IMAGENET_MEAN, IMAGENET_STD
+from opendlign_core.clip.spec import IMAGENET_MEAN, IMAGENET_STD
+from opendlign_core.recipe import FrozenMapping, Recipe
 
 
 def mini_architecture(
@@ -31,7 +31,7 @@ def mini_architecture(
 class PretrainRecipe(Recipe):
     """Contrastive training of a small CLIP on (image, caption) pairs."""
 
-    architecture: dict[str, Any] = Field(default_factory=mini_architecture)
+    architecture: FrozenMapping[Any] = Field(default_factory=mini_architecture, validate_default=True)
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     steps: int = Field(default=1000, ge=1)

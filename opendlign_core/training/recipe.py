@@ -4,84 +4,16 @@ The defaults of `TrainRecipe` are the constants of the published training script
 script's value is the default and the paper's is an option. Each field says where its value comes from.
 """
 
-import hashlib
-import json
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from opendlign_core.clip.spec import OFFICIAL_MODELS, ClipSpec, Dtype, Precision
 from opendlign_core.recipe import Execution, Recipe
 
 STAGE_VERSION = 1
 CACHE_STAGE_VERSION = 1
 DLIGN_STAGE_VERSION = 1
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-CONFIG_FILE = "open_clip_config.json"
-WEIGHTS_FILE = "open_clip_model.safetensors"
-
-Dtype = Literal["float32", "bfloat16", "float16"]
-Precision = Literal["float32", "tf32", "bfloat16", "float16"]
-
-
-class ClipSpec(Recipe):
-    """A CLIP with a ViT image tower in open_clip's format: architecture, weights and the pixels it expects.
-
-    `weights` is an open_clip tag, `"random"` (drawn from `seed`), a local .safetensors file or a folder in open_clip's
-    local-dir layout, or `"package:<name>"`, a checkpoint shipped with this package. `weights_sha256`, where given,
-    is verified at loading, so that a recipe that names a file pins its content too.
-    """
-
-    model: str = "ViT-H-14-quickgelu"
-    """open_clip's name of the architecture, or any name where the architecture is spelled out."""
-    weights: str = "dfn5b"
-    """A tag of open_clip, `random`, a file, a folder, or `package:NAME`."""
-    revision: str | None = Field(default=None, description="revision of the weights on the hub")
-    weights_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$", description="checked when loading")
-    architecture: dict[str, Any] | None = Field(default=None, description="open_clip's model_cfg, for unknown models")
-    image_size: int = Field(default=224, ge=8, description="side of the images that the tower takes")
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    """Of the pixels. The reference normalises with ImageNet's constants, not with CLIP's own."""
-    std: tuple[float, float, float] = Field(default=IMAGENET_STD, description="deviation of the pixels, likewise")
-    seed: int = Field(default=0, description="of random weights")
-
-    @classmethod
-    def from_folder(cls, folder: Path, name: str | None = None) -> Self:
-        """Describe a folder in open_clip's local-dir layout, its architecture inlined and its weights pinned."""
-        config = json.loads((folder / CONFIG_FILE).read_text())
-        pixels = config.get("preprocess_cfg", {})
-        return cls(
-            model=name or folder.name,
-            weights=str(folder),
-            weights_sha256=sha256_of(folder / WEIGHTS_FILE),
-            architecture=config["model_cfg"],
-            image_size=config["model_cfg"]["vision_cfg"]["image_size"],
-            mean=tuple(pixels.get("mean", IMAGENET_MEAN)),
-            std=tuple(pixels.get("std", IMAGENET_STD)),
-        )
-
-    @classmethod
-    def packaged(cls, name: str) -> Self:
-        """Describe the checkpoint `name` that ships with this package, by a name that is the same everywhere."""
-        spec = cls.from_folder(packaged_folder(name), name)
-        return spec.model_copy(update={"weights": f"package:{name}"})
-
-
-class OfficialModel(NamedTuple):
-    """Weights and batch size of one of the four published variants."""
-
-    tag: str
-    batch_size: int
-
-
-OFFICIAL_MODELS = {
-    "ViT-B-32": OfficialModel("datacomp_xl_s13b_b90k", 128),
-    "ViT-B-16": OfficialModel("dfn2b", 128),
-    "ViT-L-14-quickgelu": OfficialModel("dfn2b", 100),
-    "ViT-H-14-quickgelu": OfficialModel("dfn5b", 60),
-}
 
 
 class CacheRecipe(Recipe):
@@ -169,7 +101,7 @@ class DlignRecipe(Recipe):
 class TrainExecution(Execution):
     """How a training run uses its machine; none of it changes the result beyond rounding."""
 
-    device: str = Field(default="auto", description="auto, cpu or cuda[:n]")
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
     objects_per_forward: int = Field(default=8, ge=1, description="objects that pass the frozen tower together")
     cache_placement: Literal["auto", "device", "host"] = "auto"
     """Where the cached tokens lie while training; auto takes the device where they fit."""
@@ -177,17 +109,3 @@ class TrainExecution(Execution):
     keep_checkpoints: int = Field(default=3, ge=1, description="older ones are removed")
     log_every: int = Field(default=3, ge=1, description="steps averaged into one line of metrics (reference: 3)")
     tensorboard: bool = Field(default=False, description="write event files beside the metrics")
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def packaged_folder(name: str) -> Path:
-    """Return the folder of a checkpoint that ships with this package."""
-    folder = Path(__file__).parent / "models" / name
-    if not (folder / CONFIG_FILE).is_file():
-        raise FileNotFoundError(f"this package ships no checkpoint named {name!r} ({folder} has no {CONFIG_FILE})")
-    return folder

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from opendlign_core.clip.device import choose_device
+from opendlign_core.clip.load import load_clip
 from opendlign_core.training.augment import flip_views
 from opendlign_core.training.cache import place
 from opendlign_core.training.checkpoint import (
@@ -19,7 +21,6 @@ from opendlign_core.training.checkpoint import (
     save_adapter,
     save_checkpoint,
 )
-from opendlign_core.training.clip import load_clip, resolve_device
 from opendlign_core.training.curves import CURVES_FILE, draw_curves
 from opendlign_core.training.distributed import current_world, wait_for_all
 from opendlign_core.training.losses import Alignment
@@ -95,7 +96,7 @@ def train(
     Raises:
         ValueError: the folder holds another run, or the source does not suit the trainer.
     """
-    device = resolve_device(execution.device)
+    device = choose_device(execution.device)
     if model is None:
         model = DepthAlignedCLIP(load_clip(recipe.clip), recipe.blocks, recipe.blend)
     run = _Run(source, recipe, execution, workdir, model.to(device).train(), validation, fingerprint)

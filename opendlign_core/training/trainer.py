@@ -6,10 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from opendlign_core.clip.features import object_features
 from opendlign_core.training.cache import build_entries, depth_pixels, image_targets, prefix_of
 from opendlign_core.training.checkpoint import LOG_SCALE
 from opendlign_core.training.distributed import World, gather_features, sum_gradients
-from opendlign_core.training.losses import Alignment, alignment, object_features
+from opendlign_core.training.losses import Alignment, alignment
 from opendlign_core.training.model import DepthAlignedCLIP
 from opendlign_core.training.recipe import TrainRecipe
 from opendlign_core.training.schedule import make_optimiser, one_cycle, set_cycle

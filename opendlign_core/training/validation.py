@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from opendlign_core.clip.features import object_features, unit
+from opendlign_core.clip.precision import frozen_precision
 from opendlign_core.training.cache import depth_pixels, image_targets, prefix_of
-from opendlign_core.training.losses import object_features
 from opendlign_core.training.model import DepthAlignedCLIP
-from opendlign_core.training.precision import frozen_precision
 from opendlign_core.training.recipe import TrainRecipe
 from opendlign_core.training.sources import CacheEntries, Objects, Source
 
@@ -52,8 +52,7 @@ def validate(
 
 def zero_shot_scores(views: Tensor, classes: Tensor) -> Tensor:
     """Scores [N, C] of views' features [N, V, E]: softmax over classes of plain cosines, summed over views."""
-    units = views / views.norm(dim=-1, keepdim=True)
-    scores: Tensor = (units @ classes.T).softmax(dim=-1).sum(dim=1)
+    scores: Tensor = (unit(views) @ classes.T).softmax(dim=-1).sum(dim=1)
     return scores
 
 

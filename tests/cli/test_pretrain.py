@@ -9,8 +9,9 @@ import pytest
 from opendlign.main import main
 from opendlign.mini_corpus import Corpus, CorpusRecipe, Words, build_corpus, corpus_indices
 from opendlign.pretrain import SUMMARY_FILE, affordable_steps, mini_pretraining
+from opendlign_core.clip import ClipSpec, load_clip
 from opendlign_core.ingestion.procedural import LABELS, procedural_entry
-from opendlign_core.training import ClipSpec, PretrainRecipe, load_clip, mini_architecture
+from opendlign_core.training import PretrainRecipe, mini_architecture
 
 WORDS = (
     Words("mug", "red", "a red metal mug"),

@@ -5,13 +5,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from opendlign_core.clip import unit_array
 from opendlign_core.evaluation import index as index_module
 from opendlign_core.evaluation.index import EmbeddingIndex, IndexRow, search_file, write_index
-from opendlign_core.evaluation.retrieval import unit
 
 
 def gallery(count: int, width: int = 24, seed: int = 0) -> list[IndexRow]:
-    vectors = unit(np.random.default_rng(seed).normal(size=(count, width)).astype(np.float32))
+    vectors = unit_array(np.random.default_rng(seed).normal(size=(count, width)).astype(np.float32))
     return [IndexRow(f"set/{i}", f"class {i % 7}", vector, bytes([i % 251])) for i, vector in enumerate(vectors)]
 
 
@@ -25,7 +25,7 @@ def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_hits_are_those_of_a_full_sort(tmp_path: Path, small_groups: None, queries: int) -> None:
     rows, path = gallery(1037), tmp_path / "index.parquet"
     assert write_index(path, rows, "model") == 1037
-    asked = unit(np.random.default_rng(1).normal(size=(queries, 24)).astype(np.float32))
+    asked = unit_array(np.random.default_rng(1).normal(size=(queries, 24)).astype(np.float32))
     matrix = np.stack([row.embedding for row in rows])
     best = np.argsort(-(asked @ matrix.T), axis=1, kind="stable")[:, :10]
     for found in (EmbeddingIndex(path).search(asked, 10), search_file(path, asked, 10)):

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from opendlign_core.clip import unit_array
 from opendlign_core.evaluation import EvalExecution, EvalRecipe, EvalSample, evaluate
 from opendlign_core.evaluation.features import Floats
 from opendlign_core.evaluation.few_shot import draw_shots, few_shot_accuracy
 from opendlign_core.evaluation.pointclip import read_sentences, search_sentences, search_weights
 from opendlign_core.evaluation.recipe import FewShotSpec, SearchSpec
-from opendlign_core.evaluation.retrieval import retrieval_scores, unit
+from opendlign_core.evaluation.retrieval import retrieval_scores
 from opendlign_core.evaluation.scoring import views_of_count
 from tests.evaluation.test_benchmark import CLASSES, TEXT, ListSource
 from tests.evaluation.tiny import random_samples, seeded_model
@@ -23,7 +24,7 @@ def clusters(count: int, classes: int, noise: float, seed: int = 0) -> tuple[Flo
     rng = np.random.default_rng(seed)
     centres = np.random.default_rng(99).normal(size=(classes, 1, 16))
     labels = np.arange(count) % classes
-    return unit((centres[labels] + noise * rng.normal(size=(count, 10, 16))).astype(np.float32)), labels
+    return unit_array((centres[labels] + noise * rng.normal(size=(count, 10, 16))).astype(np.float32)), labels
 
 
 def source(images: bool = False) -> ListSource:
@@ -138,9 +139,9 @@ def test_view_counts_take_from_both_sides() -> None:
 
 
 def test_retrieval_numbers_by_hand() -> None:
-    gallery = unit(np.array([[1, 0], [0.9, 0.1], [0, 1], [0.5, 0.5]], np.float32))
+    gallery = unit_array(np.array([[1, 0], [0.9, 0.1], [0, 1], [0.5, 0.5]], np.float32))
     labels = np.array([0, 1, 1, 0])
-    found = retrieval_scores(unit(np.array([[1, 0]], np.float32)), np.array([1]), gallery, labels, (1, 2))
+    found = retrieval_scores(unit_array(np.array([[1, 0]], np.float32)), np.array([1]), gallery, labels, (1, 2))
     assert found.recall == {1: 0.0, 2: 1.0}
     assert found.mean_average_precision == pytest.approx((1 / 2 + 2 / 4) / 2)
     own = retrieval_scores(gallery[:1], labels[:1], gallery, labels, (1, 3), own=np.array([0]))
@@ -149,7 +150,7 @@ def test_retrieval_numbers_by_hand() -> None:
 
 
 def test_queries_without_anything_relevant_do_not_count() -> None:
-    gallery = unit(np.eye(3, dtype=np.float32))
+    gallery = unit_array(np.eye(3, dtype=np.float32))
     found = retrieval_scores(gallery, np.array([0, 1, 9]), gallery, np.array([0, 1, 2]))
     assert found.queries == 2
     assert found.mean_average_precision == 1.0
@@ -158,7 +159,7 @@ def test_queries_without_anything_relevant_do_not_count() -> None:
 def test_average_precision_agrees_with_scikit_learn() -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     rng = np.random.default_rng(0)
-    queries, gallery = (unit(rng.normal(size=(n, 8)).astype(np.float32)) for n in (20, 300))
+    queries, gallery = (unit_array(rng.normal(size=(n, 8)).astype(np.float32)) for n in (20, 300))
     labels, own = rng.integers(0, 6, 300), rng.integers(0, 6, 20)
     expected = [
         metrics.average_precision_score(labels == label, query @ gallery.T)
@@ -220,8 +221,8 @@ def test_sentence_search_equals_the_plain_loop() -> None:
     views, labels = clusters(60, 5, 2.5)
     objects = views.sum(axis=1)
     rng = np.random.default_rng(5)
-    text = unit(rng.normal(size=(5, 16)).astype(np.float32))
-    library = [unit(rng.normal(size=(9, 16)).astype(np.float32)) for _ in range(5)]
+    text = unit_array(rng.normal(size=(5, 16)).astype(np.float32))
+    library = [unit_array(rng.normal(size=(9, 16)).astype(np.float32)) for _ in range(5)]
     current, best, chosen = text.copy(), ((objects @ text.T).argmax(1) == labels).mean(), [-1] * 5
     for _ in range(2):
         for place in range(5):
@@ -239,7 +240,7 @@ def test_sentence_search_equals_the_plain_loop() -> None:
 
 def test_weights_stay_when_nothing_beats_equal_views() -> None:
     views, labels = clusters(20, 2, 0.01)
-    text = unit(np.random.default_rng(99).normal(size=(2, 1, 16))[:, 0].astype(np.float32))
+    text = unit_array(np.random.default_rng(99).normal(size=(2, 1, 16))[:, 0].astype(np.float32))
     found = search_weights(views, labels, text, (0.3,) * 10, SearchSpec(levels=(0.5, 1.0)))
     assert found.weights == (0.3,) * 10
     assert found.before == found.after == 1.0

@@ -10,19 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from opendlign_core.training import (
-    ClipSpec,
-    DepthAlignedCLIP,
-    Objects,
-    TrainRecipe,
-    build_entries,
-    depth_to_input,
-    images_to_input,
-    load_clip,
-    load_official,
-    object_features,
-    read_official,
-)
+from opendlign_core.clip import ClipSpec, depth_to_input, images_to_input, load_clip, object_features
+from opendlign_core.training import DepthAlignedCLIP, Objects, TrainRecipe, build_entries, load_official, read_official
 from opendlign_core.training.model import Branch
 from opendlign_core.training.schedule import one_cycle
 from opendlign_core.training.sources import CacheEntries

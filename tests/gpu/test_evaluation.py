@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import torch
 
+from opendlign_core.clip import ClipSpec, load_clip
 from opendlign_core.evaluation.features import Extractor, Floats, ViewFeatures, plan_for
 from opendlign_core.evaluation.model import EvaluatedModel
 from opendlign_core.evaluation.recipe import METHODS
 from opendlign_core.evaluation.scoring import view_features
-from opendlign_core.training import ClipSpec, DepthAlignedCLIP, load_clip
+from opendlign_core.training import DepthAlignedCLIP
 from tests.evaluation.tiny import random_samples
 
 pytestmark = [

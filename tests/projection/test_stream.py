@@ -7,7 +7,6 @@ import torch
 from numpy.typing import NDArray
 
 from opendlign_core.projection import RECIPES, ProjectionExecution, Rejection, project, project_clouds
-from opendlign_core.projection.stream import choose_device
 from opendlign_core.samples import decode_depth, encode_depth
 from tests.projection.shapes import blob
 
@@ -82,11 +81,3 @@ def test_stopping_early_closes_the_source_and_ends_threads() -> None:
     stream.close()  # type: ignore[attr-defined]
     assert closed.is_set()
     assert not [t for t in threading.enumerate() if t.name.startswith(("prefetched", "mapped"))]
-
-
-def test_an_absent_gpu_is_named() -> None:
-    assert choose_device("cpu").type == "cpu"
-    if not torch.cuda.is_available():
-        assert choose_device("auto").type == "cpu"
-        with pytest.raises(ValueError, match="no usable GPU"):
-            choose_device("cuda:0")

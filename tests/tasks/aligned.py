@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from opendlign_core.clip import ClipSpec
 from opendlign_core.samples import encode_depth, encode_image
 from opendlign_core.synthesis import SynthesisRecipe
-from opendlign_core.training import ClipSpec, TrainExecution, TrainRecipe
+from opendlign_core.training import TrainExecution, TrainRecipe
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
 from storage.records import Manifest

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from opendlign.adapters import named_clip
-from opendlign_core.training import ClipSpec, DlignRecipe, images_to_input, load_clip, tagged_spec
+from opendlign_core.clip import ClipSpec, images_to_input, load_clip, tagged_spec
+from opendlign_core.training import DlignRecipe
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.stores import Store, open_store

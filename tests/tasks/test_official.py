@@ -9,8 +9,9 @@ import torch
 
 from opendlign.adapters import train_recipe
 from opendlign.models import find_trained
+from opendlign_core.clip import ClipSpec, load_clip
 from opendlign_core.evaluation import EvalSample, classify
-from opendlign_core.training import ClipSpec, DepthAlignedCLIP, TrainRecipe, load_clip, read_official
+from opendlign_core.training import DepthAlignedCLIP, TrainRecipe, read_official
 from opendlign_core.training.official import official_state_dict
 from storage.errors import MissingOutput
 from storage.stores import Store, open_store

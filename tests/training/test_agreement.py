@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from opendlign_core.training import ClipSpec, DepthAlignedCLIP, Objects, Trainer, TrainRecipe, build_entries, load_clip
+from opendlign_core.clip import ClipSpec, load_clip
+from opendlign_core.training import DepthAlignedCLIP, Objects, Trainer, TrainRecipe, build_entries
 
 SPEC = ClipSpec(model="ViT-B-32", weights="random")
 MOVED = 2e-4

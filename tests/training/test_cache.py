@@ -8,9 +8,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from opendlign_core.clip import ClipSpec, load_clip
+from opendlign_core.clip.spec import Dtype, Precision
 from opendlign_core.training import (
     CacheEntries,
-    ClipSpec,
     DepthAlignedCLIP,
     DlignRecipe,
     Objects,
@@ -19,10 +20,8 @@ from opendlign_core.training import (
     decode_entries,
     embed_images,
     encode_entry,
-    load_clip,
 )
 from opendlign_core.training.cache import depth_pixels, prefix_of
-from opendlign_core.training.recipe import Dtype, Precision
 from opendlign_core.training.trainer import depth_views
 from tests.training import tiny
 

@@ -8,17 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from opendlign_core.training import (
-    ClipSpec,
-    DepthAlignedCLIP,
-    TrainRecipe,
-    depth_to_input,
-    images_to_input,
-    load_clip,
-    load_tokenizer,
-    save_clip,
-)
-from opendlign_core.training.losses import alignment, distance_loss, object_features
+from opendlign_core.clip import ClipSpec, depth_to_input, images_to_input, load_clip, load_tokenizer
+from opendlign_core.clip.features import object_features
+from opendlign_core.training import DepthAlignedCLIP, TrainRecipe, save_clip
+from opendlign_core.training.losses import alignment, distance_loss
 from opendlign_core.training.schedule import cycle_position, one_cycle
 from tests.training import tiny
 

@@ -10,14 +10,12 @@ from typing import Any
 import pytest
 import torch
 
+from opendlign_core.clip import OFFICIAL_MODELS, ClipSpec, load_clip
 from opendlign_core.training import (
-    OFFICIAL_MODELS,
-    ClipSpec,
     DepthAlignedCLIP,
     InMemory,
     Trainer,
     build_entries,
-    load_clip,
     load_official,
     read_official,
     write_official,

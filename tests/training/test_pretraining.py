@@ -10,16 +10,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from opendlign_core.training import (
-    ClipSpec,
-    PretrainRecipe,
-    array_source,
-    images_to_input,
-    load_clip,
-    load_tokenizer,
-    mini_architecture,
-    pretrain,
-)
+from opendlign_core.clip import ClipSpec, images_to_input, load_clip, load_tokenizer
+from opendlign_core.training import PretrainRecipe, array_source, mini_architecture, pretrain
 from opendlign_core.training.pretraining import PretrainStep
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 60, 220), "grey": (128, 128, 128)}

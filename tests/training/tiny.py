@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from opendlign_core.training import ClipSpec, DepthAlignedCLIP, Objects, TrainExecution, TrainRecipe, load_clip
+from opendlign_core.clip import ClipSpec, load_clip
+from opendlign_core.training import DepthAlignedCLIP, Objects, TrainExecution, TrainRecipe
 
 ARCHITECTURE: dict[str, Any] = {
     "embed_dim": 24,

@@ -1,27 +1,16 @@
 """Building an unmodified open_clip model from a `ClipSpec`, without touching open_clip's registry."""
 
-import copy
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
 from open_clip.pretrained import download_pretrained, download_pretrained_from_hf, get_pretrained_cfg
-from torch import Tensor
 
-from opendlign_core.training.recipe import WEIGHTS_FILE, ClipSpec, packaged_folder, sha256_of
+from opendlign_core.clip.spec import WEIGHTS_FILE, ClipSpec, packaged_folder, sha256_of
 
-Tokenizer = Callable[[list[str]], Tensor]
 # open_clip is untyped: its models and their parts are `Any` at this border and ours from there on.
 OpenClip = Any
-
-
-def resolve_device(name: str) -> torch.device:
-    """Turn `"auto"` into CUDA where there is one and CPU elsewhere; any other name is taken as it stands."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
 
 
 def load_clip(spec: ClipSpec, device: torch.device | str = "cpu") -> OpenClip:
@@ -58,19 +47,9 @@ def tagged_spec(model: str, tag: str) -> ClipSpec:
     )
 
 
-def load_tokenizer(spec: ClipSpec) -> Tokenizer:
-    """Return the tokenizer of `spec`: texts to token ids int64 [N, context length]."""
-    text = architecture_of(spec)["text_cfg"]
-    if text.get("hf_tokenizer_name") or text.get("hf_model_name"):
-        tokenizer: Tokenizer = open_clip.get_tokenizer(spec.model)
-        return tokenizer
-    simple: Tokenizer = open_clip.SimpleTokenizer(context_length=text.get("context_length", 77))
-    return simple
-
-
 def architecture_of(spec: ClipSpec) -> dict[str, Any]:
     """Return the open_clip model configuration of `spec`: its own where given, the named one's otherwise."""
-    config = copy.deepcopy(spec.architecture) if spec.architecture else open_clip.get_model_config(spec.model)
+    config = spec.architecture.plain() if spec.architecture else open_clip.get_model_config(spec.model)
     if config is None:
         raise ValueError(f"open_clip has no model named {spec.model!r}; give ClipSpec.architecture for an own one")
     config["vision_cfg"]["image_size"] = spec.image_size

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import torch
 
-from opendlign_core.training.recipe import Precision
+from opendlign_core.clip.spec import Precision
 
 
 @contextlib.contextmanager

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from flows.preset import load_preset
 from opendlign.mini_corpus import MINI_PROJECTION, Corpus, CorpusRecipe, build_corpus
 from opendlign.pretrain import SUMMARY_FILE, mini_pretraining
+from opendlign_core.clip import ClipSpec, load_clip
+from opendlign_core.clip.spec import CONFIG_FILE, WEIGHTS_FILE, packaged_folder
 from opendlign_core.evaluation import METHODS, EvalSample, EvaluatedModel
 from opendlign_core.evaluation.features import Extractor, ViewFeatures, plan_for
 from opendlign_core.evaluation.model import encode_texts, text_classifier
 from opendlign_core.evaluation.scoring import aggregate
 from opendlign_core.ingestion.procedural import LABELS
-from opendlign_core.training import ClipSpec, DepthAlignedCLIP, load_clip
-from opendlign_core.training.recipe import CONFIG_FILE, WEIGHTS_FILE, packaged_folder
+from opendlign_core.training import DepthAlignedCLIP
 
 FOLDER = packaged_folder("mini")
 
