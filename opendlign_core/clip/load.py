@@ -8,6 +8,7 @@ import torch
 from open_clip.pretrained import download_pretrained, download_pretrained_from_hf, get_pretrained_cfg
 
 from opendlign_core.clip.spec import WEIGHTS_FILE, ClipSpec, packaged_folder, sha256_of
+from opendlign_core.errors import BadInput
 
 # open_clip is untyped: its models and their parts are `Any` at this border and ours from there on.
 OpenClip = Any
@@ -17,8 +18,8 @@ def load_clip(spec: ClipSpec, device: torch.device | str = "cpu") -> OpenClip:
     """Return the open_clip model of `spec`, frozen and in eval mode, with float32 parameters.
 
     Raises:
-        FileNotFoundError: the weights are neither a known tag nor a file.
-        ValueError: the file's digest is not the one the spec names, or the architecture is unknown.
+        BadInput: the weights are neither a known tag nor a file, their digest is not the one that the spec names, or the
+            architecture is unknown.
     """
     architecture = architecture_of(spec)
     path = None if spec.weights == "random" else _find_weights(spec)
@@ -33,10 +34,10 @@ def tagged_spec(model: str, tag: str) -> ClipSpec:
     """Describe open_clip's `model` with the weights `tag` (or `random`), with the pixels it was trained on."""
     config = open_clip.get_model_config(model)
     if config is None:
-        raise ValueError(f"open_clip has no model named {model!r}")
+        raise BadInput(f"open_clip has no model named {model!r}")
     known = open_clip.list_pretrained_tags_by_model(model)
     if tag != "random" and tag not in known:
-        raise ValueError(f"open_clip has no weights {tag!r} of {model}; its tags are {', '.join(known) or 'none'}")
+        raise BadInput(f"open_clip has no weights {tag!r} of {model}; its tags are {', '.join(known) or 'none'}")
     published = get_pretrained_cfg(model, tag) if tag != "random" else {}
     return ClipSpec(
         model=model,
@@ -51,7 +52,7 @@ def architecture_of(spec: ClipSpec) -> dict[str, Any]:
     """Return the open_clip model configuration of `spec`: its own where given, the named one's otherwise."""
     config = spec.architecture.plain() if spec.architecture else open_clip.get_model_config(spec.model)
     if config is None:
-        raise ValueError(f"open_clip has no model named {spec.model!r}; give ClipSpec.architecture for an own one")
+        raise BadInput(f"open_clip has no model named {spec.model!r}; give ClipSpec.architecture for an own one")
     config["vision_cfg"]["image_size"] = spec.image_size
     return dict(config)
 
@@ -76,7 +77,7 @@ def _find_weights(spec: ClipSpec) -> Path:
     tag = get_pretrained_cfg(spec.model, spec.weights)
     if not tag:
         known = ", ".join(open_clip.list_pretrained_tags_by_model(spec.model)) or "none"
-        raise FileNotFoundError(f"{spec.weights!r} is neither a file nor a tag of {spec.model} (tags: {known})")
+        raise BadInput(f"{spec.weights!r} is neither a file nor a tag of {spec.model} (tags: {known})")
     return Path(_download(tag, spec))
 
 
@@ -88,7 +89,7 @@ def _download(tag: dict[str, Any], spec: ClipSpec) -> str:
         repository, _, name = tag["hf_hub"].rpartition("/")
         return str(download_pretrained_from_hf(repository, filename=name or None, revision=spec.revision))
     except Exception as error:
-        raise FileNotFoundError(
+        raise BadInput(
             f"cannot get the weights {spec.weights!r} of {spec.model}: {error}. "
             "Fetch them once on a machine with network, or set ClipSpec.weights to a local .safetensors file"
         ) from error
@@ -96,4 +97,4 @@ def _download(tag: dict[str, Any], spec: ClipSpec) -> str:
 
 def _verify(path: Path, spec: ClipSpec) -> None:
     if spec.weights_sha256 is not None and (found := sha256_of(path)) != spec.weights_sha256:
-        raise ValueError(f"{path} has digest {found}, the recipe names {spec.weights_sha256}: not the same weights")
+        raise BadInput(f"{path} has digest {found}, the recipe names {spec.weights_sha256}: not the same weights")

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from opendlign_core.clip.spec import ClipSpec
+from opendlign_core.errors import BadInput
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 """Mean and deviation of the three channels."""
@@ -13,7 +14,7 @@ Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 def images_to_input(images: Tensor, spec: ClipSpec) -> Tensor:
     """Normalise uint8 images [..., H, W, 3] of the CLIP's size to float32 [..., 3, H, W]; no resize and no crop."""
     if images.dtype != torch.uint8 or images.shape[-1] != 3:
-        raise ValueError(f"images must be uint8 [..., H, W, 3], got {images.dtype} {tuple(images.shape)}")
+        raise BadInput(f"images must be uint8 [..., H, W, 3], got {images.dtype} {tuple(images.shape)}")
     _check_size(images.shape[-3], images.shape[-2], spec)
     return _normalised(images.movedim(-1, -3).to(torch.float32) / 255, (spec.mean, spec.std))
 
@@ -24,12 +25,12 @@ def depth_to_input(depth: Tensor, spec: ClipSpec) -> Tensor:
     Maps are [..., H, W], repeated over the channels, or [..., H, W, 3] as the published files hold them.
     """
     if not depth.is_floating_point():
-        raise ValueError(f"depth must be floating in [0, 1], got {depth.dtype}; divide uint8 maps by 255")
+        raise BadInput(f"depth must be floating in [0, 1], got {depth.dtype}; divide uint8 maps by 255")
     channels_last = depth if depth.shape[-1] == 3 else depth.unsqueeze(-1)
     _check_size(channels_last.shape[-3], channels_last.shape[-2], spec)
     low, high = depth.aminmax() if depth.numel() else (depth.new_zeros(()), depth.new_zeros(()))
     if not (low >= 0 and high <= 1):
-        raise ValueError(f"depth must lie in [0, 1], found {float(low):g} to {float(high):g}")
+        raise BadInput(f"depth must lie in [0, 1], found {float(low):g} to {float(high):g}")
     return _normalised(channels_last.movedim(-1, -3), (spec.mean, spec.std)).to(torch.float32)
 
 
@@ -67,7 +68,7 @@ def _normalised(pixels: Tensor, statistics: Statistics) -> Tensor:  # [..., 1 or
 
 def _check_size(height: int, width: int, spec: ClipSpec) -> None:
     if (height, width) != (spec.image_size, spec.image_size):
-        raise ValueError(
+        raise BadInput(
             f"{spec.model} takes {spec.image_size} x {spec.image_size} pixels, got {height} x {width}; "
             "project or synthesize at that size"
         )

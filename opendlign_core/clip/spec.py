@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import Field
 
+from opendlign_core.errors import BadInput
 from opendlign_core.recipe import FrozenMapping, Recipe
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -89,5 +90,5 @@ def packaged_folder(name: str) -> Path:
     """Return the folder of a checkpoint that ships with this package."""
     folder = Path(__file__).parent / "models" / name
     if not (folder / CONFIG_FILE).is_file():
-        raise FileNotFoundError(f"this package ships no checkpoint named {name!r} ({folder} has no {CONFIG_FILE})")
+        raise BadInput(f"this package ships no checkpoint named {name!r} ({folder} has no {CONFIG_FILE})")
     return folder

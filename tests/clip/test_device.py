@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from opendlign_core.clip import choose_device
+from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import EvalExecution
 from opendlign_core.projection import ProjectionExecution
 from opendlign_core.synthesis import SynthesisExecution
@@ -17,12 +18,12 @@ def test_auto_takes_what_is_there() -> None:
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:first", "", "mps", "meta"])
 def test_an_unknown_device_is_named(name: str) -> None:
-    with pytest.raises(ValueError, match=f"no device is called '{name}'; choose auto, cpu, cuda or cuda:N"):
+    with pytest.raises(BadInput, match=f"no device is called '{name}'; choose auto, cpu, cuda or cuda:N"):
         choose_device(name)
 
 
 def test_an_absent_gpu_is_named_with_the_remedy() -> None:
-    with pytest.raises(ValueError, match=r"'cuda:99' was asked for.* usable GPU.*choose auto or cpu"):
+    with pytest.raises(BadInput, match=r"'cuda:99' was asked for.* usable GPU.*choose auto or cpu"):
         choose_device("cuda:99")
 
 

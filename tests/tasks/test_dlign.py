@@ -9,6 +9,7 @@ import torch
 
 from opendlign.adapters import named_clip
 from opendlign_core.clip import ClipSpec, images_to_input, load_clip, tagged_spec
+from opendlign_core.recipe import FrozenMapping
 from opendlign_core.training import DlignRecipe
 from storage.reader import SampleReader
 from storage.records import Manifest
@@ -64,7 +65,8 @@ def test_parquet_files_hold_the_same(store: Store, tmp_path: Path) -> None:
 def test_a_clip_of_another_size_gets_resized_images(store: Store) -> None:
     assert CLIP.architecture is not None
     vision = {**CLIP.architecture["vision_cfg"], "image_size": 24}
-    larger = CLIP.model_copy(update={"image_size": 24, "architecture": {**CLIP.architecture, "vision_cfg": vision}})
+    architecture = FrozenMapping({**CLIP.architecture, "vision_cfg": vision})
+    larger = CLIP.model_copy(update={"image_size": 24, "architecture": architecture})
     found = embed(store, write_aligned(store, 2), DlignRecipe(clip=larger))
     with SampleReader(store, found) as reader:
         assert all(np.isfinite(sample.array("views.npy")).all() for sample in reader)
