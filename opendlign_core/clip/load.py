@@ -18,7 +18,7 @@ def load_clip(spec: ClipSpec, device: torch.device | str = "cpu") -> OpenClip:
     """Return the open_clip model of `spec`, frozen and in eval mode, with float32 parameters.
 
     Raises:
-        BadInput: the weights are neither a known tag nor a file, their digest is not the one that the spec names, or the
+        BadInput: the weights are neither a known tag nor a file, their digest is not the one the spec names, or the
             architecture is unknown.
     """
     architecture = architecture_of(spec)

@@ -75,7 +75,7 @@ def test_equal_captions_count_once_and_no_ranking_is_the_default() -> None:
 def test_a_recipe_that_asks_for_a_ranking_names_its_clip() -> None:
     with pytest.raises(ValueError, match=r"needs gate\.caption_clip"):
         SynthesisRecipe.model_validate({"gate": {"caption_top_k": 1}})
-    with pytest.raises(FileNotFoundError, match="ships no checkpoint named 'none'"):
+    with pytest.raises(ValueError, match="ships no checkpoint named 'none'"):
         GateRecipe.model_validate({"caption_clip": "package:none"})
 
 
