@@ -7,10 +7,10 @@ from typing import Any, Literal
 from flows.preset import Preset
 from flows.sources import ListedSource, list_sources, require_listings
 from storage.fingerprint import StageIdentity
+from storage.inventory import outputs
 from storage.output import MANIFEST, StageOutput, find_manifest, plan_shards
 from storage.records import Manifest
 from storage.stores import Store
-from storage.upkeep import outputs
 from tasks import evaluate, ingest, project, synthesize, train
 from tasks.listing import SourceListing
 from tasks.shards import StagePlan, follow_shards

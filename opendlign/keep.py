@@ -4,19 +4,22 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from rich.table import Table
+from rich.text import Text
 
 from opendlign.show import console
 from storage.collect import delete_all, garbage
+from storage.errors import MissingOutput
+from storage.inventory import outputs
 from storage.output import find_manifest
 from storage.records import Manifest
 from storage.settings import get_settings
 from storage.stores import Store, open_store
-from storage.upkeep import Health, outputs, verify_store
+from storage.upkeep import Health, verify_store
 from tasks.beside import BESIDE
 
 
 def verify(store: str | None = None, /, *, repair: bool = False) -> int:
-    """Re-hash every committed file, list damage and orphans. Exit code 1 while damage remains.
+    """Re-hash every committed file, list damage and orphans. Exit code 1 while damage or doubt remains.
 
     Parameters
     ----------
@@ -27,25 +30,31 @@ def verify(store: str | None = None, /, *, repair: bool = False) -> int:
     """
     place = store or get_settings().store
     with console.status("hashing") as status:
-        health = verify_store(open_store(place), repair=repair, on_file=lambda name: status.update(f"hashing {name}"))
+        health = verify_store(
+            open_store(place), repair=repair, on_file=lambda name: status.update(_plain(f"hashing {name}"))
+        )
     if store and not health.outputs:
-        raise ValueError(f"no outputs in {place}: is that the store?")
-    console.print(f"{health.outputs} outputs, {health.files} files, {health.bytes / 1e6:.1f} MB in {place}")
+        raise MissingOutput(f"no outputs in {place}: is that the store?")
+    _say(f"{health.outputs} outputs, {health.files} files, {health.bytes / 1e6:.1f} MB in {place}")
     for title, lines in (
         ("damaged", health.damaged),
+        ("unread", health.unread),
         ("removed", health.repaired),
         ("unfinished", health.unfinished),
         ("orphan", [f"{info.key} ({info.size} bytes)" for info in health.orphans]),
     ):
         for line in lines:
-            console.print(f"{title}: {line}", soft_wrap=True)
-    console.print(_verdict(health))
-    return 0 if health.sound or repair else 1
+            _say(f"{title}: {line}")
+    _say(_verdict(health))
+    return 0 if health.sound or (repair and not health.unread) else 1
 
 
 def _verdict(health: Health) -> str:
     if health.sound:
         return "everything is as its records say"
+    if health.unread:
+        kept = "their outputs were left as they are; see why, then verify again"
+        return f"{len(health.damaged)} damaged files, {len(health.unread)} objects could not be read; {kept}"
     damage = f"{len(health.damaged)} damaged files"
     if health.repaired:
         return f"{damage}, {len(health.repaired)} objects removed; run again to rebuild exactly those shards"
@@ -73,14 +82,14 @@ def gc(
     place = store or get_settings().store
     opened = open_store(place)
     if store and next(iter(opened.list()), None) is None:
-        raise ValueError(f"nothing in {place}: is that the store?")
+        raise MissingOutput(f"nothing in {place}: is that the store?")
     unwanted = garbage(opened, None if keep is None else _full_fingerprints(opened, keep), beside=BESIDE)
     for info in unwanted:
-        console.print(f"{info.key}  {info.size} bytes", soft_wrap=True)
+        _say(f"{info.key}  {info.size} bytes")
     if delete:
         delete_all(opened, unwanted)
     verb = "removed" if delete else "could be removed with --delete"
-    console.print(f"{len(unwanted)} objects, {sum(info.size for info in unwanted) / 1e6:.1f} MB {verb}")
+    _say(f"{len(unwanted)} objects, {sum(info.size for info in unwanted) / 1e6:.1f} MB {verb}")
     return 0
 
 
@@ -89,7 +98,7 @@ def _full_fingerprints(store: Store, prefixes: list[str]) -> set[str]:
     chosen = {prefix: {full for full in known if full.startswith(prefix)} for prefix in prefixes}
     for prefix, matches in chosen.items():
         if len(matches) != 1:
-            raise ValueError(f"--keep {prefix}: {len(matches)} outputs have a fingerprint that starts so; name one")
+            raise MissingOutput(f"--keep {prefix}: {len(matches)} outputs have a fingerprint that starts so; name one")
     return set().union(*chosen.values())
 
 
@@ -108,16 +117,16 @@ def inspect(output: str = "", /, *, store: str | None = None) -> int:
     found = [item for item in outputs(opened) if item.folder.startswith(output)]
     if not found:
         wanted = f"no output {output!r} in {place}; `opendlign inspect` lists what there is"
-        raise ValueError(wanted if output else f"no outputs in {place}: is that the store?")
+        raise MissingOutput(wanted if output else f"no outputs in {place}: is that the store?")
     if len(found) > 1 or not output:
-        table = Table("output", "samples", "rejected", "shards", "MB", title=place)
+        table = Table("output", "samples", "rejected", "shards", "MB", title=_plain(place))
         for item in found:
             table.add_row(item.folder, *_numbers(find_manifest(opened, item.stage, item.fingerprint)))
         console.print(table)
         return 0
     manifest = find_manifest(opened, found[0].stage, found[0].fingerprint)
     if manifest is None:
-        console.print(f"{found[0].folder} is unfinished: {len(found[0].objects)} objects, no manifest")
+        _say(f"{found[0].folder} is unfinished: {len(found[0].objects)} objects, no manifest")
         return 0
     _show(manifest)
     return 0
@@ -134,10 +143,21 @@ def _show(manifest: Manifest) -> None:
     console.print_json(data={"recipe": manifest.recipe, "upstream": manifest.upstream, "summary": manifest.summary})
     table = Table("file", "samples", "bytes", "sha256", title=manifest.folder)
     for record in manifest.shards:
-        table.add_row(record.shard.file, str(record.samples), str(record.shard.bytes), record.shard.sha256[:12])
+        table.add_row(
+            _plain(record.shard.file), str(record.samples), str(record.shard.bytes), record.shard.sha256[:12]
+        )
     for stored in manifest.files:
-        table.add_row(stored.file, "", str(stored.bytes), stored.sha256[:12])
+        table.add_row(_plain(stored.file), "", str(stored.bytes), stored.sha256[:12])
     console.print(table)
     for record in manifest.shards:
         for sample in record.rejected:
-            console.print(f"rejected {sample.id}: {sample.reason}", soft_wrap=True)
+            _say(f"rejected {sample.id}: {sample.reason}")
+
+
+def _say(line: str) -> None:
+    console.print(_plain(line), soft_wrap=True)
+
+
+def _plain(words: str) -> Text:
+    """Words that may come from other people's files, as they are: neither markup nor terminal codes act."""
+    return Text("".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in words))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from storage.errors import MissingOutput
 from storage.fingerprint import digest
+from storage.inventory import outputs
 from storage.output import find_manifest, load_manifest
 from storage.records import Manifest
 from storage.settings import get_settings
 from storage.stores import Store, open_store
-from storage.upkeep import outputs
 
 if TYPE_CHECKING:
     from flows.plan import TrainingIdentities

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from storage.errors import DamagedOutput, MissingOutput
-from storage.fingerprint import StageIdentity
-from storage.output import IDENTITY, MANIFEST, find_manifest
+from storage.errors import MissingOutput
+from storage.inventory import Output, outputs_among
+from storage.output import MANIFEST, find_manifest, read_identity
 from storage.records import Manifest
 from storage.stores import ObjectInfo, Store
-from storage.upkeep import PARALLEL, Output, identity_fault, loose, outputs_among
+from storage.upkeep import PARALLEL
 
 # A write in progress is touched all the time; what was not touched for a day has no writer any more.
 ABANDONED = timedelta(days=1)
@@ -74,12 +74,10 @@ class _Shelf:
         manifest = self.manifests[fingerprint]
         if manifest is not None:
             return list(manifest.upstream.values())
-        if IDENTITY not in output.objects:
+        try:
+            return list(read_identity(self.store, output.stage, fingerprint).upstream.values())
+        except FileNotFoundError:
             return []
-        if fault := identity_fault(self.store, output):
-            raise DamagedOutput(output.stage, output.fingerprint, IDENTITY, "a StageIdentity", fault)
-        content = self.store.read(f"{output.folder}/{IDENTITY}")
-        return list(StageIdentity.model_validate_json(content).upstream.values())
 
 
 def garbage(
@@ -109,7 +107,7 @@ def garbage(
     for name, output in shelf.outputs.items():
         if name in needed:
             staying[output.folder] = shelf.manifests[name]
-            unwanted += loose(output, shelf.manifests[name])
+            unwanted += output.loose(shelf.manifests[name])
         else:
             unwanted += output.objects.values()
     for folder in beside:

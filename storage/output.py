@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from storage.errors import ConflictingOutput, DamagedOutput, MissingOutput
 from storage.fingerprint import StageIdentity
-from storage.records import Manifest, RejectedSample, ShardRecord, StoredFile, merge_summaries
+from storage.records import Manifest, RejectedSample, ShardRecord, StoredFile, merge_summaries, record_name
 from storage.stores import Store
 
 MANIFEST = "manifest.json"
@@ -168,11 +168,19 @@ class StageOutput:
 
 def read_record(store: Store, stage: str, fingerprint: str, index: int) -> ShardRecord:
     """The record of a shard; raises `FileNotFoundError` or, where it is not that shard's record, `DamagedOutput`."""
-    name = f"shard-{index:06d}.json"
+    name = record_name(index)
     record = _document(store, stage, fingerprint, name, ShardRecord)
     if record.index != index:
         raise DamagedOutput(stage, fingerprint, name, f"the record of shard {index}", f"that of {record.index}")
     return record
+
+
+def read_identity(store: Store, stage: str, fingerprint: str) -> StageIdentity:
+    """What an output says it is; raises `FileNotFoundError` or, where it says something else, `DamagedOutput`."""
+    identity = _document(store, stage, fingerprint, IDENTITY, StageIdentity)
+    if identity.folder != f"{stage}/{fingerprint}":
+        raise DamagedOutput(stage, fingerprint, IDENTITY, f"that of {stage}/{fingerprint}", identity.folder)
+    return identity
 
 
 def find_manifest(store: Store, stage: str, fingerprint: str) -> Manifest | None:

@@ -42,6 +42,11 @@ class ShardRecord(_Document):
     summary: dict[str, Any] = {}
 
     @property
+    def name(self) -> str:
+        """The object that holds this record."""
+        return record_name(self.index)
+
+    @property
     def files(self) -> tuple[StoredFile, ...]:
         return (self.shard, *self.attachments)
 
@@ -73,6 +78,10 @@ class Manifest(_Document):
 
     def every_file(self) -> tuple[StoredFile, ...]:
         return (*(stored for record in self.shards for stored in record.files), *self.files)
+
+
+def record_name(index: int) -> str:
+    return f"shard-{index:06d}.json"
 
 
 def merge_summaries(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:

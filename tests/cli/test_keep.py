@@ -5,6 +5,11 @@ from pathlib import Path
 import pytest
 
 from opendlign import keep
+from storage.errors import MissingOutput
+from storage.fingerprint import StageIdentity
+from storage.output import StageOutput, plan_shards
+from storage.records import RejectedSample
+from storage.shards import ShardWriter
 from storage.stores import open_store
 from tests.storage.making import identity, make_output
 
@@ -30,10 +35,59 @@ def test_damage_is_told_once_and_its_remedy_once(place: str, capsys: pytest.Capt
     assert f"removed: {manifest.folder}/manifest.json" in printed
 
 
+def test_what_cannot_be_read_fails_and_says_so(
+    place: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = make_output(open_store(place))
+    shard = manifest.shards[1].shard.file
+    path = Path(place) / manifest.folder / shard
+    path.unlink()
+    path.mkdir()
+    for repair in (False, True):
+        assert keep.verify(place, repair=repair) == 1
+        printed = " ".join(capsys.readouterr().out.split())
+        assert f"unread: {manifest.folder}: {shard} could not be read: Is a directory" in printed
+        assert "1 objects could not be read" in printed
+        assert "--repair" not in printed
+    assert open_store(place).exists(f"{manifest.folder}/manifest.json")
+
+
+STRANGE = "a[/b].ply [bold]x[/] \x1b[31m"
+
+
+def test_foreign_words_are_printed_as_they_are(place: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Rejected ids and reasons come from other people's files; neither markup nor terminal codes may act."""
+    store = open_store(place)
+    tar = tmp_path / "shard.tar"
+    with ShardWriter(tar):
+        pass
+    recipe = {"note": STRANGE}
+    output = StageOutput(store, StageIdentity(stage="ingest", version=1, recipe=recipe))
+    output.commit_shard(0, tar, 0, rejected=[RejectedSample(id=STRANGE, reason=f"no [/points] in {STRANGE}")])
+    output.commit_manifest(plan_shards(1, 1), files={"table": tar})
+    store.put_if_absent(f"{output.folder}/odd[red].tar", b"1")
+    assert keep.inspect("ingest", store=place) == 0
+    assert keep.verify(place) == 0
+    assert keep.gc(place) == 0
+    printed = capsys.readouterr().out
+    assert "rejected a[/b].ply [bold]x[/] \\x1b[31m: no [/points] in a[/b].ply" in printed
+    assert printed.count("odd[red].tar") == 2
+    assert "\x1b[31m" not in printed
+
+
+def test_a_strange_place_is_printed_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = str(tmp_path / "store [/b]")
+    make_output(open_store(place), items=2)
+    make_output(open_store(place), identity(1), items=2)
+    assert keep.inspect(store=place) == 0
+    assert keep.verify(place) == 0
+    assert "store [/b]" in capsys.readouterr().out
+
+
 def test_a_named_store_without_outputs_is_a_mistake(place: str) -> None:
-    with pytest.raises(ValueError, match="no outputs in"):
+    with pytest.raises(MissingOutput, match="no outputs in"):
         keep.verify(place)
-    with pytest.raises(ValueError, match="no outputs in"):
+    with pytest.raises(MissingOutput, match="no outputs in"):
         keep.inspect(store=place)
 
 

@@ -10,9 +10,9 @@ import torch
 from flows.plan import plan_chain
 from flows.preset import load_preset, preset_names
 from flows.sources import ListedSource
+from storage.inventory import outputs
 from storage.output import load_manifest
 from storage.stores import open_store
-from storage.upkeep import outputs
 from tasks.listing import SourceListing, list_source
 
 PINNED: dict[str, Any] = json.loads(Path(__file__).with_name("pinned.json").read_text())

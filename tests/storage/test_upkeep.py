@@ -1,19 +1,27 @@
 """Verify finds and repairs exactly what is damaged; garbage is only what nobody needs."""
 
+import errno
+import io
 import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from storage.collect import Beside, delete_all, garbage
-from storage.errors import DamagedOutput, MissingOutput
+from storage.errors import DamagedOutput, MissingOutput, StoreUnavailable
 from storage.local import LocalStore
-from storage.output import StageOutput, plan_shards
+from storage.output import StageOutput, find_manifest, plan_shards
 from storage.records import Manifest
-from storage.stores import Store
+from storage.stores import ObjectInfo, Store
 from storage.upkeep import verify_store
 from tests.storage.making import build, contents, identity, make_output
+from tests.storage.test_stores import environment
 
 
 def names(store: Store, manifest: Manifest) -> set[str]:
@@ -97,6 +105,149 @@ def test_a_manifest_that_repeats_another_record_is_made_again(store: Store) -> N
     assert "another record" in health.damaged[0]
     assert health.repaired == [f"{manifest.folder}/manifest.json"]
     assert make_output(store).shards[1] == other
+
+
+class Troubled(LocalStore):
+    """A folder whose objects fail in the given way the first `times` times that each is asked for."""
+
+    def __init__(self, root: Path, trouble: Callable[[str], OSError | None], times: int = 99) -> None:
+        super().__init__(root)
+        self._trouble = trouble
+        self._times = times
+        self._asked: Counter[str] = Counter()
+
+    def _stumble(self, key: str) -> None:
+        self._asked[key] += 1
+        if (error := self._trouble(key)) and self._asked[key] <= self._times:
+            raise error
+
+    def read(self, key: str) -> bytes:
+        self._stumble(key)
+        return super().read(key)
+
+    def open(self, key: str) -> BinaryIO:
+        self._stumble(key)
+        return super().open(key)
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EMFILE, errno.EACCES])
+@pytest.mark.parametrize("only", ["", ".tar", "manifest.json", "shard-000002.json", "identity.json"])
+def test_what_cannot_be_read_is_not_damaged(tmp_path: Path, number: int, only: str) -> None:
+    manifest = make_output(LocalStore(tmp_path))
+    before = contents(LocalStore(tmp_path))
+    store = Troubled(tmp_path, lambda key: OSError(number, os.strerror(number)) if key.endswith(only) else None)
+    health = verify_store(store, repair=True)
+    assert (health.damaged, health.repaired, health.sound) == ([], [], False)
+    assert contents(LocalStore(tmp_path)) == before
+    assert all(os.strerror(number) in line and manifest.folder in line for line in health.unread)
+    assert any(only in line for line in health.unread)
+
+
+def test_a_bucket_that_refuses_some_objects_loses_none(tmp_path: Path) -> None:
+    manifest = make_output(LocalStore(tmp_path))
+
+    class Refusing(LocalStore):
+        def open(self, key: str) -> BinaryIO:
+            raise StoreUnavailable("s3://bucket: no answer after 3 attempts")
+
+    health = verify_store(Refusing(tmp_path), repair=True)
+    assert (len(health.unread), health.damaged, health.repaired) == (len(manifest.every_file()), [], [])
+
+
+def test_damage_beside_what_cannot_be_read_waits(tmp_path: Path) -> None:
+    """While the record cannot be read, nobody can tell whose file is damaged."""
+    store = LocalStore(tmp_path)
+    manifest = make_output(store)
+    shard, record = f"{manifest.folder}/{manifest.shards[1].shard.file}", f"{manifest.folder}/shard-000001.json"
+    replace(store, shard, b"other bytes")
+    stale = Troubled(tmp_path, lambda key: OSError(errno.ESTALE, "stale") if key == record else None)
+    health = verify_store(stale, repair=True)
+    assert (len(health.damaged), len(health.unread), health.repaired) == (1, 1, [])
+    assert store.exists(shard)
+
+
+def test_one_bad_look_is_no_damage(tmp_path: Path) -> None:
+    """A cable, a cache or a server may spoil bytes on their way, once."""
+    manifest = make_output(LocalStore(tmp_path))
+
+    class Flickering(LocalStore):
+        looks = 0
+
+        def open(self, key: str) -> BinaryIO:
+            if key.endswith(".tar"):
+                self.looks += 1
+                if odd or self.looks <= bad:
+                    return io.BytesIO(f"spoilt {self.looks}".encode())
+            return super().open(key)
+
+    bad, odd = len(manifest.shards), False
+    assert verify_store(Flickering(tmp_path), repair=True).sound
+    odd = True
+    health = verify_store(Flickering(tmp_path), repair=True)
+    assert (len(health.unread), health.damaged, health.repaired) == (len(manifest.shards), [], [])
+    assert "another way each time" in health.unread[0]
+
+
+LIMITED = """
+import resource, sys
+from storage.stores import open_store
+from storage.upkeep import verify_store
+store = open_store(sys.argv[1])
+verify_store(store)
+held = [open("/dev/null") for _ in range(20)]
+resource.setrlimit(resource.RLIMIT_NOFILE, (held[-1].fileno() + 3, 4096))
+health = verify_store(store, repair=True)
+print(len(health.damaged), len(health.repaired), len(health.unread) > 0)
+"""
+
+
+def test_a_low_limit_of_open_files_costs_nothing(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    make_output(store, items=64)
+    before = contents(store)
+    ended = subprocess.run([sys.executable, "-c", LIMITED, store.url], env=environment(), capture_output=True)
+    assert contents(store) == before
+    assert ended.stdout.decode().split()[:2] == ["0", "0"], ended.stderr.decode()
+
+
+class Watched(LocalStore):
+    """A folder in which something happens right after the first listing was taken."""
+
+    def __init__(self, root: Path, then: Callable[[], object]) -> None:
+        super().__init__(root)
+        self._then: Callable[[], object] | None = then
+
+    def list(self, folder: str = "", starting: str = "") -> Iterator[ObjectInfo]:
+        found = list(super().list(folder, starting))
+        if (then := self._then) is not None:
+            self._then = None
+            then()
+        return iter(found)
+
+
+def test_a_writer_at_work_is_no_damage(tmp_path: Path) -> None:
+    """The listing knows half of the output when the manifest comes to tell of all of it."""
+    store, plan = LocalStore(tmp_path), plan_shards(20, 4)
+    for shard in plan[:2]:
+        build(StageOutput(store, identity()), shard)
+    health = verify_store(Watched(tmp_path, lambda: make_output(store)), repair=True)
+    assert (health.damaged, health.unread, health.repaired, health.orphans) == ([], [], [], [])
+    assert find_manifest(store, "ingest", identity().fingerprint) is not None
+
+
+def test_what_is_removed_meanwhile_is_no_damage(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    gone = make_output(store)
+    watched = Watched(tmp_path, lambda: delete_all(store, list(store.list(gone.folder))))
+    assert verify_store(watched, repair=True).sound
+
+
+def test_a_shard_on_its_way_is_no_orphan(store: Store) -> None:
+    output = StageOutput(store, identity())
+    build(output, plan_shards(20, 4)[0])
+    store.put_if_absent(f"{output.folder}/shard-000001.0123456789ab.tar", b"its record is on the way")
+    health = verify_store(store)
+    assert (health.orphans, health.unfinished) == ([], [output.folder])
 
 
 def test_orphans_are_listed_and_only_they_are_garbage(store: Store) -> None:

@@ -8,10 +8,11 @@ import pytest
 from opendlign.main import main
 from opendlign_core.samples import decode_depth, decode_image
 from opendlign_core.synthesis import export_official, read_official
+from storage.inventory import outputs
 from storage.output import find_manifest
 from storage.reader import SampleReader
 from storage.stores import open_store
-from storage.upkeep import outputs, verify_store
+from storage.upkeep import verify_store
 from tasks.official_data import export_data, import_data
 from tests.synthesis.scenes import scene
 
