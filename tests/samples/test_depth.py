@@ -8,8 +8,6 @@ from opendlign_core.projection import project
 from opendlign_core.samples import decode_depth, encode_depth
 from tests.projection.shapes import blob
 
-torch.set_num_threads(1)
-
 
 def test_background_is_exact_and_the_rest_within_half_a_step() -> None:
     maps = project(blob()[None], "pointclip-v2")[0].numpy()
