@@ -20,4 +20,5 @@ from .recipe import ImageRecipe as ImageRecipe
 from .sample import TypedSample as TypedSample
 from .sample import WrongSample as WrongSample
 from .sample import read_meta as read_meta
+from .streaming import open_webdataset as open_webdataset
 from .tokens import TokenEntry as TokenEntry

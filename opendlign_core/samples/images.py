@@ -27,4 +27,4 @@ def encode_image(image: NDArray[np.uint8], recipe: ImageRecipe) -> bytes:  # ima
 def decode_image(encoded: bytes) -> NDArray[np.uint8]:
     """The pixels [H, W, 3] of an encoded picture of any of the formats."""
     with Image.open(io.BytesIO(encoded), formats=("WEBP", "JPEG", "PNG")) as picture:
-        return np.asarray(picture.convert("RGB"))
+        return np.array(picture.convert("RGB"))  # a copy, since torch takes no memory that it must not write to

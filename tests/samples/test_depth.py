@@ -2,7 +2,6 @@ import io
 
 import numpy as np
 import pytest
-import torch
 
 from opendlign_core.projection import project
 from opendlign_core.samples import decode_depth, encode_depth

@@ -18,6 +18,7 @@ def test_images_come_back(form: Literal["webp", "jpeg", "png"], error: float) ->
     decoded = decode_image(encoded)
     assert decoded.shape == IMAGE.shape
     assert decoded.dtype == np.uint8
+    assert decoded.flags.writeable
     assert np.abs(decoded.astype(int) - IMAGE).mean() <= error
 
 
