@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from opendlign_core.median import median_filter
 from opendlign_core.projection.checks import UnusableCloud, as_points, refuse_unusable
 from opendlign_core.projection.grid import cells_of
-from opendlign_core.projection.images import median_filter
 from opendlign_core.projection.recipe import ProjectionRecipe, WeightedSplat, resolve_recipe
 from opendlign_core.projection.slicewise import project_slicewise
 from opendlign_core.projection.splat import project_splat

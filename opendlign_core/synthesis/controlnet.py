@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from opendlign_core.clip.device import choose_device
-from opendlign_core.projection import median_filter
+from opendlign_core.median import median_filter
 from opendlign_core.synthesis.denoise import Denoiser
 from opendlign_core.synthesis.embedding import PromptEncoder
 from opendlign_core.synthesis.recipe import ControlNetRecipe, SynthesisExecution

@@ -1,4 +1,4 @@
-"""What sharpens finished maps for ControlNet."""
+"""The median that sharpens depth maps for ControlNet; a projection may apply it, or the painter."""
 
 import torch
 from torch import Tensor
