@@ -5,6 +5,8 @@ from typing import Any
 
 import yaml
 
+from tasks.registry import STAGES
+
 # People say both "train" and "training"; files and fingerprints use the verbs.
 NOUNS = {
     "ingestion": "ingest",
@@ -14,7 +16,7 @@ NOUNS = {
     "evaluation": "evaluate",
 }
 BENCHMARKS = "benchmarks"
-FIRST_STEPS = (*NOUNS.values(), BENCHMARKS, "execution")
+FIRST_STEPS = (*(stage.name for stage in STAGES), BENCHMARKS, "nodes", "execution")
 
 
 def apply_change(raw: dict[str, Any], change: str) -> None:
@@ -32,7 +34,7 @@ def apply_change(raw: dict[str, Any], change: str) -> None:
     if not found or (len(steps) < 2 and steps[0] != BENCHMARKS):
         raise ValueError("write it as stage.field=value, such as train.epochs=5")
     if steps[0] not in FIRST_STEPS:
-        raise ValueError(f"no stage {steps[0]!r}; stages are {', '.join(NOUNS.values())}, {BENCHMARKS}, execution")
+        raise ValueError(f"no stage {steps[0]!r}; there are {', '.join(FIRST_STEPS)}")
     value = _read_value(text)
     if steps == [BENCHMARKS]:
         _choose_benchmarks(raw, value)

@@ -1,42 +1,62 @@
 """Judge: any trained model against a preset's benchmarks, without painting or training anything."""
 
-from prefect import flow
+from collections.abc import Mapping
+from dataclasses import replace
 
-from flows.chain import DeployedChain, LocalChain
-from flows.preset import load_preset
-from flows.sources import list_judged, require_judged
-from storage.output import load_manifest
+from prefect import Flow, flow
+
+from flows.graph import Graph
+from flows.plan import plan_graph
+from flows.preset import Preset, load_preset
+from flows.regenerate import run_graph
+from flows.runners import deployed_runner, local_runner
+from flows.sources import ListedSource, list_sources, require_judged
 from storage.settings import get_settings
 from storage.stores import open_store
 from tasks.artifacts import name_run
-from tasks.evaluate import Inputs
+from tasks.progress import Listener
+from tasks.registry import EVALUATE, TRAIN
 
 
-@flow(name="judge")
-def judge(
-    model: str,
-    preset: str = "mini",
-    store: str | None = None,
-    changes: list[str] | None = None,
-    distributed: bool = False,
-) -> str:
-    """Evaluate a train output of the store, an imported one for instance, and return the fingerprint of the results.
+def judging(listener: Listener | None = None, sources: Mapping[str, ListedSource] | None = None) -> Flow[..., str]:
+    """The flow that judges a model; the arguments are those of `flows.regenerate.regenerating`."""
 
-    Args:
-        model: Fingerprint of the train output.
-        preset: Where the benchmarks, the projection and the evaluation recipe come from; its training is not run.
-        store: A folder or s3://bucket/prefix; the configured store when empty.
-        changes: Fields to change, such as `evaluate.methods=[opendlign]`.
-        distributed: Run each stage as its deployment instead of in this process.
-    """
-    place = store or get_settings().store
-    load_manifest(open_store(place), "train", model)
-    chosen = load_preset(preset, changes or [])
-    require_judged(chosen, list_judged(chosen))
-    # Results are compared with earlier ones of the same name: another model is another series.
-    chosen = chosen.model_copy(update={"name": f"{chosen.name}-{model[:8]}"})
-    name_run(f"{chosen.name} judge", chosen.name, "judge")
-    chain = DeployedChain(place, chosen) if distributed else LocalChain(place, chosen)
-    clouds = tuple(chain.ingest(recipe) for recipe in chosen.benchmarks or (chosen.ingest,))
-    depths = tuple(chain.project(fingerprint) for fingerprint in clouds)
-    return chain.evaluate(Inputs(model=model, clouds=clouds, depths=depths))
+    @flow(name="judge")
+    def judge(
+        model: str,
+        preset: str = "mini",
+        store: str | None = None,
+        changes: list[str] | None = None,
+        distributed: bool = False,
+    ) -> str:
+        """Evaluate a train output of the store, an imported one for instance; returns the results' fingerprint.
+
+        Args:
+            model: Fingerprint of the train output.
+            preset: Where the benchmarks, the projection and the evaluation recipe come from; it is not trained.
+            store: A folder or s3://bucket/prefix; the configured store when empty.
+            changes: Fields to change, such as `evaluate.methods=[opendlign]`.
+            distributed: Run each stage as its deployment instead of in this process.
+        """
+        place = store or get_settings().store
+        chosen = load_preset(preset, changes or [])
+        # Results are compared with earlier ones of the same name: another model is another series.
+        chosen = replace(chosen, name=f"{chosen.name}-{model[:8]}")
+        graph = judging_graph(chosen, model)
+        listed = sources if sources is not None else list_sources(chosen, graph)
+        statuses = plan_graph(open_store(place), graph, listed)
+        require_judged(graph, listed)
+        name_run(f"{chosen.name} judge", chosen.name, "judge")
+        runner = deployed_runner(place, chosen) if distributed else local_runner(place, chosen, listed, listener)
+        run_graph(graph, statuses, runner)
+        return statuses[-1].identity.fingerprint
+
+    return judge
+
+
+judge = judging()
+
+
+def judging_graph(preset: Preset, model: str) -> Graph:
+    """The evaluation of a finished model on the sources that a preset judges on."""
+    return preset.alone(EVALUATE.name, given={TRAIN.name: model})

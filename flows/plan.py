@@ -1,34 +1,30 @@
 """What a preset would do in a store, told before anything runs: what is done, missing or of another recipe."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from flows.preset import Preset
-from flows.sources import ListedSource, list_sources, require_listings
+from flows.graph import Graph, Node
+from flows.sources import ListedSource, require_listings
 from storage.fingerprint import StageIdentity
 from storage.inventory import outputs
-from storage.output import MANIFEST, StageOutput, find_manifest, plan_shards
+from storage.output import MANIFEST, StageOutput, find_manifest, load_manifest
 from storage.records import Manifest
 from storage.stores import Store
-from tasks import evaluate, ingest, project, synthesize, train
-from tasks.listing import SourceListing
-from tasks.shards import StagePlan, follow_shards
-
-STAGES = ("ingest", "project", "synthesize", "train", "evaluate")
+from tasks.shards import StagePlan
+from tasks.stage import Input, Inputs, Ref, Refs, ShardedStage
 
 State = Literal["done", "partial", "missing", "stale"]
 
 
 @dataclass(frozen=True)
-class StageStatus:
-    """One stage of a preset in a store.
+class NodeStatus:
+    """One output of a preset in a store.
 
     `stale` means that the stage was built before with other settings: `changes` says which, field by field.
     """
 
-    stage: str
-    title: str
+    node: Node
     identity: StageIdentity
     state: State
     shards_done: int
@@ -37,156 +33,145 @@ class StageStatus:
     changes: tuple[str, ...] = ()
 
     @property
+    def title(self) -> str:
+        return self.node.name
+
+    @property
+    def stage(self) -> str:
+        return self.node.stage.name
+
+    @property
     def folder(self) -> str:
         return self.identity.folder
 
+    @property
+    def ref(self) -> Ref:
+        return Ref(self.identity.fingerprint, self.node.label)
+
 
 @dataclass(frozen=True)
-class UnknownStage:
-    """A stage that nobody can tell anything of, because it reads sources that are absent."""
+class UnknownNode:
+    """An output that nobody can tell anything of, because it reads sources that are absent."""
 
-    stage: str
-    title: str
+    node: Node
     absent: tuple[str, ...]
     """Names of those sources."""
 
+    @property
+    def title(self) -> str:
+        return self.node.name
 
-Planned = StageStatus | UnknownStage
-
-
-@dataclass(frozen=True)
-class TrainingIdentities:
-    """Identities of the stages up to the model; known before anything runs, as each follows from recipes alone."""
-
-    clouds: StageIdentity
-    depths: StageIdentity
-    aligned: StageIdentity
-    model: StageIdentity
+    @property
+    def stage(self) -> str:
+        return self.node.stage.name
 
 
-def identify_training(preset: Preset, listing: SourceListing) -> TrainingIdentities:
-    """Derive the fingerprints of the stages that lead to the model from the recipes and what the source lists."""
-    clouds = ingest.identify(preset.ingest, listing)
-    depths = project.identify(preset.project, clouds.fingerprint)
-    aligned = synthesize.identify(preset.synthesize, depths.fingerprint)
-    return TrainingIdentities(clouds, depths, aligned, train.identify(preset.train, aligned.fingerprint))
+Planned = NodeStatus | UnknownNode
 
 
-def plan_chain(store: Store, preset: Preset, sources: Sequence[ListedSource] = ()) -> list[StageStatus]:
-    """The status of every stage, in the order they run; `sources` saves a second listing where it was made already.
+def plan_graph(store: Store, graph: Graph, sources: Mapping[str, ListedSource]) -> list[NodeStatus]:
+    """The status of every node, in the order they run.
 
     Raises:
-        SourceAbsent: when a source of the preset is not there.
+        SourceAbsent: when a source of the graph is not there.
     """
-    sources = sources or list_sources(preset)
-    require_listings(sources)
-    return [found for found in survey_chain(store, preset, sources) if isinstance(found, StageStatus)]
+    require_listings([sources[node.name] for node in graph.nodes if node.name in sources])
+    return [found for found in survey_graph(store, graph, sources) if isinstance(found, NodeStatus)]
 
 
-def survey_chain(store: Store, preset: Preset, sources: Sequence[ListedSource]) -> list[Planned]:
-    """Like `plan_chain`, for any machine: what reads an absent source is listed as unknown."""
-    history = _history(store)
-    found: list[Planned] = []
-    depths: list[Planned] = []
-    for source in sources:
-        clouds, projected = _source_stages(store, preset, source, history)
-        found.append(clouds)
-        depths.append(projected)
-    found += depths
-    found += _training_stages(store, preset, sources[0], history)
-    return [*found, _results_stage(store, preset, found, sources, history)]
+def survey_graph(store: Store, graph: Graph, sources: Mapping[str, ListedSource]) -> list[Planned]:
+    """Like `plan_graph`, for any machine: what reads an absent source is listed as unknown."""
+    survey = _Survey(store, sources)
+    return list(graph.walk(survey.visit).values())
 
 
-def _source_stages(
-    store: Store, preset: Preset, source: ListedSource, history: dict[str, list[Manifest]]
-) -> tuple[Planned, Planned]:
-    """Clouds and depth maps of one source."""
-    titles = f"ingest {source.name}", f"project {source.name}"
-    if source.listing is None:
-        absent = (source.name,)
-        return UnknownStage("ingest", titles[0], absent), UnknownStage("project", titles[1], absent)
-    planned = ingest.plan(store, source.recipe, source.listing)
-    clouds = planned.output.identity
-    depths = project.identify(preset.project, clouds.fingerprint)
-    return (
-        _sharded("ingest", titles[0], planned, history["ingest"]),
-        _following("project", titles[1], store, depths, clouds, history["project"]),
-    )
+def identify_graph(graph: Graph, sources: Mapping[str, ListedSource]) -> dict[str, StageIdentity]:
+    """What the outputs of a graph are called; known from recipes and listings alone, without a store."""
+
+    def visit(node: Node, inputs: Mapping[str, Sequence[tuple[Ref, StageIdentity]]]) -> tuple[Ref, StageIdentity]:
+        refs = {port: [ref for ref, _ in found] for port, found in inputs.items()}
+        identity = node.stage.identify(node.recipe, refs, _origin(node, sources))
+        return Ref(identity.fingerprint, node.label), identity
+
+    return {name: identity for name, (_, identity) in graph.walk(visit).items()}
 
 
-def _training_stages(
-    store: Store, preset: Preset, source: ListedSource, history: dict[str, list[Manifest]]
-) -> list[Planned]:
-    if source.listing is None:
-        return [UnknownStage(stage, stage, (source.name,)) for stage in ("synthesize", "train")]
-    chain = identify_training(preset, source.listing)
-    painting = _painting(store, preset, chain, history["synthesize"])
-    return [painting, _single("train", store, chain.model, history["train"])]
+class _Survey:
+    """One look at a store, in which every manifest is read once."""
 
+    def __init__(self, store: Store, sources: Mapping[str, ListedSource]) -> None:
+        self._store, self._sources = store, sources
+        self._manifests: dict[tuple[str, str], Manifest | None] = {}
+        self._history = self._earlier()
 
-def _results_stage(
-    store: Store,
-    preset: Preset,
-    found: Sequence[Planned],
-    sources: Sequence[ListedSource],
-    history: dict[str, list[Manifest]],
-) -> Planned:
-    known = [status for status in found if isinstance(status, StageStatus)]
-    if len(known) < len(found):
-        return UnknownStage("evaluate", "evaluate", tuple(s.name for s in sources if s.listing is None))
-    fingerprints = {stage: [s.identity.fingerprint for s in known if s.stage == stage] for stage in STAGES}
-    inputs = evaluate.Inputs(
-        model=fingerprints["train"][0],
-        clouds=tuple(fingerprints["ingest"]),
-        depths=tuple(fingerprints["project"]),
-        aligned=fingerprints["synthesize"][0],
-    )
-    return _single("evaluate", store, evaluate.identify(preset.evaluate, inputs), history["evaluate"])
+    def visit(self, node: Node, inputs: Mapping[str, Sequence[Planned]]) -> Planned:
+        if absent := self._absent(node, inputs):
+            return UnknownNode(node, absent)
+        if node.output:
+            return self._given(node)
+        read = {port: [found for found in known if isinstance(found, NodeStatus)] for port, known in inputs.items()}
+        refs = {port: [status.ref for status in known] for port, known in read.items()}
+        identity = node.stage.identify(node.recipe, refs, _origin(node, self._sources))
+        if (manifest := self.manifest(node.stage.name, identity.fingerprint)) is not None:
+            shards = len(manifest.shards) or 1
+            return NodeStatus(node, identity, "done", shards, shards)
+        return self._unfinished(node, identity, refs)
 
+    def manifest(self, stage: str, fingerprint: str) -> Manifest | None:
+        key = stage, fingerprint
+        if key not in self._manifests:
+            self._manifests[key] = find_manifest(self._store, stage, fingerprint)
+        return self._manifests[key]
 
-def _sharded(stage: str, title: str, planned: StagePlan, history: list[Manifest]) -> StageStatus:
-    total, missing = len(planned.shards), len(planned.missing)
-    identity = planned.output.identity
-    if planned.manifest is not None:
-        return StageStatus(stage, title, identity, "done", total, total)
-    if missing < total:
-        return StageStatus(stage, title, identity, "partial", total - missing, total)
-    return _absent(stage, title, identity, total, history)
+    def _absent(self, node: Node, inputs: Mapping[str, Sequence[Planned]]) -> tuple[str, ...]:
+        source = self._sources.get(node.name)
+        own = (source.name,) if source is not None and source.listing is None else ()
+        read = (found for known in inputs.values() for found in known)
+        upstream = (name for found in read if isinstance(found, UnknownNode) for name in found.absent)
+        return tuple(dict.fromkeys((*own, *upstream)))
 
+    def _given(self, node: Node) -> NodeStatus:
+        """An output that is named by its fingerprint must be there."""
+        manifest = load_given(self._store, node)
+        identity = StageIdentity(
+            stage=manifest.stage, version=manifest.version, recipe=manifest.recipe, upstream=manifest.upstream
+        )
+        shards = len(manifest.shards) or 1
+        return NodeStatus(node, identity, "done", shards, shards)
 
-def _following(
-    stage: str, title: str, store: Store, identity: StageIdentity, upstream: StageIdentity, history: list[Manifest]
-) -> StageStatus:
-    clouds = find_manifest(store, upstream.stage, upstream.fingerprint)
-    if clouds is None:
-        return _single(stage, store, identity, history, title)
-    return _sharded(stage, title, StagePlan.look(StageOutput(store, identity), follow_shards(clouds)), history)
+    def _unfinished(self, node: Node, identity: StageIdentity, refs: Refs) -> NodeStatus:
+        shards: int | None = None
+        inputs = self._inputs(node, refs)
+        if isinstance(node.stage, ShardedStage) and inputs is not None:
+            listed = node.stage.shards(node.recipe, inputs, _origin(node, self._sources))
+            planned = StagePlan.look(StageOutput(self._store, identity), listed)
+            shards, missing = len(planned.shards), len(planned.missing)
+            if missing < shards:
+                return NodeStatus(node, identity, "partial", shards - missing, shards)
+        history = self._history.get(node.stage.name, [])
+        differences = [tuple(differing_fields(_described(other), _described(identity))) for other in history]
+        if not differences:
+            return NodeStatus(node, identity, "missing", 0, shards)
+        return NodeStatus(node, identity, "stale", 0, shards, min(differences, key=len))
 
+    def _inputs(self, node: Node, refs: Refs) -> Inputs | None:
+        """What the node reads, if all of it is finished."""
+        found: dict[str, list[Input]] = {}
+        for port in node.stage.reads:
+            for ref in refs.get(port.name, ()):
+                manifest = self.manifest(port.stage, ref.fingerprint)
+                if manifest is None:
+                    return None
+                found.setdefault(port.name, []).append(Input(manifest, ref.label))
+        return found
 
-def _painting(store: Store, preset: Preset, chain: TrainingIdentities, history: list[Manifest]) -> StageStatus:
-    depths = find_manifest(store, "project", chain.depths.fingerprint)
-    if depths is None:
-        return _single("synthesize", store, chain.aligned, history)
-    shards = plan_shards(depths.samples, preset.synthesize.shard_size)
-    return _sharded("synthesize", "synthesize", StagePlan.look(StageOutput(store, chain.aligned), shards), history)
-
-
-def _single(
-    stage: str, store: Store, identity: StageIdentity, history: list[Manifest], title: str = ""
-) -> StageStatus:
-    if find_manifest(store, stage, identity.fingerprint) is not None:
-        return StageStatus(stage, title or stage, identity, "done", 1, 1)
-    return _absent(stage, title or stage, identity, None, history)
-
-
-def _absent(
-    stage: str, title: str, identity: StageIdentity, shards: int | None, history: list[Manifest]
-) -> StageStatus:
-    """Missing or, where a sibling was built by another recipe, stale with the smallest difference to any of them."""
-    differences = [tuple(differing_fields(_described(other), _described(identity))) for other in history]
-    if not differences:
-        return StageStatus(stage, title, identity, "missing", 0, shards)
-    return StageStatus(stage, title, identity, "stale", 0, shards, min(differences, key=len))
+    def _earlier(self) -> dict[str, list[Manifest]]:
+        """The finished outputs of every stage, whatever recipe made them."""
+        found: dict[str, list[Manifest]] = {}
+        for output in outputs(self._store):
+            if MANIFEST in output.objects and (manifest := self.manifest(output.stage, output.fingerprint)):
+                found.setdefault(output.stage, []).append(manifest)
+        return found
 
 
 def _described(thing: Manifest | StageIdentity) -> dict[str, Any]:
@@ -207,11 +192,11 @@ def _short(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def _history(store: Store) -> dict[str, list[Manifest]]:
-    """The finished outputs of every stage, whatever recipe made them."""
-    found: dict[str, list[Manifest]] = {stage: [] for stage in STAGES}
-    for output in outputs(store):
-        if output.stage in found and MANIFEST in output.objects:
-            manifest = find_manifest(store, output.stage, output.fingerprint)
-            found[output.stage] += [manifest] if manifest else []
-    return found
+def _origin(node: Node, sources: Mapping[str, ListedSource]) -> Any:
+    source = sources.get(node.name)
+    return None if source is None else source.listing
+
+
+def load_given(store: Store, node: Node) -> Manifest:
+    """The finished output that a node stands for; raises `MissingOutput` where the store does not hold it."""
+    return load_manifest(store, node.stage.name, node.output)

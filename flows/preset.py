@@ -1,52 +1,89 @@
-"""A preset: the recipes of all stages in one file."""
+"""A preset: the graph of a whole run in one file, mostly in a short form with one recipe per stage."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from flows.changes import apply_change
-from opendlign_core.clip import ClipSpec
-from opendlign_core.evaluation import EvalExecution, EvalRecipe
-from opendlign_core.ingestion import IngestExecution, IngestRecipe
-from opendlign_core.projection import ProjectionExecution, ProjectionRecipe, resolve_recipe
+from flows.graph import Graph, default_graph, extended
+from opendlign_core.errors import BadInput
+from opendlign_core.ingestion import IngestRecipe
 from opendlign_core.recipe import Recipe
-from opendlign_core.synthesis import SynthesisExecution, SynthesisRecipe
-from opendlign_core.training import TrainExecution, TrainRecipe
+from tasks.registry import STAGES, stage_named
+
+M = TypeVar("M", bound=BaseModel)
+
+FIELDS = ("name", "benchmarks", "nodes", "execution")
+"""What a preset may say beside the recipes of stages."""
 
 
-class PresetError(ValueError):
+class PresetError(BadInput):
     """A preset that does not exist or does not make sense; the message says which field and why."""
 
 
-class Executions(Recipe):
-    """How each stage runs; none of it changes a byte."""
-
-    ingest: IngestExecution = IngestExecution()
-    project: ProjectionExecution = ProjectionExecution()
-    synthesize: SynthesisExecution = SynthesisExecution()
-    train: TrainExecution = TrainExecution()
-    evaluate: EvalExecution = EvalExecution()
-    gpu_workers: int | None = Field(default=None, ge=1)
-    """How many workers share the synthesize stage in a distributed run; None: as many as the server has GPU slots."""
-
-
-class Preset(Recipe):
+@dataclass(frozen=True)
+class Preset:
     """The recipes of a whole run, from shapes to a benchmarked model."""
 
     name: str
-    ingest: IngestRecipe
-    """The shapes that are painted and trained on."""
-    benchmarks: tuple[IngestRecipe, ...] = ()
+    recipes: Mapping[str, Any]
+    """By stage; that of the stage that reads no other describes the shapes that are trained on."""
+    benchmarks: tuple[IngestRecipe, ...]
     """Further sources that are only evaluated; none means that the training source's own test split is."""
-    project: ProjectionRecipe
-    synthesize: SynthesisRecipe
-    train: TrainRecipe
-    evaluate: EvalRecipe
-    execution: Executions = Executions()
+    executions: Mapping[str, Any]
+    """How each stage runs; none of it changes a byte."""
+    gpu_workers: int | None
+    """How many workers share a stage in a distributed run; None: as many as the server has GPU slots."""
+    labels: Mapping[str, str]
+    nodes: Mapping[str, Mapping[str, Any]]
+    """Nodes beside those of the short form, spelled out."""
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Every output of a run of this preset."""
+        sources = (*self._trained_on, *self.benchmarks)
+        return extended(default_graph(self.recipes, _by_name(sources), self.labels), self.nodes)
+
+    def alone(self, stage: str, given: Mapping[str, str]) -> Graph:
+        """The graph of one stage with finished outputs in place of others: a model, and what it is judged on."""
+        reached = _reached(stage, set(given))
+        recipes = {name: recipe for name, recipe in self.recipes.items() if name in reached}
+        return default_graph(recipes, _by_name(self.judged), self.labels, given)
+
+    @property
+    def judged(self) -> tuple[IngestRecipe, ...]:
+        """The sources that a model is judged on without being trained: the benchmarks, or else the training source."""
+        return self.benchmarks or self._trained_on
+
+    @property
+    def _trained_on(self) -> tuple[IngestRecipe, ...]:
+        return tuple(self.recipes[stage.name] for stage in STAGES if not stage.reads and stage.name in self.recipes)
+
+
+def _by_name(sources: Sequence[IngestRecipe]) -> dict[str, Recipe]:
+    named: dict[str, Recipe] = {source_name(recipe): recipe for recipe in sources}
+    if len(named) < len(sources):
+        raise BadInput(
+            f"two sources share a name, give each its own (source.name): {', '.join(map(source_name, sources))}"
+        )
+    return named
+
+
+def _reached(stage: str, given: set[str]) -> set[str]:
+    """The stage and those that it cannot do without, but for the given ones and what they are made from."""
+    found, waiting = set[str](), [stage]
+    while waiting:
+        name = waiting.pop()
+        if name not in found | given:
+            found.add(name)
+            waiting += [port.stage for port in stage_named(name).reads if not port.optional]
+    return found
 
 
 def source_name(recipe: IngestRecipe) -> str:
@@ -60,8 +97,10 @@ def preset_names() -> list[str]:
     return sorted(path.name.removesuffix(".yaml") for path in folder.iterdir() if path.name.endswith(".yaml"))
 
 
-def load_preset(name: str, changes: Sequence[str] = ()) -> Preset:
+def load_preset(name: str, changes: Sequence[str] = (), *, stages: Sequence[str] = ()) -> Preset:
     """Load a shipped preset or a YAML file and apply changes such as `train.epochs=5`.
+
+    `stages` are taken with their default recipes where the preset does not name them.
 
     Raises:
         PresetError: for an unknown name, an unknown field or a value that does not fit.
@@ -72,15 +111,63 @@ def load_preset(name: str, changes: Sequence[str] = ()) -> Preset:
             apply_change(raw, change)
         except ValueError as error:
             raise PresetError(f"--set {change!r}: {error}") from error
+    for stage in stages:
+        raw.setdefault(stage, {})
     return build_preset(raw, name)
 
 
 def build_preset(raw: Mapping[str, Any], name: str = "given") -> Preset:
     """Validate a preset's mapping, with its short forms spelled out."""
     try:
-        return Preset.model_validate({**raw, "project": _projection(raw), "train": _training(raw)})
-    except (ValidationError, ValueError, FileNotFoundError, TypeError) as error:
-        raise PresetError(f"preset {name}: {_first_problem(error)}") from error
+        preset = _built(raw)
+        _ = preset.graph  # one that does not hold together is refused here
+        return preset
+    except (ValueError, LookupError, FileNotFoundError, TypeError) as error:
+        raise PresetError(f"preset {name}: {error}") from error
+
+
+def _built(raw: Mapping[str, Any]) -> Preset:
+    known = {stage.name for stage in STAGES}
+    if unknown := raw.keys() - known - set(FIELDS):
+        raise PresetError(
+            f"{', '.join(sorted(unknown))}: no such stage or field; there are {', '.join((*sorted(known), *FIELDS))}"
+        )
+    given = {stage.name: raw[stage.name] or {} for stage in STAGES if stage.name in raw}
+    run = dict(raw.get("execution") or {})
+    workers = run.pop("gpu_workers", None)
+    if unknown := run.keys() - known:
+        raise PresetError(f"execution.{sorted(unknown)[0]}: no such stage")
+    if not (workers is None or (isinstance(workers, int) and workers > 0)):
+        raise PresetError(f"execution.gpu_workers: a number of workers, not {workers!r}")
+    return Preset(
+        name=str(raw.get("name", "given")),
+        recipes={name: _recipe(name, fields, raw) for name, fields in given.items()},
+        benchmarks=tuple(_validated("benchmarks", IngestRecipe, fields) for fields in raw.get("benchmarks") or ()),
+        executions={
+            stage.name: _validated(f"execution.{stage.name}", stage.execution, run.get(stage.name) or {})
+            for stage in STAGES
+        },
+        gpu_workers=workers,
+        labels={name: label for name, fields in given.items() if (label := stage_named(name).label(fields))},
+        nodes=raw.get("nodes") or {},
+    )
+
+
+def _recipe(name: str, given: Mapping[str, Any], preset: Mapping[str, Any]) -> Recipe:
+    stage = stage_named(name)
+    if not isinstance(given, Mapping):
+        raise PresetError(f"{name}: a group of fields, not {given!r}")
+    return _validated(name, stage.recipe, stage.spell_out(given, preset))
+
+
+def _validated(place: str, model: type[M], fields: Any) -> M:
+    """The fields as a recipe; an error names the field with the place that it stands at."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        steps = ".".join(str(step) for step in (place, *problem["loc"]))
+        raise PresetError(f"{steps}: {problem['msg']}") from error
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -101,33 +188,3 @@ def _read(name: str) -> dict[str, Any]:
         raise PresetError(f"preset {name} must be a mapping of stages")
     raw.setdefault("name", path.stem)
     return raw
-
-
-def _projection(raw: Mapping[str, Any]) -> Any:
-    """`base: opendlign` starts from a published recipe; other fields change it."""
-    given = raw.get("project")
-    if not isinstance(given, dict) or "base" not in given:
-        return given
-    changes = {field: value for field, value in given.items() if field != "base"}
-    return {**resolve_recipe(given["base"]).model_dump(), **changes}
-
-
-def _training(raw: Mapping[str, Any]) -> Any:
-    """`official: MODEL` starts from a published recipe, `clip: package:NAME` from weights shipped with the product."""
-    given = raw.get("train")
-    if not isinstance(given, dict):
-        return given
-    fields = dict(given)
-    if "official" in fields:
-        fields = {**TrainRecipe.official(fields.pop("official")).model_dump(), **fields}
-    clip = fields.get("clip")
-    if isinstance(clip, str):
-        fields["clip"] = ClipSpec.packaged(clip.removeprefix("package:")).model_dump()
-    return fields
-
-
-def _first_problem(error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    problem = error.errors()[0]
-    return f"{'.'.join(str(step) for step in problem['loc'])}: {problem['msg']}"

@@ -1,59 +1,92 @@
-"""Regenerate: the whole chain of a preset, from shapes to a benchmarked model.
+"""Regenerate: every output of a preset, from shapes to a benchmarked model.
 
 In one process the stages are subflows. Distributed, each stage is its own deployment on its own work pool, and the
 manifests in the store are where the stages meet.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated
 
-from prefect import flow
+from prefect import Flow, flow
+from pydantic import Field
 
-from flows.chain import Chain, DeployedChain, LocalChain
-from flows.plan import plan_chain
+from flows.graph import Graph, Node
+from flows.plan import NodeStatus, plan_graph
 from flows.preset import Preset, load_preset
-from flows.sources import list_sources, require_judged
+from flows.runners import Runner, deployed_runner, local_runner
+from flows.sources import ListedSource, list_sources, require_judged
 from storage.settings import get_settings
 from storage.stores import open_store
 from tasks.artifacts import name_run
-from tasks.evaluate import Inputs
+from tasks.progress import Listener
+from tasks.registry import STAGES
+from tasks.stage import Ref
 from tasks.summary import publish_summary
 
+LAST = STAGES[-1].name
 
-@flow(name="regenerate")
-def regenerate(
-    preset: str = "mini",
-    store: str | None = None,
-    changes: list[str] | None = None,
-    distributed: bool = False,
-    until: Literal["ingest", "project", "synthesize", "train", "evaluate"] = "evaluate",
-) -> dict[str, str]:
-    """Bring every stage of a preset up to date and return the fingerprints.
+Until = Annotated[str, Field(json_schema_extra={"enum": [stage.name for stage in STAGES]})]
 
-    Args:
-        preset: Name of a shipped preset, or a YAML file.
-        store: A folder or s3://bucket/prefix; the configured store when empty.
-        changes: Fields to change, such as `train.epochs=5`.
-        distributed: Run each stage as its deployment instead of in this process.
-        until: The last stage to run.
+
+def regenerating(
+    listener: Listener | None = None, sources: Mapping[str, ListedSource] | None = None
+) -> Flow[..., dict[str, str]]:
+    """The flow that brings a preset up to date.
+
+    `listener` is told of every step of the stages that run in this process; `sources` saves a second listing.
     """
-    place = store or get_settings().store
-    chosen = _series(load_preset(preset, changes or []), changes or [])
-    sources = list_sources(chosen)
-    opened = open_store(place)
-    statuses = plan_chain(opened, chosen, sources)
-    if until == "evaluate":
-        require_judged(chosen, sources)
-    name_run(f"{chosen.name} regenerate {statuses[-1].identity.fingerprint[:8]}", chosen.name, "regenerate")
-    if all(status.state == "done" for status in statuses):
-        # The training source comes before the benchmarks: of several outputs of a stage the first counts.
-        fingerprints = {status.stage: status.identity.fingerprint for status in reversed(statuses)}
-    else:
-        chain = DeployedChain(place, chosen) if distributed else LocalChain(place, chosen)
-        fingerprints = run_chain(chosen, chain, until)
-    publish_summary(opened, chosen.name, statuses, fingerprints)
-    return fingerprints
+
+    @flow(name="regenerate")
+    def regenerate(
+        preset: str = "mini",
+        store: str | None = None,
+        changes: list[str] | None = None,
+        distributed: bool = False,
+        until: Until = LAST,
+    ) -> dict[str, str]:
+        """Bring every stage of a preset up to date and return the fingerprints, by node.
+
+        Args:
+            preset: Name of a shipped preset, or a YAML file.
+            store: A folder or s3://bucket/prefix; the configured store when empty.
+            changes: Fields to change, such as `train.epochs=5`.
+            distributed: Run each stage as its deployment instead of in this process.
+            until: The last stage to run.
+        """
+        place = store or get_settings().store
+        chosen = _series(load_preset(preset, changes or [], stages=() if until == LAST else [until]), changes or [])
+        graph = chosen.graph.until(until) if until != LAST else chosen.graph
+        listed = sources if sources is not None else list_sources(chosen, graph)
+        opened = open_store(place)
+        statuses = plan_graph(opened, graph, listed)
+        if graph.of(LAST):
+            require_judged(graph, listed)
+        name_run(f"{chosen.name} regenerate {statuses[-1].identity.fingerprint[:8]}", chosen.name, "regenerate")
+        if any(status.state != "done" for status in statuses):
+            runner = deployed_runner(place, chosen) if distributed else local_runner(place, chosen, listed, listener)
+            run_graph(graph, statuses, runner)
+        publish_summary(opened, chosen.name, statuses)
+        return {status.title: status.identity.fingerprint for status in statuses}
+
+    return regenerate
+
+
+regenerate = regenerating()
+
+
+def run_graph(graph: Graph, statuses: Sequence[NodeStatus], runner: Runner) -> None:
+    """Run every node after those that it reads; each returns at once where the store already holds its output."""
+    planned = {status.title: status for status in statuses}
+
+    def visit(node: Node, inputs: Mapping[str, Sequence[Ref]]) -> Ref:
+        status = planned[node.name]
+        if not node.output:
+            runner(status, inputs)
+        return status.ref
+
+    graph.walk(visit)
 
 
 def _series(preset: Preset, changes: Sequence[str]) -> Preset:
@@ -64,27 +97,4 @@ def _series(preset: Preset, changes: Sequence[str]) -> Preset:
     if not changes:
         return preset
     digest = hashlib.sha256("\n".join(changes).encode()).hexdigest()[:4]
-    return preset.model_copy(update={"name": f"{preset.name}-{digest}"})
-
-
-def run_chain(preset: Preset, chain: Chain, until: str = "evaluate") -> dict[str, str]:
-    """Run the stages in order; each returns at once where the store already holds its output."""
-    found: dict[str, str] = {}
-    for stage, fingerprint in _steps(preset, chain):
-        found[stage] = fingerprint
-        if stage == until:
-            break
-    return found
-
-
-def _steps(preset: Preset, chain: Chain) -> Iterator[tuple[str, str]]:
-    clouds = [chain.ingest(recipe) for recipe in (preset.ingest, *preset.benchmarks)]
-    yield "ingest", clouds[0]
-    depths = [chain.project(fingerprint) for fingerprint in clouds]
-    yield "project", depths[0]
-    aligned = chain.synthesize(depths[0])
-    yield "synthesize", aligned
-    model = chain.train(aligned)
-    yield "train", model
-    inputs = Inputs(model=model, clouds=tuple(clouds), depths=tuple(depths), aligned=aligned)
-    yield "evaluate", chain.evaluate(inputs)
+    return replace(preset, name=f"{preset.name}-{digest}")

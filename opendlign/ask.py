@@ -1,30 +1,31 @@
 """What a command line asks for: preset, store and sources, all of it refused, where it must be, before the engine."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from opendlign.environment import keep_results_in
 from opendlign.show import console, print_plan, stage_bars
+from opendlign_core.errors import BadInput
 from storage.settings import get_settings
 from storage.stores import Store, open_store
 
 if TYPE_CHECKING:
-    from flows.plan import StageStatus
+    from flows.graph import Graph
+    from flows.plan import NodeStatus
     from flows.preset import Preset
     from flows.sources import ListedSource
 
 LIST_SUFFIXES = (".csv", ".tsv", ".parquet", ".npz")
 
-Stage = Literal["ingest", "project", "synthesize", "train", "evaluate"]
 Changes = Annotated[
     list[str] | None,
     Parameter(name=("--set",), help="Change a field, such as --set train.epochs=5; may be repeated", negative=()),
 ]
 Source = Annotated[
-    str | None, Parameter(help="Other shapes, as adapter:path, such as list:shapes.csv or folder:~/meshes")
+    str | None, Parameter(help="Other shapes, as layout:path, such as list:shapes.csv or folder:~/meshes")
 ]
 Place = Annotated[str | None, Parameter(help="A folder or s3://bucket/prefix (default: OPENDLIGN_STORE or ./store)")]
 
@@ -36,47 +37,53 @@ class Asked:
     name: str
     place: str
     changes: list[str]
+    until: str
     preset: "Preset"
+    graph: "Graph"
+    """The outputs that are asked for and all that they are made from."""
     store: Store
-    sources: tuple["ListedSource", ...]
+    sources: Mapping[str, "ListedSource"]
+    """By node; each is listed once."""
 
 
-def ask(preset: str, store: str | None, changes: list[str] | None, source: str | None) -> Asked:
-    """Load the preset, open the store and list the sources; absent ones are for the caller to refuse."""
-    place, wanted = store or get_settings().store, wanted_changes(changes, source)
-    keep_results_in(place)
+def ask(preset: str, store: str | None, changes: list[str] | None, source: str | None, until: str = "") -> Asked:
+    """Load the preset, open the store and list the sources; absent ones are for the caller to refuse.
+
+    `until` names the last stage that is wanted; without it every output of the preset is.
+    """
     from flows.preset import load_preset
     from flows.sources import list_sources
 
-    chosen, opened = load_preset(preset, wanted), open_store(place)
+    place, wanted = store or get_settings().store, wanted_changes(changes, source)
+    chosen = load_preset(preset, wanted, stages=[until] if until else [])
+    graph = chosen.graph.until(until) if until else chosen.graph
+    opened = open_store(place)
     opened.exists("probe")  # a bucket that cannot be reached refuses here
-    return Asked(preset, place, wanted, chosen, opened, list_sources(chosen))
+    return Asked(preset, place, wanted, until, chosen, graph, opened, list_sources(chosen, graph))
 
 
-def require_sources(asked: Asked, until: Stage = "synthesize") -> None:
-    """Refuse absent sources and, where the model is to be judged, data sets without objects."""
+def require_sources(asked: Asked) -> None:
+    """Refuse absent sources and, where a model is to be judged, data sets without objects."""
     from flows.sources import require_judged, require_listings
 
-    require_listings(asked.sources)
-    if until == "evaluate":
-        require_judged(asked.preset, asked.sources)
+    require_listings(asked.sources.values())
+    require_judged(asked.graph, asked.sources)
 
 
-def bring_up_to_date(asked: Asked, until: Stage = "evaluate") -> list["StageStatus"]:
-    """Build what the stages up to `until` lack, after showing the plan; returns these stages as they were before."""
-    require_sources(asked, until)
-    from flows.plan import STAGES, plan_chain
+def bring_up_to_date(asked: Asked) -> list["NodeStatus"]:
+    """Build what is asked for and lacking, after showing the plan; returns the outputs as they were before."""
+    require_sources(asked)
+    from flows.plan import plan_graph
 
-    wanted = STAGES[: STAGES.index(until) + 1]
-    planned = plan_chain(asked.store, asked.preset, asked.sources)
-    statuses = [status for status in planned if status.stage in wanted]
+    statuses = plan_graph(asked.store, asked.graph, asked.sources)
     if any(status.state != "done" for status in statuses):
         print_plan(statuses, asked.place)
         console.print("Starting the engine ...")
-        from flows.regenerate import regenerate
+        from flows.regenerate import LAST, regenerating
 
-        with stage_bars():
-            regenerate(asked.name, asked.place, asked.changes, until=until)
+        with stage_bars() as listener:
+            run = regenerating(listener, asked.sources)
+            run(asked.name, asked.place, asked.changes, until=asked.until or LAST)
     return statuses
 
 
@@ -84,13 +91,13 @@ def wanted_changes(changes: list[str] | None, source: str | None) -> list[str]:
     """The changes of a command line as preset changes, `--source` included."""
     if source is None:
         return list(changes or [])
-    adapter, found, url = source.partition(":")
+    layout, found, url = source.partition(":")
     if not found or not url:
-        raise ValueError(f"--source {source!r}: write it as adapter:path, such as folder:~/meshes")
+        raise BadInput(f"--source {source!r}: write it as layout:path, such as folder:~/meshes")
     # The rest of the preset's source (splits, options) belonged to other data.
-    chosen: dict[str, Any] = {"adapter": adapter, "url": url}
+    chosen: dict[str, Any] = {"adapter": layout, "url": url}
     folder, _, name = url.rpartition("/")
-    if adapter == "list" and name.endswith(LIST_SUFFIXES):
+    if layout == "list" and name.endswith(LIST_SUFFIXES):
         # Uris are relative to the list, so its folder is the source.
         chosen |= {"url": folder or ("/" if url.startswith("/") else "."), "options": {"list": name}}
     return [f"ingest.source={json.dumps(chosen, ensure_ascii=False)}", *(changes or [])]

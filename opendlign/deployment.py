@@ -7,11 +7,14 @@ know with which store, slots and schedules others deployed.
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import yaml
 from prefect.automations import Automation
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -20,16 +23,19 @@ from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
-from prefect.filesystems import LocalFileSystem, RemoteFileSystem
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from opendlign.reconcile import reconcile
-from storage.settings import Settings, get_settings
+from storage.settings import get_settings
+from tasks.registry import STAGES
 from tasks.slots import GPU_LIMIT, gpu_slots
 
-POOLS = {"cpu": ("ingest", "project", "regenerate"), "gpu": ("synthesize", "train", "evaluate")}
+REGENERATE = "regenerate"
+POOLS = {
+    pool: tuple(stage.name for stage in STAGES if stage.pool == pool) + ((REGENERATE,) if pool == "cpu" else ())
+    for pool in ("cpu", "gpu")
+}
 AUTOMATION = "opendlign-dead-runs"
-RESULTS_BLOCK = "opendlign-results"
 
 # A run reports every 30 s; one C call may hold it back for minutes, so silence counts as death only after six reports.
 SILENCE = timedelta(seconds=180)
@@ -75,10 +81,8 @@ def _everything(store: str | None, address: str, gpus: int | None, silence: time
         yield _limit(client, gpus)
         yield from reconcile(client, patience)
         yield _automation(known, patience)
-        block = _results_block(place, get_settings())
-        yield f"results block {block}"
         switched_on = _active_schedules(client)
-        yield from _deployments(place, address, block)
+        yield from _deployments(place, address)
         yield from _switch_on(client, switched_on)
 
 
@@ -149,17 +153,6 @@ def _automation(existing: Automation | None, silence: timedelta) -> str:
     return f"automation {AUTOMATION}"
 
 
-def _results_block(place: str, settings: Settings) -> str:
-    """Where Prefect keeps the small results of tasks: in the same store as everything else."""
-    if not place.startswith("s3://"):
-        LocalFileSystem(basepath=f"{place}/prefect-results").save(RESULTS_BLOCK, overwrite=True)
-        return f"local-file-system/{RESULTS_BLOCK}"
-    options = {"endpoint_url": settings.s3_endpoint} if settings.s3_endpoint else {}
-    # Credentials stay out of the block: each worker's own environment provides them.
-    RemoteFileSystem(basepath=f"{place}/prefect-results", settings=options).save(RESULTS_BLOCK, overwrite=True)
-    return f"remote-file-system/{RESULTS_BLOCK}"
-
-
 def _active_schedules(client: SyncPrefectClient) -> set[tuple[str, str]]:
     """Deployment and slug of every schedule that is on."""
     found = client.read_deployments()
@@ -175,18 +168,56 @@ def _switch_on(client: SyncPrefectClient, schedules: set[tuple[str, str]]) -> It
                 yield f"schedule {schedule.slug} of {known.name} stays switched on"
 
 
-def _deployments(place: str, address: str, block: str) -> Iterator[str]:
+def _deployments(place: str, address: str) -> Iterator[str]:
     environment = {
         **os.environ,
         "PREFECT_API_URL": address,
         "OPENDLIGN_STORE": place,
         "OPENDLIGN_CHECKOUT": str(checkout()),
-        "OPENDLIGN_RESULTS_BLOCK": block,
     }
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "prefect.yaml"]
-    done = subprocess.run(command, cwd=checkout(), env=environment, capture_output=True, text=True, check=False)
+    with _complete_file() as path:
+        command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", path.name]
+        done = subprocess.run(command, cwd=checkout(), env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"prefect deploy failed: {(done.stderr or done.stdout).strip()[-2000:]}")
     for line in done.stdout.splitlines():
         if "successfully created" in line or "successfully updated" in line:
             yield line.strip(" │╭╮╰╯─")
+
+
+@contextmanager
+def _complete_file() -> Iterator[Path]:
+    """prefect.yaml or, where stages were added that it does not name, a copy beside it that does."""
+    shipped = checkout() / "prefect.yaml"
+    described = yaml.safe_load(shipped.read_text(encoding="utf-8"))
+    lacking = [wanted for wanted in stage_deployments() if wanted["name"] not in _names(described)]
+    if not lacking:
+        yield shipped
+        return
+    job = next(known["work_pool"]["job_variables"] for known in described["deployments"])
+    for wanted in lacking:
+        wanted["work_pool"]["job_variables"] = job
+    described["deployments"] += lacking
+    with tempfile.NamedTemporaryFile("w", dir=shipped.parent, prefix=".prefect-", suffix=".yaml") as file:
+        yaml.safe_dump(described, file)
+        file.flush()
+        yield Path(file.name)
+
+
+def _names(described: dict[str, Any]) -> set[str]:
+    return {known["name"] for known in described["deployments"]}
+
+
+def stage_deployments() -> list[dict[str, Any]]:
+    """The deployment of every stage, as prefect.yaml describes it."""
+    return [
+        {
+            "name": stage.name,
+            "entrypoint": f"flows/stages.py:{stage.name}",
+            "description": stage.about,
+            "tags": ["opendlign", stage.name, *(["gpu"] if stage.pool == "gpu" else [])],
+            "parameters": {"store": "{{ $OPENDLIGN_STORE }}"},
+            "work_pool": {"name": stage.pool, "work_queue_name": stage.name},
+        }
+        for stage in STAGES
+    ]

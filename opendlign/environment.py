@@ -1,7 +1,6 @@
 """What must be set before Prefect and torch are imported: quiet consoles, no telemetry, patience on slow machines."""
 
 import os
-from pathlib import Path
 
 DEFAULTS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -10,7 +9,6 @@ DEFAULTS = {
     # The temporary server of a run without one takes some twelve seconds, more on a busy laptop; Prefect waits twenty.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "opendlign_core,storage,tasks",
-    "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true",
     # Without a sign of life the dead-run automation cannot tell a killed run from a busy one.
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     "TOKENIZERS_PARALLELISM": "false",
@@ -26,9 +24,3 @@ def prepare_environment(*, debug: bool = False) -> None:
     if not debug:
         # Progress bars and tables speak to the terminal; the Prefect UI keeps the full log either way.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-
-
-def keep_results_in(place: str) -> None:
-    """Make Prefect keep the small results of tasks in a store that is a folder; call it before Prefect is imported."""
-    if not place.startswith("s3://"):
-        os.environ.setdefault("PREFECT_LOCAL_STORAGE_PATH", str(Path(place).absolute() / "prefect-results"))

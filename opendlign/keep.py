@@ -15,7 +15,7 @@ from storage.records import Manifest
 from storage.settings import get_settings
 from storage.stores import Store, open_store
 from storage.upkeep import Health, verify_store
-from tasks.beside import BESIDE
+from tasks.registry import BESIDE
 
 
 def verify(store: str | None = None, /, *, repair: bool = False) -> int:

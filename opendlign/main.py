@@ -3,46 +3,97 @@
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
 from opendlign.environment import prepare_environment
+from opendlign.stages import verb_of
+from opendlign_core.errors import BadInput
+from storage.errors import StorageError
+from tasks.errors import WorkFailed
+from tasks.registry import STAGES
 
 BAD_INPUT = 2
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-app = App(
-    name="opendlign",
-    help="3D shapes in, a benchmarked open-vocabulary 3D model out. Add --debug to any command to see a traceback.",
-    result_action="return_value",
+
+@dataclass(frozen=True)
+class Verb:
+    """A command that is imported when it is asked for; its help is not, so that `--help` is quick."""
+
+    name: str
+    home: str
+    """Module and function, such as `run:run`."""
+    about: str
+
+
+DAILY = (
+    Verb("run", "run:run", "Bring every stage of a preset up to date and show the benchmark."),
+    Verb("plan", "run:plan", "Say what `run` would do, stage by stage, and why."),
+    Verb("classify", "shapes:classify", "Name shapes, any cloud or mesh, against any labels."),
+    Verb("search", "shapes:search", "Find shapes by words, picture or shape."),
+    Verb("index", "shapes:index", "Embed all objects of a preset's source, for `search`."),
+    Verb("urls", "urls:urls", "Print the URLs of a finished output's shards, for other programs."),
+    Verb("pretrain-mini", "pretrain:pretrain_mini", "Train the small CLIP of the mini preset from nothing."),
 )
-for verb, home in {
-    "run": "run:run",
-    "plan": "run:plan",
-    "ingest": "stages:ingest",
-    "project": "stages:project",
-    "synthesize": "stages:synthesize",
-    "train": "stages:train",
-    "evaluate": "stages:evaluate",
-    "classify": "shapes:classify",
-    "index": "shapes:index",
-    "search": "shapes:search",
-    "dlign": "adapters:dlign",
-    "import-official-weights": "adapters:import_official_weights",
-    "export-official-weights": "adapters:export_official_weights",
-    "import-official-data": "official_data:import_official_data",
-    "export-official-data": "official_data:export_official_data",
-    "inspect": "keep:inspect",
-    "verify": "keep:verify",
-    "gc": "keep:gc",
-    "deploy": "service:deploy",
-    "up": "service:up",
-    "down": "service:down",
-    "pretrain-mini": "pretrain:pretrain_mini",
-}.items():
-    app.command(f"opendlign.{home}", name=verb)
+OWN_VERBS = {"evaluate": "judge:evaluate", "dlign": "dlign:dlign"}
+"""Stages whose verb takes more than the others'."""
+
+STORE = (
+    Verb("verify", "keep:verify", "Re-hash every committed file; list damage and orphans."),
+    Verb("gc", "keep:gc", "List what no kept output needs; with --delete, remove it."),
+    Verb("inspect", "keep:inspect", "List a store's outputs, or show one of them."),
+)
+SERVICE = (
+    Verb("up", "service:up", "Start a Prefect server and workers on this machine and deploy everything."),
+    Verb("down", "service:down", "Stop what `up` started."),
+    Verb("deploy", "service:deploy", "Create or update pools, queues, limits and all deployments."),
+)
+WEIGHTS = (
+    Verb("import", "weights:import_weights", "Bring a published .pth file into the store as a trained model."),
+    Verb("export", "weights:export_weights", "Write a trained model as a .pth file that the published code loads."),
+)
+DATA = (
+    Verb("import", "data:import_data", "Bring depth maps and images in the published layout into the store."),
+    Verb("export", "data:export_data", "Write depth maps and images as files in the published layout."),
+)
+GROUPS = {
+    "store": ("Care of a store.", STORE),
+    "service": ("The pipeline as a service: server, workers, deployments.", SERVICE),
+    "weights": ("Trained models from and for other programs.", WEIGHTS),
+    "data": ("Data sets from and for other programs.", DATA),
+}
+
+
+def build_app() -> App:
+    """The command with all its verbs: the stages', the daily ones, and groups for the rest."""
+    app = App(
+        name="opendlign",
+        help="3D shapes in, a benchmarked open-vocabulary 3D model out. --debug makes any command show tracebacks.",
+        result_action="return_value",
+    )
+    _add(app, DAILY)
+    for stage in STAGES:
+        if stage.name in OWN_VERBS:
+            _add(app, [Verb(stage.name, OWN_VERBS[stage.name], stage.about)], group="Stages")
+        else:
+            app.command(verb_of(stage), name=stage.name, help=stage.about, group="Stages")
+    for name, (about, verbs) in GROUPS.items():
+        group = App(name=name, help=about)
+        _add(group, verbs)
+        app.command(group, group="Groups")
+    # These are typed often, and have been spelled so from the start.
+    _add(app, (*STORE, *SERVICE), group="Groups", show=False)
+    return app
+
+
+def _add(app: App, verbs: Iterable[Verb], **options: Any) -> None:
+    for verb in verbs:
+        app.command(f"opendlign.{verb.home}", name=verb.name, help=verb.about, **options)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -52,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = [word for word in words if word != "--debug"]
     prepare_environment(debug=debug)
     try:
-        code = app(words, exit_on_error=False, print_error=False)
+        code = build_app()(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         _fail(str(error), BAD_INPUT)
     except KeyboardInterrupt:
@@ -68,26 +119,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def is_bad_input(error: BaseException) -> bool:
     """Whether the user can mend it: a name, a file, a value, a place without room or rights."""
-    from opendlign_core.ingestion import UnreadableShape
-    from storage.errors import StorageError
-    from tasks.shards import TooManyRejected
-
-    mendable = ValueError | OSError | StorageError | UnreadableShape | LookupError | TooManyRejected
-    return _is_unanswered(error) or any(isinstance(cause, mendable) for cause in _causes(error))
+    mendable = BadInput | ValidationError | OSError | StorageError
+    return isinstance(error, mendable) or _is_unanswered(error) or _failed_on(error, mendable)
 
 
-def _causes(error: BaseException) -> tuple[BaseException | None, ...]:
+def _failed_on(error: BaseException, mendable: Any) -> bool:
     """Failed shards are as mendable as what made the first of them fail."""
-    return (error, error.__cause__) if _is_ours(error) else (error,)
+    return isinstance(error, WorkFailed) and isinstance(error.__cause__, mendable)
 
 
 def _is_unanswered(error: BaseException) -> bool:
     """Whether Prefect's client found nobody at the address of its API; weights and buckets have other clients."""
-    return type(error).__module__.startswith("httpx") and type(error).__name__.startswith("Connect")
-
-
-def _is_ours(error: BaseException) -> bool:
-    return type(error).__module__.split(".")[0] in ("tasks", "flows", "opendlign_core")
+    httpx = sys.modules.get("httpx")
+    return httpx is not None and isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
 
 
 def _sentence(error: BaseException) -> str:
@@ -97,9 +141,9 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         problem = error.errors()[0]
         return f"{'.'.join(str(step) for step in problem['loc'])}: {problem['msg']}"
-    if any(isinstance(cause, OSError) and cause.errno in NO_ROOM for cause in _causes(error)):
+    if any(isinstance(cause, OSError) and cause.errno in NO_ROOM for cause in (error, error.__cause__)):
         return f"{text}; free some room, or point TMPDIR or the store elsewhere"
-    known = is_bad_input(error) or _is_ours(error)
+    known = is_bad_input(error) or isinstance(error, WorkFailed)
     return text if known else f"{type(error).__name__}: {text} (--debug shows where)"
 
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from storage.errors import MissingOutput
 from storage.fingerprint import digest
 from storage.inventory import outputs
-from storage.output import find_manifest, load_manifest
+from storage.output import load_manifest
 from storage.records import Manifest
 from storage.settings import get_settings
 from storage.stores import Store, open_store
 
 if TYPE_CHECKING:
-    from flows.plan import TrainingIdentities
     from flows.preset import Preset
     from opendlign_core.evaluation import EvaluatedModel
     from tasks.samples import EvaluatedOutputs, StoredSamples
@@ -33,11 +32,13 @@ class TrainedPreset:
         """The clouds and depth maps of the preset's source; asked for only by what searches among them."""
         from tasks.samples import EvaluatedOutputs
 
-        chain = training_identities(self.preset)
-        return EvaluatedOutputs(
-            load_manifest(self.store, "ingest", chain.clouds.fingerprint),
-            load_manifest(self.store, "project", chain.depths.fingerprint),
-        )
+        clouds, depths = (own_output(self.store, self.preset, stage) for stage in ("ingest", "project"))
+        return EvaluatedOutputs(clouds, {self.preset.labels["project"]: depths})
+
+    @property
+    def projection(self) -> str:
+        """The name that the preset's own depth maps go by."""
+        return self.preset.labels["project"]
 
     @property
     def key(self) -> str:
@@ -47,7 +48,7 @@ class TrainedPreset:
     def samples(self) -> "StoredSamples":
         from tasks.samples import StoredSamples
 
-        return StoredSamples(self.store, [self.outputs], self.preset.execution.project)
+        return StoredSamples(self.store, [self.outputs])
 
 
 def trained_preset(name: str, store: str | None, changes: Sequence[str], model: str = "") -> TrainedPreset:
@@ -60,26 +61,35 @@ def trained_preset(name: str, store: str | None, changes: Sequence[str], model: 
 
     place = store or get_settings().store
     opened, preset = open_store(place), load_preset(name, changes)
-    trained = find_trained(opened, model) if model else _own_model(opened, preset)
-    if trained is None:
-        raise MissingOutput(f"{place} holds no trained {name} model; run `opendlign run --preset {name}` first")
+    trained = find_trained(opened, model) if model else _own_model(opened, preset, name)
     from tasks.train import load_trained
 
     return TrainedPreset(preset, opened, load_trained(opened, trained, "auto"))
 
 
-def _own_model(store: Store, preset: "Preset") -> Manifest | None:
-    return find_manifest(store, "train", training_identities(preset).model.fingerprint)
+def _own_model(store: Store, preset: "Preset", name: str) -> Manifest:
+    try:
+        return own_output(store, preset, "train")
+    except MissingOutput as error:
+        raise MissingOutput(
+            f"{store.url} holds no trained {name} model; run `opendlign run --preset {name}` first"
+        ) from error
 
 
-def training_identities(preset: "Preset") -> "TrainingIdentities":
-    """What the stages up to the preset's model are called; its benchmarks need not be there."""
-    from flows.sources import list_training_source, require_listings
+def own_output(store: Store, preset: "Preset", stage: str) -> Manifest:
+    """The finished output of a stage that a preset's own source leads to; its benchmarks need not be there.
 
-    (listing,) = require_listings([list_training_source(preset)])
-    from flows.plan import identify_training
+    Raises:
+        MissingOutput: when the store does not hold it yet.
+    """
+    from flows.plan import identify_graph
+    from flows.sources import list_sources, require_listings
 
-    return identify_training(preset, listing)
+    node = preset.graph.first(stage)
+    graph = preset.graph.leading_to(node)
+    sources = list_sources(preset, graph)
+    require_listings(sources.values())
+    return load_manifest(store, stage, identify_graph(graph, sources)[node.name].fingerprint)
 
 
 def find_trained(store: Store, model: str) -> Manifest:

@@ -3,7 +3,7 @@
 import time
 
 from opendlign.ask import Changes, Place, Source, ask, bring_up_to_date
-from opendlign.show import print_absent, print_outcome, print_outputs, print_plan
+from opendlign.show import console, print_absent, print_outputs, print_plan, print_reports
 
 
 def run(*, preset: str = "mini", store: Place = None, set_: Changes = None, source: Source = None) -> int:
@@ -20,7 +20,8 @@ def run(*, preset: str = "mini", store: Place = None, set_: Changes = None, sour
     asked = ask(preset, store, set_, source)
     statuses = bring_up_to_date(asked)
     print_outputs(asked.store, statuses)
-    print_outcome(asked.store, statuses, time.monotonic() - started)
+    print_reports(asked.store, statuses)
+    console.print(f"{len(statuses)} outputs up to date after {time.monotonic() - started:.1f} s")
     return 0
 
 
@@ -34,13 +35,12 @@ def plan(*, preset: str = "mini", store: Place = None, set_: Changes = None, sou
     preset
         A shipped preset or a YAML file.
     """
+    from flows.plan import survey_graph
     from flows.sources import require_listings
 
     asked = ask(preset, store, set_, source)
     if source is not None:
-        require_listings(asked.sources[:1])
-    from flows.plan import survey_chain
-
-    print_plan(survey_chain(asked.store, asked.preset, asked.sources), asked.place)
-    print_absent(asked.sources)
+        require_listings(list(asked.sources.values())[:1])
+    print_plan(survey_graph(asked.store, asked.graph, asked.sources), asked.place)
+    print_absent(asked.sources.values())
     return 0

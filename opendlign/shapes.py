@@ -175,11 +175,11 @@ def read_samples(files: Sequence[Path], trained: TrainedPreset, up: UpAxis | Non
         for path in files
     ]
     execution = IngestExecution(workers=1)
-    for outcome in ingest_entries(entries, trained.preset.ingest, execution, NamedFiles()):
+    for outcome in ingest_entries(entries, trained.preset.source, execution, NamedFiles()):
         if isinstance(outcome, RejectedObject):
             raise UnreadableShape(f"{outcome.entry.uri}: {outcome.reason}")
         # A copy, because points may lie in memory that is read-only.
-        depth = project(torch.tensor(outcome.points)[None], trained.preset.project)[0].numpy()
+        depth = project(torch.tensor(outcome.points)[None], trained.preset.recipes["project"])[0].numpy()
         yield EvalSample(outcome.entry.uri, None, depth)
 
 
@@ -214,7 +214,7 @@ def write_index(trained: TrainedPreset, path: Path, split: str | None) -> int:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with console.status("embedding objects"):
-        samples = trained.samples().samples(DatasetSpec(name="index"), split, "opendlign")
+        samples = trained.samples().samples(DatasetSpec(name="index"), split, trained.projection)
         return build_index(trained.model, samples, path)
 
 

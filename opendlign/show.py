@@ -1,7 +1,7 @@
 """What the terminal shows: plans, progress bars, the benchmark's table."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from storage.records import Manifest
 from storage.stores import Store
 
 if TYPE_CHECKING:
-    from flows.plan import Planned, StageStatus
+    from flows.plan import NodeStatus, Planned
     from flows.sources import ListedSource
     from opendlign_core.evaluation import EvaluationResults
     from tasks.progress import ProgressState
@@ -36,7 +36,7 @@ COLOURS = {"done": "green", "partial": "yellow", "missing": "cyan", "stale": "ma
 
 def print_plan(statuses: Sequence["Planned"], place: str) -> None:
     """One row per stage: what is there, what is lacking, and what changed since a sibling was built."""
-    from flows.plan import UnknownStage
+    from flows.plan import UnknownNode
 
     table = Table(
         "stage",
@@ -47,7 +47,7 @@ def print_plan(statuses: Sequence["Planned"], place: str) -> None:
         title=f"Plan for {place}",
     )
     for status in statuses:
-        if isinstance(status, UnknownStage):
+        if isinstance(status, UnknownNode):
             table.add_row(status.title, "?", "[red]source absent[/]", "?", f"reads {', '.join(status.absent)}")
             continue
         shards = "?" if status.shards is None else f"{status.shards_done}/{status.shards}"
@@ -56,7 +56,7 @@ def print_plan(statuses: Sequence["Planned"], place: str) -> None:
     console.print(table)
 
 
-def print_absent(sources: Sequence["ListedSource"]) -> None:
+def print_absent(sources: Iterable["ListedSource"]) -> None:
     """One line for each source that is not there: what is missing, and how to name it or do without."""
     for source in sources:
         if source.listing is None:
@@ -64,10 +64,8 @@ def print_absent(sources: Sequence["ListedSource"]) -> None:
 
 
 @contextmanager
-def stage_bars() -> Iterator[None]:
-    """Draw one progress bar per stage, fed by the stages run inside the block."""
-    from tasks.progress import listening
-
+def stage_bars() -> Iterator["Callable[[ProgressState], None]"]:
+    """Draw one progress bar per stage, fed by whoever is given the listener."""
     bars: dict[str, TaskID] = {}
     columns = (
         TextColumn("{task.description:<12}"),
@@ -85,11 +83,10 @@ def stage_bars() -> Iterator[None]:
                 bars[state.stage] = progress.add_task(state.stage, total=state.total, rate=rate)
             progress.update(bars[state.stage], completed=state.done, total=state.total, rate=rate)
 
-        with listening(show):
-            yield
+        yield show
 
 
-def print_outputs(store: Store, statuses: Sequence["StageStatus"]) -> None:
+def print_outputs(store: Store, statuses: Sequence["NodeStatus"]) -> None:
     """What each stage made, how much of it was rejected, and the first reasons."""
     for status in statuses:
         manifest = load_manifest(store, status.stage, status.identity.fingerprint)
@@ -107,18 +104,20 @@ def _made(manifest: Manifest) -> str:
     return f": {manifest.summary['steps']} steps" if "steps" in manifest.summary else ""
 
 
-def print_outcome(store: Store, statuses: Sequence["StageStatus"], seconds: float) -> None:
-    """The before/after table of the finished chain, and where its report lies."""
-    print_evaluation(store, statuses[-1].identity.fingerprint)
-    console.print(f"{len(statuses)} stages up to date after {seconds:.1f} s")
+def print_reports(store: Store, statuses: Sequence["NodeStatus"]) -> None:
+    """What every evaluation among these outputs found, and where its report lies."""
+    for status in statuses:
+        print_report(store, status.stage, status.identity.fingerprint)
 
 
-def print_evaluation(store: Store, fingerprint: str) -> None:
-    """The table of one evaluation, and where its report lies."""
+def print_report(store: Store, stage: str, fingerprint: str) -> None:
+    """The tables of an output that has results and a report; of any other nothing is printed."""
     from opendlign_core.evaluation import read_results
     from tasks.evaluate import fetch_file
 
-    manifest = load_manifest(store, "evaluate", fingerprint)
+    manifest = load_manifest(store, stage, fingerprint)
+    if not {"results", "report"} <= {stored.name for stored in manifest.files}:
+        return
     with tempfile.TemporaryDirectory(prefix="opendlign-show-") as scratch:
         results = read_results(fetch_file(store, manifest, "results", Path(scratch) / "results.json"))
     print_results(results)

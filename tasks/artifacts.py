@@ -18,48 +18,47 @@ from prefect.context import FlowRunContext
 
 from storage.fingerprint import StageIdentity
 from tasks.progress import ProgressState
-
-# A picture travels inside its artifact row; the database should not grow by megabytes a run.
-MOST_PICTURE_BYTES = 400_000
+from tasks.showcase import MOST_PICTURE_BYTES
 
 # On every run, deployed or not, so that the UI can tell them from those of other products.
 PRODUCT = "opendlign"
 
 
-def in_flow_run() -> bool:
-    return FlowRunContext.get() is not None
+class Artifacts:
+    """The board of one stage in the Prefect UI."""
 
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
 
-def progress_publisher(stage: str) -> Callable[[ProgressState], None]:
-    """A sink for progress that creates the stage's progress artifact on first use and updates it afterwards."""
-    known: list[UUID] = []
+    def progress(self) -> Callable[[ProgressState], None]:
+        """A sink for progress that creates the stage's progress artifact on first use and updates it afterwards."""
+        known: list[UUID] = []
 
-    def publish(state: ProgressState) -> None:
-        # Work that tells its length only once it is under way has no total at first.
-        percent = 100.0 * state.done / state.total if state.total else 0.0
-        if known:
-            update_progress_artifact(known[0], progress=percent, description=state.sentence())
-            return
-        created = create_progress_artifact(percent, key=f"{stage}-progress", description=state.sentence())
-        known.append(UUID(str(created)))
+        def publish(state: ProgressState) -> None:
+            # Work that tells its length only once it is under way has no total at first.
+            percent = 100.0 * state.done / state.total if state.total else 0.0
+            if known:
+                update_progress_artifact(known[0], progress=percent, description=state.sentence())
+                return
+            created = create_progress_artifact(percent, key=self._key("progress"), description=state.sentence())
+            known.append(UUID(str(created)))
 
-    return publish
+        return publish
 
+    def table(self, name: str, rows: Sequence[dict[str, Any]], about: str) -> None:
+        create_table_artifact(key=self._key(name), table=list(rows), description=about)
 
-def publish_table(stage: str, name: str, rows: Sequence[dict[str, Any]], description: str) -> None:
-    create_table_artifact(key=f"{stage}-{name}", table=list(rows), description=description)
+    def markdown(self, name: str, text: str, about: str) -> None:
+        create_markdown_artifact(key=self._key(name), markdown=text, description=about)
 
+    def picture(self, name: str, image: bytes, about: str, media_type: str = "image/png") -> None:
+        if len(image) > MOST_PICTURE_BYTES:
+            raise ValueError(f"{self._key(name)}: a picture of {len(image)} bytes is more than {MOST_PICTURE_BYTES}")
+        uri = f"data:{media_type};base64,{base64.b64encode(image).decode()}"
+        create_image_artifact(image_url=uri, key=self._key(name), description=about)
 
-def publish_markdown(stage: str, name: str, text: str, description: str) -> None:
-    create_markdown_artifact(key=f"{stage}-{name}", markdown=text, description=description)
-
-
-def publish_picture(stage: str, name: str, image: bytes, description: str, media_type: str = "image/png") -> None:
-    """Show a small picture; one that is too large for a database row is refused with `ValueError`."""
-    if len(image) > MOST_PICTURE_BYTES:
-        raise ValueError(f"{stage}-{name}: a picture of {len(image)} bytes is more than {MOST_PICTURE_BYTES}")
-    uri = f"data:{media_type};base64,{base64.b64encode(image).decode()}"
-    create_image_artifact(image_url=uri, key=f"{stage}-{name}", description=description)
+    def _key(self, name: str) -> str:
+        return f"{self._stage}-{name}"
 
 
 def published_keys(keys: Iterable[str]) -> set[str]:

@@ -1,88 +1,90 @@
-"""CLIP embeddings of the depth-aligned images, kept as shards: what point-encoder projects train on."""
+"""Dlign: CLIP embeddings of the depth-aligned images, kept as shards: what point-encoder projects train on."""
 
 import functools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from prefect import task
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opendlign_core.clip import ClipSpec
+from opendlign_core.samples import ImageEmbedding, Painted
 from opendlign_core.training import DLIGN_STAGE_VERSION, DlignRecipe, TrainExecution
-from storage.fingerprint import StageIdentity
-from storage.output import ShardRange, StageOutput
+from storage.output import ShardRange
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.shards import Sample, encode_array
 from storage.stores import Store
-from tasks.policy import SHARD_TASK
-from tasks.progress import current_progress
-from tasks.shards import ShardBuilder, ShardWork, StagePlan, building, finish, follow_shards
-from tasks.slots import gpu_slot
+from tasks.shards import ShardBuilder, throughput_table
+from tasks.showcase import Showcase
+from tasks.stage import Job, Port, ShardedStage
+from tasks.train import named_clip
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from opendlign_core.clip.load import OpenClip
 
-STAGE = "dlign"
 META = ("object_id", "source", "split", "label", "caption")
 
 
-def plan(store: Store, recipe: DlignRecipe, aligned: Manifest) -> StagePlan:
-    """One shard of embeddings for each aligned shard."""
-    identity = StageIdentity.of(STAGE, DLIGN_STAGE_VERSION, recipe, {"synthesize": aligned.fingerprint})
-    return StagePlan.look(StageOutput(store, identity), follow_shards(aligned))
+class _Ready(NamedTuple):
+    reader: SampleReader
+    clip: "OpenClip"
 
 
-@task(name="dlign-shard", **SHARD_TASK)
-def dlign_shard(work: ShardWork, recipe: DlignRecipe, execution: TrainExecution, aligned: Manifest) -> list[int]:
-    """Embed the painted images of each shard's objects."""
-    output = work.open()
-    with SampleReader(output.store, aligned) as reader, gpu_slot(execution.device):
-        clip = _clip(recipe.clip, execution.device)
-        for shard in work.shards:
-            with building(output, shard) as builder:
-                _build(builder, recipe, execution, clip, reader, shard)
-    return [shard.index for shard in work.shards]
+class Dlign(ShardedStage[DlignRecipe, TrainExecution]):
+    name = "dlign"
+    version = DLIGN_STAGE_VERSION
+    recipe = DlignRecipe
+    execution = TrainExecution
+    about = "Embed painted images with a CLIP, for point encoders to train on."
+    reads = (Port("aligned", "synthesize", "Fingerprint of the synthesize output."),)
+    pool = "gpu"
+    shared = True
+    shows = ("throughput",)
+
+    def spell_out(self, given: Mapping[str, Any], preset: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Without a CLIP of its own it takes the one that the preset trains."""
+        trained = preset.get("train") or {}
+        kept = {field: trained[field] for field in ("clip", "precision") if field in trained}
+        return named_clip({**kept, **given})
+
+    @contextmanager
+    def ready(self, job: Job[DlignRecipe, TrainExecution]) -> Iterator[_Ready]:
+        with SampleReader(job.store, job.manifest("aligned")) as reader:
+            yield _Ready(reader, _loaded(job.recipe.clip, job.execution.device))
+
+    def build(
+        self, job: Job[DlignRecipe, TrainExecution], ready: _Ready, shard: ShardRange, builder: ShardBuilder
+    ) -> None:
+        """Embed the painted images of a shard's objects."""
+        import numpy as np
+        import torch
+
+        from opendlign_core.training import embed_images
+
+        waiting = (Painted.read(found.key, found.fields) for found in ready.reader.read(shard.start, shard.stop))
+        while chunk := list(islice(waiting, job.execution.objects_per_forward)):
+            images = torch.from_numpy(np.stack([painted.pictures() for painted in chunk]))  # [B, V, H, W, 3]
+            with torch.inference_mode():
+                found = embed_images(ready.clip, images, job.recipe, images.shape[0] * images.shape[1])
+            for painted, views, whole in zip(chunk, found.views.numpy(), found.objects.numpy(), strict=True):
+                builder.add(ImageEmbedding(painted.meta.who(), views, whole))
+            job.progress.advance(len(chunk))
+
+    def show(self, store: Store, manifest: Manifest, ui: Showcase) -> None:
+        ui.table("throughput", throughput_table(store, manifest), "Embedded objects and their cost")
+
+
+DLIGN = Dlign()
 
 
 @functools.lru_cache(maxsize=1)
-def _clip(spec: ClipSpec, device: str) -> "OpenClip":
+def _loaded(spec: ClipSpec, device: str) -> "OpenClip":
     """The model, loaded once for all shards of this process."""
     from opendlign_core.clip import choose_device, load_clip
 
     return load_clip(spec, choose_device(device))
-
-
-def _build(
-    builder: ShardBuilder,
-    recipe: DlignRecipe,
-    execution: TrainExecution,
-    clip: "OpenClip",
-    reader: SampleReader,
-    shard: ShardRange,
-) -> None:
-    import numpy as np
-    import torch
-
-    from opendlign_core.training import embed_images
-    from tasks.samples import painted_views
-
-    waiting = reader.read(shard.start, shard.stop)
-    while chunk := list(islice(waiting, execution.objects_per_forward)):
-        images = torch.from_numpy(np.stack([painted_views(sample) for sample in chunk]))
-        with torch.inference_mode():
-            found = embed_images(clip, images, recipe, images.shape[0] * images.shape[1])
-        for sample, views, whole in zip(chunk, found.views.numpy(), found.objects.numpy(), strict=True):
-            meta = sample.json()
-            fields = {"views.npy": encode_array(views), "object.npy": encode_array(whole)}
-            builder.add(sample.key, fields, {name: meta[name] for name in META})
-        current_progress().advance(len(chunk))
-
-
-def commit(planned: StagePlan) -> Manifest:
-    return finish(planned.output, planned.shards, max_rejected_share=0.0)
 
 
 def write_parquet(store: Store, embeddings: Manifest, folder: Path) -> list[Path]:
@@ -94,22 +96,22 @@ def write_parquet(store: Store, embeddings: Manifest, folder: Path) -> list[Path
     with SampleReader(store, embeddings) as reader:
         for record in embeddings.shards:
             path = folder / f"dlign-{record.index:06d}.parquet"
-            samples = list(reader.read_shard(record, range(record.samples)))
+            found = reader.read_shard(record, range(record.samples))
+            samples = [ImageEmbedding.read(sample.key, sample.fields) for sample in found]
             if samples:
-                pq.write_table(
-                    _table(samples, embeddings.fingerprint), path, compression="zstd", use_dictionary=list(META)
-                )
+                table = _table(samples, embeddings.fingerprint)
+                pq.write_table(table, path, compression="zstd", use_dictionary=list(META))
                 written.append(path)
     return written
 
 
-def _table(samples: list[Sample], fingerprint: str) -> "pa.Table":
+def _table(samples: list[ImageEmbedding], fingerprint: str) -> "pa.Table":
     import numpy as np
     import pyarrow as pa
 
-    metas: list[dict[str, Any]] = [sample.json() for sample in samples]
-    objects = np.stack([sample.array("object.npy") for sample in samples])  # [N, E]
-    views = np.stack([sample.array("views.npy") for sample in samples])  # [N, V, E]
+    metas = [sample.meta.as_dict() for sample in samples]
+    objects = np.stack([sample.whole for sample in samples])  # [N, E]
+    views = np.stack([sample.views for sample in samples])  # [N, V, E]
     flat = pa.FixedSizeListArray.from_arrays(pa.array(views.ravel()), views.shape[2])
     columns = {name: pa.array([meta[name] for meta in metas], pa.string()) for name in META}
     columns["embedding"] = pa.FixedSizeListArray.from_arrays(pa.array(objects.ravel()), objects.shape[1])

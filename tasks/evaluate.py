@@ -1,84 +1,79 @@
-"""Evaluate: a trained model against labelled depth maps; numbers, a table of every object, and the report."""
+"""Evaluate: a trained model against labelled outputs; numbers, a table of every object, and the report."""
 
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from prefect import task
-from pydantic import Field
-
 from opendlign_core.evaluation import STAGE_VERSION, EvalExecution, EvalRecipe
-from opendlign_core.projection import ProjectionExecution
-from opendlign_core.recipe import Recipe
+from opendlign_core.projection import resolve_recipe
+from storage.collect import Beside
 from storage.fetch import Fetcher
-from storage.fingerprint import StageIdentity
-from storage.output import StageOutput, find_manifest, load_manifest
 from storage.records import Manifest
 from storage.stores import Store
-from tasks.policy import SHARD_TASK
-from tasks.progress import current_progress
-from tasks.report import write_report
+from tasks.guard import check_regression
+from tasks.report import read_results, show_results, write_report
 from tasks.samples import EvaluatedOutputs, StoredFeatures, StoredSamples
-from tasks.shards import ShardWork, note_seconds
-from tasks.slots import gpu_slot
+from tasks.shards import note_seconds
+from tasks.showcase import Showcase
+from tasks.stage import Companion, Input, Inputs, Job, Port, Whole, WholeStage
 
-STAGE = "evaluate"
-
-
-class Inputs(Recipe):
-    """Fingerprints of what an evaluation reads: a trained model, and the outputs of one or more sources."""
-
-    model: str = Field(description="of the train output")
-    clouds: tuple[str, ...] = Field(description="of the ingest output of each source")
-    depths: tuple[str, ...] = Field(description="of the project output of each source, in the same order")
-    aligned: str | None = None
-    """The painted images of the first source, for image queries and the report."""
-
-    def upstream(self) -> dict[str, str]:
-        named = {"train": self.model}
-        for place, (clouds, depths) in enumerate(zip(self.clouds, self.depths, strict=True)):
-            number = f"-{place}" if place else ""
-            named |= {f"ingest{number}": clouds, f"project{number}": depths}
-        return named if self.aligned is None else {**named, "synthesize": self.aligned}
+EvalJob = Job[EvalRecipe, EvalExecution]
 
 
-def identify(recipe: EvalRecipe, inputs: Inputs) -> StageIdentity:
-    return StageIdentity.of(STAGE, STAGE_VERSION, recipe, inputs.upstream())
+class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
+    name = "evaluate"
+    version = STAGE_VERSION
+    recipe = EvalRecipe
+    execution = EvalExecution
+    about = "Judge a model by the benchmarks and write the report."
+    reads = (
+        Port("model", "train", "Fingerprint of the train output."),
+        Port("clouds", "ingest", "Fingerprints of the ingest output of each source.", many=True),
+        Port("depths", "project", "Fingerprints of depth maps, by name of the projection.", many=True, labelled=True),
+        Port("aligned", "synthesize", "Fingerprint of painted images of the first source.", optional=True),
+    )
+    pool = "gpu"
+    shows = ("results", "confusion", "summary")
+    beside = (Beside("features", shared=True),)
+
+    def companions(self, recipe: EvalRecipe) -> Sequence[Companion]:
+        """Depth maps of every published projection that a method names, for the sources of the data sets."""
+        every = any(not dataset.sources for dataset in recipe.datasets)
+        sources = frozenset() if every else frozenset(name for data in recipe.datasets for name in data.sources)
+        names = dict.fromkeys(method.projection for method in recipe.methods)
+        return [Companion("project", name, resolve_recipe(name), sources) for name in names]
+
+    def build(self, job: EvalJob, folder: Path) -> Whole:
+        """Run the benchmarks; how long they took is no part of what was found."""
+        from opendlign_core.evaluation import evaluate, write_results
+        from tasks.train import load_trained
+
+        started, store, execution = time.monotonic(), job.store, job.execution
+        trained = job.manifest("model")
+        model = load_trained(store, trained, execution.device)
+        sources = tuple(evaluated_outputs(job.inputs))
+        samples = StoredSamples(store, sources, job.progress.advance)
+        # From the start, also where this is another attempt.
+        job.progress.reach(0, objects_to_encode(job.recipe, samples))
+        results, scored = evaluate(model, job.recipe, samples, execution, StoredFeatures(store, job.output.folder))
+        remembered = job.progress.total - job.progress.done
+        job.progress.advance(remembered, remembered=remembered)
+        numbers, table = write_results(results.model_copy(update={"seconds": {}}), scored, folder)
+        judged = sum(row.objects for row in results.primary_rows())
+        note_seconds(job.output, "whole", time.monotonic() - started, judged)
+        report = write_report(folder / "report.html", job.output, results, trained, sources, execution)
+        return Whole({"results": numbers, "objects": table, "report": report}, judged)
+
+    def show(self, store: Store, manifest: Manifest, ui: Showcase) -> None:
+        show_results(store, manifest, ui)
+
+    def accept(self, store: Store, manifest: Manifest, execution: EvalExecution, series: str) -> None:
+        """Refuse results that fell too far below the best accepted ones of the series."""
+        results = read_results(store, manifest)
+        check_regression(store, series, manifest.fingerprint, results, execution.allowed_drop)
 
 
-def output(store: Store, recipe: EvalRecipe, inputs: Inputs) -> StageOutput:
-    return StageOutput(store, identify(recipe, inputs))
-
-
-@task(name="evaluate-model", **SHARD_TASK)
-def evaluate_model(work: ShardWork, recipe: EvalRecipe, execution: EvalExecution, inputs: Inputs) -> str:
-    """Run the benchmark and commit its results; returns the fingerprint."""
-    from opendlign_core.evaluation import evaluate, write_results
-    from tasks.train import load_trained
-
-    target, started = work.open(), time.monotonic()
-    store = target.store
-    trained = load_manifest(store, "train", inputs.model)
-    model = load_trained(store, trained, execution.device)
-    sources = tuple(read_outputs(store, inputs))
-    progress = current_progress()
-    samples = StoredSamples(store, sources, ProjectionExecution(device=execution.device), progress.advance)
-    # From the start, also where this is another attempt.
-    progress.reach(0, objects_to_encode(recipe, samples))
-    with gpu_slot(execution.device):
-        results, scored = evaluate(model, recipe, samples, execution, StoredFeatures(store, target.folder))
-    remembered = progress.total - progress.done
-    progress.advance(remembered, remembered=remembered)
-    with tempfile.TemporaryDirectory(prefix="opendlign-results-") as scratch:
-        # How long it took is no part of what was found.
-        numbers, table = write_results(results.model_copy(update={"seconds": {}}), scored, Path(scratch))
-        note_seconds(
-            target, "evaluation", time.monotonic() - started, sum(row.objects for row in results.primary_rows())
-        )
-        report = write_report(Path(scratch) / "report.html", target, results, trained, sources, execution)
-        target.commit_manifest(files={"results": numbers, "objects": table, "report": report})
-    return target.identity.fingerprint
+EVALUATE = Evaluate()
 
 
 def objects_to_encode(recipe: EvalRecipe, samples: StoredSamples) -> int:
@@ -92,15 +87,19 @@ def objects_to_encode(recipe: EvalRecipe, samples: StoredSamples) -> int:
     return sum(samples.count(*read) for read in passes.values())
 
 
-def read_outputs(store: Store, inputs: Inputs) -> Iterator[EvaluatedOutputs]:
-    """The manifests of the evaluated sources; painted images belong to the first."""
-    for place, (clouds, depths) in enumerate(zip(inputs.clouds, inputs.depths, strict=True)):
-        aligned = inputs.aligned if place == 0 else None
+def evaluated_outputs(inputs: Inputs) -> Iterator[EvaluatedOutputs]:
+    """The outputs of each source: its clouds with the depth maps made from them; painted images are the first's."""
+    for place, clouds in enumerate(inputs["clouds"]):
+        aligned = inputs.get("aligned", ()) if place == 0 else ()
         yield EvaluatedOutputs(
-            clouds=load_manifest(store, "ingest", clouds),
-            depths=load_manifest(store, "project", depths),
-            aligned=find_manifest(store, "synthesize", aligned) if aligned else None,
+            clouds=clouds.manifest,
+            depths={given.label: given.manifest for given in _made_from(clouds.manifest, inputs["depths"])},
+            aligned=next((given.manifest for given in aligned), None),
         )
+
+
+def _made_from(clouds: Manifest, depths: Sequence[Input]) -> Iterator[Input]:
+    return (given for given in depths if given.manifest.upstream.get("ingest") == clouds.fingerprint)
 
 
 def fetch_file(store: Store, manifest: Manifest, name: str, target: Path) -> Path:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.stores import Store
+from tasks.errors import OutputRefused
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation.results import EvaluationResults
 
 
-class RegressionFound(RuntimeError):
+class RegressionFound(OutputRefused):
     """Top-1 fell by more than the allowed drop on some data set."""
 
 

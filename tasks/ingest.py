@@ -1,105 +1,111 @@
 """Ingest: the objects of a source as shards of clouds, with a catalog of all of them."""
 
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-
 from opendlign_core.ingestion import STAGE_VERSION, IngestExecution, IngestRecipe, ObjectEntry
+from opendlign_core.samples import Cloud, CloudMeta
 from storage.fetch import Fetcher
-from storage.fingerprint import StageIdentity
-from storage.output import StageOutput, plan_shards
-from storage.records import Manifest
-from storage.shards import encode_array, sample_key
+from storage.output import ShardRange, plan_shards
+from storage.records import Manifest, ShardRecord
 from storage.stores import Store
 from tasks.catalog import CATALOG
 from tasks.files import StoreFiles
-from tasks.listing import SourceListing
-from tasks.policy import SHARD_TASK
-from tasks.progress import current_progress
-from tasks.shards import ShardBuilder, ShardWork, StagePlan, building, finish
-
-STAGE = "ingest"
-
-
-def identify(recipe: IngestRecipe, listing: SourceListing) -> StageIdentity:
-    """Clouds are what the recipe makes of these entries; what the source lists matters, where it lies does not."""
-    placeless = recipe.model_copy(update={"source": recipe.source.model_copy(update={"url": ""})})
-    return StageIdentity.of(STAGE, STAGE_VERSION, placeless, {"source": listing.digest})
+from tasks.listing import SourceListing, list_source, source_files
+from tasks.pictures import show_clouds
+from tasks.shards import ShardBuilder
+from tasks.showcase import Showcase
+from tasks.stage import Inputs, Job, ShardedStage
 
 
-def plan(store: Store, recipe: IngestRecipe, listing: SourceListing) -> StagePlan:
-    output = StageOutput(store, identify(recipe, listing))
-    return StagePlan.look(output, plan_shards(len(listing.entries), recipe.shard_size))
+@dataclass(frozen=True)
+class OpenSource:
+    """What a source lists, and its files while they are open; generated data has none."""
+
+    listing: SourceListing
+    files: StoreFiles | None
+
+    @property
+    def digest(self) -> str:
+        return self.listing.digest
 
 
-@task(name="ingest-shard", **SHARD_TASK)
-def ingest_shard(
-    work: ShardWork,
-    recipe: IngestRecipe,
-    execution: IngestExecution,
-    entries: Sequence[ObjectEntry],
-    files: StoreFiles | None,
-) -> list[int]:
-    """Parse the entries of each shard in worker processes and commit their clouds."""
-    output = work.open()
-    for shard in work.shards:
-        with building(output, shard) as builder:
-            _build(builder, recipe, execution, entries[shard.start : shard.stop], files)
-    return [shard.index for shard in work.shards]
+class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
+    name = "ingest"
+    version = STAGE_VERSION
+    recipe = IngestRecipe
+    execution = IngestExecution
+    about = "Read the shapes of a source into shards of clouds."
+    shared = True
+    per_source = True
+    shows = ("counts", "clouds")
+
+    def fingerprinted(self, recipe: IngestRecipe) -> IngestRecipe:
+        """What a source lists matters, where it lies does not."""
+        return recipe.model_copy(update={"source": recipe.source.model_copy(update={"url": ""})})
+
+    def listed(self, recipe: IngestRecipe) -> SourceListing:
+        return list_source(recipe)
+
+    @contextmanager
+    def opened(self, recipe: IngestRecipe, origin: SourceListing | None = None) -> Iterator[OpenSource]:
+        with source_files(recipe) as files:
+            yield OpenSource(origin or list_source(recipe, files), files)
+
+    def shards(self, recipe: IngestRecipe, inputs: Inputs, origin: Any) -> Sequence[ShardRange]:
+        listing = origin.listing if isinstance(origin, OpenSource) else origin
+        return plan_shards(len(listing.entries), recipe.shard_size)
+
+    def build(
+        self, job: Job[IngestRecipe, IngestExecution], ready: None, shard: ShardRange, builder: ShardBuilder
+    ) -> None:
+        """Parse the entries of a shard in worker processes; each is a row of the catalog, rejected or not."""
+        from opendlign_core.ingestion import RejectedObject, ingest_entries
+
+        source: OpenSource = job.opened
+        rows = []
+        entries = source.listing.entries[shard.start : shard.stop]
+        for outcome in ingest_entries(entries, job.recipe, job.execution, source.files):
+            row = _catalog_row(outcome.entry)
+            if isinstance(outcome, RejectedObject):
+                builder.reject(outcome.entry.object_id, outcome.reason)
+                rows.append({**row, "rejected": outcome.reason})
+                job.progress.advance(rejected=1)
+                continue
+            row |= {
+                "points": outcome.source_points,
+                "padded": outcome.padded,
+                "digest": outcome.digest,
+                "up_axis": outcome.up_axis,
+                "unit": outcome.unit,
+            }
+            builder.add(Cloud(CloudMeta.model_validate(row), outcome.points, outcome.colors))
+            rows.append(row)
+            job.progress.advance()
+        builder.attachments["catalog"] = CATALOG.write(rows, builder.folder / "catalog.parquet")
+
+    def files(
+        self, job: Job[IngestRecipe, IngestExecution], records: Sequence[ShardRecord], folder: Path
+    ) -> Mapping[str, Path]:
+        """The catalog of all shards together."""
+        with Fetcher(job.store, keep=len(records) + 1) as fetcher:
+            parts = [fetcher.path(job.output.identity, record.attachments[0]) for record in records]
+            return {"catalog": CATALOG.join(parts, folder / "catalog.parquet")}
+
+    def show(self, store: Store, manifest: Manifest, ui: Showcase) -> None:
+        ui.table("counts", counts_table(manifest), "Objects per split and label")
+        show_clouds(store, manifest, ui)
 
 
-def _build(
-    builder: ShardBuilder,
-    recipe: IngestRecipe,
-    execution: IngestExecution,
-    entries: Sequence[ObjectEntry],
-    files: StoreFiles | None,
-) -> None:
-    from opendlign_core.ingestion import RejectedObject, ingest_entries
-
-    rows = []
-    for outcome in ingest_entries(entries, recipe, execution, files):
-        row = _catalog_row(outcome.entry)
-        if isinstance(outcome, RejectedObject):
-            builder.reject(outcome.entry.object_id, outcome.reason)
-            rows.append({**row, "rejected": outcome.reason})
-            current_progress().advance(rejected=1)
-            continue
-        row |= {
-            "points": outcome.source_points,
-            "padded": outcome.padded,
-            "digest": outcome.digest,
-            "up_axis": outcome.up_axis,
-            "unit": outcome.unit,
-        }
-        fields = {"points.npy": encode_array(outcome.points)}
-        if outcome.colors is not None:
-            fields["colors.npy"] = encode_array(outcome.colors)
-        builder.add(sample_key(outcome.entry.object_id), fields, row)
-        rows.append(row)
-        current_progress().advance()
-    builder.attachments["catalog"] = CATALOG.write(rows, builder.folder / "catalog.parquet")
+INGEST = Ingest()
 
 
 def _catalog_row(entry: ObjectEntry) -> dict[str, Any]:
     kept = entry.model_dump(include={"object_id", "source", "split", "label", "caption", "licence", "unit", "up_axis"})
     return {**kept, "uri": entry.uri if entry.member is None else f"{entry.uri}#{entry.member}"}
-
-
-def commit(planned: StagePlan, execution: IngestExecution) -> Manifest:
-    """Join the shards' catalogs and declare the output finished."""
-    output, records = planned.output, planned.output.records(planned.shards)
-    with (
-        tempfile.TemporaryDirectory(prefix="opendlign-catalog-") as scratch,
-        Fetcher(output.store, keep=len(records) + 1) as fetcher,
-    ):
-        parts = [fetcher.path(output.identity, record.attachments[0]) for record in records]
-        catalog = CATALOG.join(parts, Path(scratch) / "catalog.parquet")
-        share = execution.max_rejected_share
-        return finish(output, planned.shards, max_rejected_share=share, files={"catalog": catalog})
 
 
 def counts_table(manifest: Manifest) -> list[dict[str, Any]]:

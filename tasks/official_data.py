@@ -2,19 +2,18 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opendlign_core.projection import STAGE_VERSION as PROJECT_VERSION
 from opendlign_core.recipe import Recipe
-from opendlign_core.samples import ImageRecipe
+from opendlign_core.samples import DepthMaps, DepthMeta, ImageRecipe, Painted, PaintedMeta
 from opendlign_core.synthesis import STAGE_VERSION as SYNTHESIZE_VERSION
 from storage.fingerprint import StageIdentity, digest
 from storage.output import StageOutput, plan_shards
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.shards import sample_key
 from storage.stores import Store
-from tasks.progress import current_progress, tracking
+from tasks.progress import Listener, StageProgress, tracking
 from tasks.shards import ShardBuilder, building, finish
 
 if TYPE_CHECKING:
@@ -34,7 +33,12 @@ class ImportRecipe(Recipe):
 
 
 def import_data(
-    store: Store, folder: Path, name: str = "", split: str = "train", max_rejected_share: float = 0.05
+    store: Store,
+    folder: Path,
+    name: str = "",
+    split: str = "train",
+    max_rejected_share: float = 0.05,
+    listener: Listener | None = None,
 ) -> Manifest:
     """Bring a data set in the official layout into the store; taken up again, it continues with the missing shards.
 
@@ -54,7 +58,8 @@ def import_data(
     output = StageOutput(store, StageIdentity.of(stage, version, recipe))
     plan = plan_shards(len(files), recipe.shard_size)
     missing = output.missing(plan)
-    with tracking("import", sum(shard.stop - shard.start for shard in missing)):
+    total = sum(shard.stop - shard.start for shard in missing)
+    with tracking(StageProgress("import", total, listener=listener)) as progress:
         for shard in missing:
             with building(output, shard) as builder:
                 for path in files[shard.start : shard.stop]:
@@ -62,7 +67,7 @@ def import_data(
                         _add(builder, read_object(path), recipe, painted)
                     except ValueError as error:
                         builder.reject(path.name, str(error))
-                    current_progress().advance()
+                    progress.advance()
     return finish(output, plan, max_rejected_share=max_rejected_share)
 
 
@@ -71,23 +76,24 @@ def _add(builder: ShardBuilder, found: "OfficialObject", recipe: ImportRecipe, p
 
     if painted and found.images is None:
         raise ValueError(f"{found.name} has no images, unlike other objects of this data set")
-    fields = {"depth.npy": encode_depth(found.depth)}
-    for view, image in enumerate(found.images if found.images is not None else ()):
-        fields[f"{view:02d}.{recipe.image.extension}"] = encode_image(image, recipe.image)
-    name = f"{recipe.official}/{found.name}"
-    builder.add(sample_key(name), fields, _meta(name, found, recipe))
+    meta = _meta(f"{recipe.official}/{found.name}", found, recipe)
+    if not painted:
+        builder.add(DepthMaps(meta, encode_depth(found.depth)))
+        return
+    images = tuple(encode_image(image, recipe.image) for image in found.images or ())
+    builder.add(Painted(PaintedMeta.of(meta), encode_depth(found.depth), images, recipe.image.extension))
 
 
-def _meta(name: str, found: "OfficialObject", recipe: ImportRecipe) -> dict[str, Any]:
+def _meta(name: str, found: "OfficialObject", recipe: ImportRecipe) -> DepthMeta:
     label = found.label or ""
-    return {
+    return DepthMeta.model_validate({
         "object_id": name, "source": recipe.official, "split": recipe.split, "label": label, "caption": label,
         "up_axis": "y", "unit": "", "licence": "", "points": 0, "padded": False,
         "views": len(found.depth), "size": found.depth.shape[-1],
-    }  # fmt: skip
+    })  # fmt: skip
 
 
-def export_data(store: Store, manifest: Manifest, folder: Path) -> int:
+def export_data(store: Store, manifest: Manifest, folder: Path, listener: Listener | None = None) -> int:
     """Write a project or synthesize output as files in the official layout; returns the number of objects.
 
     As in the published sets, labels are part of the names where there are no images. Raises ValueError where two
@@ -97,7 +103,8 @@ def export_data(store: Store, manifest: Manifest, folder: Path) -> int:
     from opendlign_core.synthesis import export_official
 
     used: set[str] = set()
-    with SampleReader(store, manifest) as reader, tracking("export", len(reader)) as progress:
+    shown = StageProgress("export", manifest.samples, listener=listener)
+    with SampleReader(store, manifest) as reader, tracking(shown) as progress:
         for sample in reader:
             meta = sample.json()
             name = _plain(str(meta["object_id"])).lstrip(".")

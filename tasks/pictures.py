@@ -10,7 +10,7 @@ from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.shards import Sample
 from storage.stores import Store
-from tasks.artifacts import MOST_PICTURE_BYTES, publish_picture
+from tasks.showcase import MOST_PICTURE_BYTES, Showcase
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,7 +25,7 @@ CATEGORIES = 24
 QUALITIES = (80, 60, 40, 20)
 
 
-def publish_clouds(store: Store, manifest: Manifest) -> None:
+def show_clouds(store: Store, manifest: Manifest, ui: Showcase) -> None:
     """A sheet of clouds seen from the front and above, with their captions."""
     from opendlign_core.pictures import cloud_picture, contact_sheet
 
@@ -34,10 +34,10 @@ def publish_clouds(store: Store, manifest: Manifest) -> None:
         colors = [sample.array("colors.npy") if "colors.npy" in sample.fields else None for sample in samples]
         images = [cloud_picture(s.array("points.npy"), color) for s, color in zip(samples, colors, strict=True)]
         sheet = contact_sheet(images, [_title(sample) for sample in samples], columns=4, tile=144, caption_lines=2)
-        publish_picture("ingest", "clouds", _jpeg(sheet), "A few ingested objects", "image/jpeg")
+        ui.picture("clouds", _jpeg(sheet), "A few ingested objects", "image/jpeg")
 
 
-def publish_depth(store: Store, manifest: Manifest) -> None:
+def show_depth(store: Store, manifest: Manifest, ui: Showcase) -> None:
     """A sheet with one row per object: its first views as depth maps."""
     from opendlign_core.pictures import contact_sheet
 
@@ -46,12 +46,10 @@ def publish_depth(store: Store, manifest: Manifest) -> None:
         images = [view for _, views in rows for view in views]
         captions = [title if place == 0 else "" for title, views in rows for place in range(len(views))]
         sheet = contact_sheet(images, captions, columns=len(rows[0][1]), tile=112)
-        publish_picture(
-            "project", "depth", _jpeg(sheet), "Depth maps: white is background, black is near", "image/jpeg"
-        )
+        ui.picture("depth", _jpeg(sheet), "Depth maps: white is background, black is near", "image/jpeg")
 
 
-def publish_pairs(store: Store, manifest: Manifest) -> None:
+def show_pairs(store: Store, manifest: Manifest, ui: Showcase) -> None:
     """Sheets of depth maps, each beside the image painted on it; a row is a category, the most frequent come first."""
     from opendlign_core.pictures import contact_sheet
 
@@ -67,7 +65,7 @@ def publish_pairs(store: Store, manifest: Manifest) -> None:
         drawn = contact_sheet(images, captions, columns=2 * PAIRS, tile=112, caption_lines=2)
         name = f"pairs-{sheet + 1}" if sheet else "pairs"
         about = "Depth maps and the images painted on them, by category"
-        publish_picture("synthesize", name, _jpeg(drawn), about, "image/jpeg")
+        ui.picture(name, _jpeg(drawn), about, "image/jpeg")
 
 
 def by_category(store: Store, manifest: Manifest, categories: int, each: int) -> dict[str, list[Sample]]:

@@ -1,17 +1,16 @@
-"""How Prefect treats a shard task: known by its work, not by its run; retried when a store fails, not bad data."""
+"""How Prefect treats a unit of work: retried when a store fails, not bad data; nothing of it is remembered.
+
+What a store holds decides what is built, so Prefect keeps no results: a result record that other people may write
+names the code that reads it.
+"""
 
 from typing import Any, TypedDict
 
-from prefect.cache_policies import CachePolicy
+from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import TaskRunContext
 from prefect.tasks import Task
 
 from storage.errors import StoreUnavailable
-
-
-def _work_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    return f"{parameters['work'].key}@{parameters['work'].store}"
 
 
 def _may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
@@ -21,11 +20,10 @@ def _may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
 
 
 class TaskOptions(TypedDict):
-    """The options that every shard task shares."""
+    """The options that every task shares."""
 
     cache_policy: CachePolicy
     persist_result: bool
-    result_serializer: str
     retries: int
     retry_delay_seconds: list[float]
     retry_jitter_factor: float
@@ -33,10 +31,8 @@ class TaskOptions(TypedDict):
 
 
 SHARD_TASK: TaskOptions = {
-    # A shard is the same work in every run on every machine; Prefect's defaults would hash the run into the key.
-    "cache_policy": CachePolicy.from_cache_key_fn(_work_key),
-    "persist_result": True,
-    "result_serializer": "json",
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
     "retries": 2,
     "retry_delay_seconds": [2.0, 15.0],
     "retry_jitter_factor": 0.5,

@@ -1,6 +1,5 @@
-"""How far a stage is: told to whoever listens in this process and, in a Prefect run, to a progress artifact."""
+"""How far a stage is: told to whoever was given as its listener and, now and then, to its progress artifact."""
 
-import contextvars
 import threading
 import time
 from collections import Counter
@@ -48,18 +47,6 @@ class StageStopped(RuntimeError):
 
 
 Listener = Callable[[ProgressState], None]
-_listener: contextvars.ContextVar[Listener | None] = contextvars.ContextVar("listener", default=None)
-_current: contextvars.ContextVar["StageProgress | None"] = contextvars.ContextVar("progress", default=None)
-
-
-@contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """Call `listener` on every step of the stages run inside the block, in this process."""
-    token = _listener.set(listener)
-    try:
-        yield
-    finally:
-        _listener.reset(token)
 
 
 @dataclass
@@ -69,7 +56,10 @@ class StageProgress:
     stage: str
     total: int
     unit: str = "objects"
-    publish: Callable[[ProgressState], None] | None = None
+    publish: Listener | None = None
+    """Told now and then: it may be slow."""
+    listener: Listener | None = None
+    """Told of every step."""
     done: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     _started: float = field(default_factory=time.monotonic)
@@ -92,8 +82,8 @@ class StageProgress:
             due = time.monotonic() - self._published >= SECONDS_BETWEEN_UPDATES or self.done >= self.total
             if due:
                 self._published = time.monotonic()
-        if listener := _listener.get():
-            listener(state)
+        if self.listener is not None:
+            self.listener(state)
         if due and self.publish is not None:
             self.publish(state)
 
@@ -108,12 +98,8 @@ class StageProgress:
 
 
 @contextmanager
-def tracking(
-    stage: str, total: int, unit: str = "objects", publish: Callable[[ProgressState], None] | None = None
-) -> Iterator[StageProgress]:
-    """Make a stage's progress the current one; `current_progress` finds it, also inside task threads."""
-    progress = StageProgress(stage, total, unit, publish)
-    token = _current.set(progress)
+def tracking(progress: StageProgress) -> Iterator[StageProgress]:
+    """Show the progress from its start; where the block fails, its threads stop at their next step."""
     try:
         progress.advance(0)
         yield progress
@@ -121,13 +107,6 @@ def tracking(
         # A cancelled flow would otherwise wait for its task threads to finish their shards.
         progress.stop()
         raise
-    finally:
-        _current.reset(token)
-
-
-def current_progress() -> StageProgress:
-    """The progress of the stage that runs, or one nobody listens to."""
-    return _current.get() or StageProgress("", 0)
 
 
 def _duration(seconds: float) -> str:

@@ -1,77 +1,86 @@
 """Project: every cloud as its depth maps, shard for shard."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from prefect import task
+from numpy.typing import NDArray
 
-from opendlign_core.projection import STAGE_VERSION, ProjectionExecution, ProjectionRecipe
-from storage.fingerprint import StageIdentity
-from storage.output import ShardRange, StageOutput
+from opendlign_core.projection import STAGE_VERSION, ProjectionExecution, ProjectionRecipe, resolve_recipe
+from opendlign_core.samples import Cloud, CloudMeta, DepthMaps, DepthMeta
+from storage.output import ShardRange
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.shards import Sample, object_id
+from storage.shards import Sample
 from storage.stores import Store
-from tasks.policy import SHARD_TASK
-from tasks.progress import current_progress
-from tasks.shards import ShardBuilder, ShardWork, StagePlan, finish, follow_shards
-from tasks.slots import computing
+from tasks.pictures import show_depth
+from tasks.shards import ShardBuilder, throughput_table
+from tasks.showcase import Showcase
+from tasks.stage import Job, Port, ShardedStage
 
-STAGE = "project"
-
-
-def identify(recipe: ProjectionRecipe, clouds: str) -> StageIdentity:
-    """Depth maps are what the recipe makes of the clouds with that fingerprint."""
-    return StageIdentity.of(STAGE, STAGE_VERSION, recipe, {"ingest": clouds})
+PUBLISHED = "opendlign"
+"""The published recipe that a preset's projection starts from where it names no other."""
 
 
-def plan(store: Store, recipe: ProjectionRecipe, clouds: Manifest) -> StagePlan:
-    """One shard of depth maps for each shard of clouds."""
-    return StagePlan.look(StageOutput(store, identify(recipe, clouds.fingerprint)), follow_shards(clouds))
+class Project(ShardedStage[ProjectionRecipe, ProjectionExecution]):
+    name = "project"
+    version = STAGE_VERSION
+    recipe = ProjectionRecipe
+    execution = ProjectionExecution
+    about = "Project clouds to depth maps."
+    reads = (Port("clouds", "ingest", "Fingerprint of the ingest output."),)
+    shared = True
+    per_source = True
+    in_flight = 2
+    shows = ("throughput", "depth")
+
+    def spell_out(self, given: Mapping[str, Any], preset: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`base: NAME` starts from a published recipe; other fields change it."""
+        changes = {field: value for field, value in given.items() if field != "base"}
+        return {**resolve_recipe(self.label(given)).model_dump(), **changes}
+
+    def label(self, given: Mapping[str, Any]) -> str:
+        """Depth maps go by the name of the published recipe that theirs starts from."""
+        return str(given.get("base", PUBLISHED))
+
+    @contextmanager
+    def ready(self, job: Job[ProjectionRecipe, ProjectionExecution]) -> Iterator[SampleReader]:
+        with SampleReader(job.store, job.manifest("clouds")) as reader:
+            yield reader
+
+    def build(
+        self,
+        job: Job[ProjectionRecipe, ProjectionExecution],
+        ready: SampleReader,
+        shard: ShardRange,
+        builder: ShardBuilder,
+    ) -> None:
+        """Project the clouds of a shard; reading, computing, encoding and writing overlap."""
+        from opendlign_core.projection import Rejection, project_clouds
+
+        metas: dict[str, CloudMeta] = {}
+        clouds = _clouds(ready.read(shard.start, shard.stop), metas)
+        views, size = len(job.recipe.views), job.recipe.image_size
+        for key, outcome in project_clouds(clouds, job.recipe, job.execution):
+            meta = metas.pop(key)
+            if isinstance(outcome, Rejection):
+                builder.reject(meta.object_id, outcome.reason)
+                job.progress.advance(rejected=1)
+                continue
+            builder.add(DepthMaps(DepthMeta.of(meta, views=views, size=size), outcome))
+            job.progress.advance()
+
+    def show(self, store: Store, manifest: Manifest, ui: Showcase) -> None:
+        ui.table("throughput", throughput_table(store, manifest), "Depth maps and what they cost")
+        show_depth(store, manifest, ui)
 
 
-@task(name="project-shard", **SHARD_TASK)
-def project_shard(
-    work: ShardWork, recipe: ProjectionRecipe, execution: ProjectionExecution, clouds: Manifest
-) -> list[int]:
-    """Project the clouds of each shard; reading, computing, encoding, writing and uploading overlap."""
-    output = work.open()
-    with SampleReader(output.store, clouds) as reader:
-        for shard in work.shards:
-            with computing(output, shard, execution.device) as builder:
-                _build(builder, recipe, execution, reader, shard)
-    return [shard.index for shard in work.shards]
+PROJECT = Project()
 
 
-def _build(
-    builder: ShardBuilder,
-    recipe: ProjectionRecipe,
-    execution: ProjectionExecution,
-    reader: SampleReader,
-    shard: ShardRange,
-) -> None:
-    from opendlign_core.projection import Rejection, project_clouds
-
-    metas: dict[str, dict[str, Any]] = {}
-    clouds = _clouds(reader.read(shard.start, shard.stop), metas)
-    for key, outcome in project_clouds(clouds, recipe, execution):
-        meta = metas.pop(key)
-        if isinstance(outcome, Rejection):
-            builder.reject(object_id(key), outcome.reason)
-            current_progress().advance(rejected=1)
-            continue
-        builder.add(key, {"depth.npy": outcome}, {**meta, "views": len(recipe.views), "size": recipe.image_size})
-        current_progress().advance()
-
-
-def _clouds(
-    samples: Iterable[Sample], metas: dict[str, dict[str, Any]]
-) -> Iterator[tuple[str, np.ndarray[Any, np.dtype[np.float32]]]]:
+def _clouds(samples: Iterable[Sample], metas: dict[str, CloudMeta]) -> Iterator[tuple[str, NDArray[np.float32]]]:
     for sample in samples:
-        metas[sample.key] = sample.json()
-        yield sample.key, sample.array("points.npy")
-
-
-def commit(planned: StagePlan, execution: ProjectionExecution) -> Manifest:
-    return finish(planned.output, planned.shards, max_rejected_share=execution.max_rejected_share)
+        cloud = Cloud.read(sample.key, sample.fields)
+        metas[cloud.key] = cloud.meta
+        yield cloud.key, cloud.points

@@ -13,16 +13,15 @@ from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.shards import sample_key
 from storage.stores import Store
-from tasks.artifacts import publish_markdown, publish_picture, publish_table
 from tasks.pictures import confusion_picture, depth_and_image, spread
 from tasks.samples import EvaluatedOutputs
 from tasks.shards import stage_seconds
+from tasks.showcase import Showcase
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation.report_data import Curve, ExamplePicture, ImagePair, StageCost
     from opendlign_core.evaluation.results import EvaluationResults, Example
 
-STAGE = "evaluate"
 PAIRS_SHOWN = 8
 CURVES = {
     "loss": ("contrastive", "distance"),
@@ -44,7 +43,7 @@ def write_report(
     from opendlign_core.evaluation.report_data import ReportData, StageCost
 
     store, clip = output.store, trained.recipe["clip"]["model"]
-    costs = [*_stages(store, trained, sources), StageCost(STAGE, *stage_seconds(store, output.folder))]
+    costs = [*_stages(store, trained, sources), StageCost(output.identity.stage, *stage_seconds(store, output.folder))]
     data = ReportData(
         title=f"OpenDlign on {clip}",
         results=results,
@@ -93,7 +92,7 @@ def _examples(
     wanted = {sample_key(example.object_id) for example in examples}
     strips = {}
     for source in sources:
-        with SampleReader(store, source.depths) as reader:
+        with SampleReader(store, next(iter(source.depths.values()))) as reader:
             for sample in reader:
                 if sample.key in wanted:
                     views = decode_depth(sample.fields["depth.npy"])
@@ -122,7 +121,7 @@ def _pairs(store: Store, source: EvaluatedOutputs) -> "Iterable[ImagePair]":
 def _stages(store: Store, trained: Manifest, sources: Sequence[EvaluatedOutputs]) -> "Iterable[StageCost]":
     from opendlign_core.evaluation.report_data import StageCost
 
-    outputs = [output for source in sources for output in (source.clouds, source.depths, source.aligned)]
+    outputs = [output for source in sources for output in (source.clouds, *source.depths.values(), source.aligned)]
     for manifest in (*(output for output in outputs if output is not None), trained):
         seconds, samples = stage_seconds(store, manifest.folder)
         size = sum(stored.bytes for stored in manifest.every_file()) / 1e6
@@ -136,13 +135,18 @@ def _provenance(trained: Manifest, sources: Sequence[EvaluatedOutputs]) -> Itera
     yield "training recipe", json.dumps(trained.recipe, sort_keys=True)
 
 
-def publish_results(store: Store, manifest: Manifest) -> "EvaluationResults":
-    """Show an evaluation in the UI: the table, the confusion of the first row, a summary; returns the results."""
+def read_results(store: Store, manifest: Manifest) -> "EvaluationResults":
+    """What an evaluation found."""
     from opendlign_core.evaluation.results import EvaluationResults
 
     with Fetcher(store) as fetcher:
         text = fetcher.path(manifest, manifest.file("results")).read_text(encoding="utf-8")
-    results = EvaluationResults.model_validate_json(text)
+    return EvaluationResults.model_validate_json(text)
+
+
+def show_results(store: Store, manifest: Manifest, ui: Showcase) -> None:
+    """Show an evaluation in the UI: the table, the confusion of the first row, a summary."""
+    results = read_results(store, manifest)
     rows = [
         {
             "data set": row.dataset,
@@ -156,16 +160,14 @@ def publish_results(store: Store, manifest: Manifest) -> "EvaluationResults":
         }
         for row in results.zero_shot
     ]
-    publish_table("evaluate", "results", rows, "Zero-shot accuracy in percent")
+    ui.table("results", rows, "Zero-shot accuracy in percent")
     if results.zero_shot:
         row = results.primary_rows()[0]
         picture = confusion_picture(row.confusion, [entry.name for entry in row.classes])
-        publish_picture("evaluate", "confusion", picture, f"{row.method} on {row.dataset}: true class down")
+        ui.picture("confusion", picture, f"{row.method} on {row.dataset}: true class down")
     report = f"{store.url}/{manifest.folder}/{manifest.file('report').file}"
-    publish_markdown(
-        "evaluate", "summary", "\n".join([*_findings(results), "", f"Report: `{report}`"]), "What the evaluation found"
-    )
-    return results
+    text = "\n".join([*_findings(results), "", f"Report: `{report}`"])
+    ui.markdown("summary", text, "What the evaluation found")
 
 
 def _findings(results: "EvaluationResults") -> Iterator[str]:
@@ -178,16 +180,3 @@ def _findings(results: "EvaluationResults") -> Iterator[str]:
     for found in results.retrieval:
         share = f"{100 * found.mean_average_precision:.1f} %"
         yield f"* **{found.query}** to shape on {found.dataset}: mAP {share}"
-
-
-def publish_training(store: Store, manifest: Manifest) -> None:
-    """Show a finished training in the UI: its curves, its last validation, where the adapter lies."""
-    with Fetcher(store) as fetcher:
-        curves = fetcher.path(manifest, manifest.file("curves")).read_bytes()
-    publish_picture("train", "curves", curves, "Loss and accuracy over training steps")
-    found: dict[str, float] = manifest.summary.get("validation", {})
-    rows = [{"measure": "steps", "value": manifest.summary.get("steps", 0)}]
-    rows += [{"measure": name.replace("_", " "), "value": round(value, 4)} for name, value in sorted(found.items())]
-    publish_table("train", "metrics", rows, "The last validation, as fractions")
-    adapter = f"{store.url}/{manifest.folder}/{manifest.file('adapter').file}"
-    publish_markdown("train", "checkpoint", f"Adapter: `{adapter}`", "The trained adapter")

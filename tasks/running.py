@@ -1,35 +1,38 @@
-"""The body that every shard stage's flow shares: run what is missing, look again, declare the output finished."""
+"""Running a stage inside a flow: build what is missing, look again, declare the output finished, show it."""
 
 import logging
+import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from prefect import task
 from prefect.futures import PrefectFuture
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.utilities.annotations import quote
 from pydantic import Field
 
-from opendlign_core.recipe import Recipe
+from opendlign_core.recipe import Execution, Recipe
 from storage.errors import StoreFull, StoreUnavailable
-from storage.output import ShardRange
+from storage.output import ShardRange, StageOutput, load_manifest
 from storage.records import Manifest
-from tasks.artifacts import name_stage_run, progress_publisher
-from tasks.progress import tracking
-from tasks.shards import ShardWork, StagePlan, split_work
+from storage.stores import Store, open_store
+from tasks.artifacts import Artifacts, name_stage_run
+from tasks.errors import ShardsFailed
+from tasks.policy import SHARD_TASK
+from tasks.progress import Listener, StageProgress, tracking
+from tasks.shards import StagePlan, finish, note_seconds, split_work
+from tasks.slots import computing, gpu_slot
+from tasks.stage import AnyStage, Input, Inputs, Job, Need, Ref, Refs, ShardedStage, WholeStage
 
 log = logging.getLogger(__name__)
-
-# A shard uses all of its machine: the core spreads it over processes, threads or a GPU.
-ONE_AT_A_TIME: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=1)
-
-# For tasks that take turns computing (`tasks.slots.computing`): one computes while the other brings its shard away.
-ONE_COMPUTES: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2)
 
 # Units of work that wait in Prefect's queue; enough to keep the runners busy.
 SUBMITTED_AHEAD = 4
 
-Submit = Callable[[ShardWork, bool], PrefectFuture[Any]]
-"""Submits one unit of work; the second argument asks to run it even where Prefect remembers a result."""
+Submit = Callable[[Job[Any, Any], Sequence[ShardRange]], PrefectFuture[Any]]
 
 
 class Part(Recipe):
@@ -39,58 +42,166 @@ class Part(Recipe):
     count: int = Field(default=1, ge=1, description="how many shares there are")
 
 
-class ShardsFailed(RuntimeError):
-    """Some shards failed; those that were committed stay committed."""
+@dataclass(frozen=True)
+class Order:
+    """What a run of a stage is asked for."""
+
+    stage: AnyStage
+    store: str
+    recipe: Any
+    refs: Refs
+    execution: Any
+    part: Part = field(default_factory=Part)
+    preset: str = ""
+    listener: Listener | None = None
+    origin: Any = None
+    """What the stage reads from outside the store, where it was listed already."""
 
 
-def run_stage(
-    planned: StagePlan, submit: Submit, commit: Callable[[], Manifest], *, part: Part | None = None, preset: str = ""
+def run_stage(order: Order) -> str:
+    """Bring an output up to date and return its fingerprint; another part of a shared stage may be unfinished then."""
+    stage, store = order.stage, open_store(order.store)
+    with stage.opened(order.recipe, order.origin) as opened:
+        output = StageOutput(store, stage.identify(order.recipe, order.refs, opened))
+        name_stage_run(order.preset, output.identity)
+        manifest = output.manifest()
+        if manifest is not None:
+            log.info("%s is finished: nothing to do", output.folder)
+        else:
+            job = _job(order, output, load_inputs(stage, store, order.refs), opened)
+            manifest = _build(stage, job, order)
+    if manifest is not None:
+        stage.show(store, manifest, Artifacts(stage.name))
+        stage.accept(store, manifest, order.execution, order.preset or "results")
+    return output.identity.fingerprint
+
+
+def load_inputs(stage: AnyStage, store: Store, refs: Refs) -> Inputs:
+    """The manifests of what a stage reads; raises `MissingOutput` for one that is not finished."""
+    return {
+        port.name: [Input(load_manifest(store, port.stage, ref.fingerprint), ref.label) for ref in refs[port.name]]
+        for port in stage.reads
+        if refs.get(port.name)
+    }
+
+
+def _job(order: Order, output: StageOutput, inputs: Inputs, opened: Any) -> Job[Any, Any]:
+    name = order.stage.name
+    progress = StageProgress(name, 0, order.stage.unit, Artifacts(name).progress(), order.listener)
+    return Job(output, order.recipe, order.execution, inputs, progress, opened)
+
+
+def _build(stage: AnyStage, job: Job[Any, Any], order: Order) -> Manifest | None:
+    # Said before the first shard lands, so that nobody collects what this output reads.
+    job.output.declare()
+    if isinstance(stage, WholeStage):
+        return _build_whole(stage, job, order)
+    planned = StagePlan.look(job.output, stage.shards(job.recipe, job.inputs, job.opened))
+    return _build_shards(stage, job, planned, order.part)
+
+
+def _build_shards(
+    stage: ShardedStage[Any, Any], job: Job[Any, Any], planned: StagePlan, part: Part
 ) -> Manifest | None:
     """Build the missing shards of this part and commit the manifest; None while another part is unfinished."""
-    part = part or Part()
-    identity = planned.output.identity
-    name_stage_run(preset, identity)
-    if planned.manifest is not None:
-        log.info("%s is finished: nothing to do", identity.folder)
-        return planned.manifest
-    # Said before the first shard lands, so that nobody collects what this output reads.
-    planned.output.declare()
     todo = planned.part(part.index, part.count)
-    log.info("%s: %d of %d shards to build", identity.folder, len(todo), len(planned.shards))
+    log.info("%s: %d of %d shards to build", job.output.folder, len(todo), len(planned.shards))
     if todo:
-        samples = sum(shard.stop - shard.start for shard in todo)
-        with tracking(identity.stage, samples, publish=progress_publisher(identity.stage)):
-            _run_all(planned, todo, submit, refresh=False)
-            # Prefect may remember work whose output has been removed since: the store decides, so it runs again.
-            _run_all(planned, _still_missing(planned, todo), submit, refresh=True)
-    elsewhere = planned.output.missing(planned.shards)
+        with gpu_slot(device_of(job.execution)):
+            stage.announce(job, todo, Artifacts(stage.name))
+        job.progress.total = sum(shard.stop - shard.start for shard in todo)
+        with tracking(job.progress):
+            _run_all(job, todo, _submitter(stage))
+    elsewhere = job.output.missing(planned.shards)
     if elsewhere:
-        log.info("%s: %d shards of other workers are still to come", identity.folder, len(elsewhere))
+        log.info("%s: %d shards of other workers are still to come", job.output.folder, len(elsewhere))
         return None
-    return commit()
+    with tempfile.TemporaryDirectory(prefix="opendlign-files-") as scratch:
+        files = stage.files(job, job.output.records(planned.shards), Path(scratch))
+        share = job.execution.max_rejected_share
+        return finish(job.output, planned.shards, max_rejected_share=share, files=files)
 
 
-def _run_all(planned: StagePlan, shards: Sequence[ShardRange], submit: Submit, *, refresh: bool) -> None:
-    work, pending, failures = split_work(planned.output, shards), deque[PrefectFuture[Any]](), list[BaseException]()
+def _build_whole(stage: WholeStage[Any, Any], job: Job[Any, Any], order: Order) -> Manifest:
+    made: dict[str, list[Input]] = {}
+    for need in stage.needs(job.recipe, job.inputs):
+        found = _satisfy(need, job, order)
+        made.setdefault(need.stage.name, []).append(Input(found, need.label))
+    job = replace(job, inputs={**job.inputs, **made})
+    # Until here the run bore the name of what it made for itself.
+    name_stage_run(order.preset, job.output.identity)
+    with tracking(job.progress):
+        manifest: Manifest = _whole_task(stage).submit(quote(job)).result()
+    return manifest
+
+
+def _satisfy(need: Need[Any], job: Job[Any, Any], order: Order) -> Manifest:
+    """An output that a stage needs on its way, built by the same rules as any."""
+    refs = {
+        port: [Ref(given.manifest.fingerprint, given.label) for given in inputs]
+        for port, inputs in need.inputs.items()
+    }
+    own = replace(order, stage=need.stage, recipe=need.recipe, part=Part(), origin=None)
+    output = StageOutput(job.store, need.stage.identify(need.recipe, refs))
+    if found := output.manifest():
+        return found
+    name_stage_run(order.preset, output.identity)
+    _build(need.stage, _job(own, output, need.inputs, None), own)
+    return load_manifest(job.store, need.stage.name, output.identity.fingerprint)
+
+
+def device_of(execution: Execution) -> str:
+    """Where a stage computes; one whose execution names no device computes on the processor."""
+    return str(getattr(execution, "device", "cpu"))
+
+
+def _submitter(stage: ShardedStage[Any, Any]) -> Submit:
+    @task(name=f"{stage.name}-shard", **SHARD_TASK)
+    def build_shards(job: Job[Any, Any], shards: Sequence[ShardRange]) -> None:
+        with stage.ready(job) as ready:
+            for shard in shards:
+                with computing(job.output, shard, device_of(job.execution)) as builder:
+                    stage.build(job, ready, shard, builder)
+
+    def submit(job: Job[Any, Any], shards: Sequence[ShardRange]) -> PrefectFuture[Any]:
+        span = f"{shards[0].index}" if len(shards) == 1 else f"{shards[0].index} to {shards[-1].index}"
+        named = build_shards.with_options(task_run_name=f"{stage.name} {span}")
+        # Quoted, or Prefect would look for futures inside of everything, again for each task run.
+        return named.submit(quote(job), quote(shards))
+
+    return submit
+
+
+def _whole_task(stage: WholeStage[Any, Any]) -> Any:
+    @task(name=f"{stage.name}-whole", **SHARD_TASK)
+    def build_whole(job: Job[Any, Any]) -> Manifest:
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix=f"opendlign-{stage.name}-") as scratch:
+            with gpu_slot(device_of(job.execution)):
+                whole = stage.build(job, Path(scratch))
+            manifest = job.output.commit_manifest(files=whole.files, summary=whole.summary)
+        note_seconds(job.output, "whole", time.monotonic() - started, whole.samples)
+        stage.committed(job)
+        return manifest
+
+    return build_whole
+
+
+def _run_all(job: Job[Any, Any], shards: Sequence[ShardRange], submit: Submit) -> None:
+    work, pending, failures = split_work(shards), deque[PrefectFuture[Any]](), list[BaseException]()
     for unit in work:
         if len(pending) == SUBMITTED_AHEAD:
             failures += _failure(pending.popleft())
         if any(isinstance(failure, StoreUnavailable | StoreFull) for failure in failures):
             break  # what ails the store ails every shard, each after its own patience
-        pending.append(submit(unit, refresh))
+        pending.append(submit(job, unit))
     failures += [failure for future in pending for failure in _failure(future)]
     if failures:
         raise ShardsFailed(
-            f"{planned.output.identity.folder}: {len(failures)} of {len(work)} units of work failed, the first: "
-            f"{failures[0]}"
+            f"{job.output.folder}: {len(failures)} of {len(work)} units of work failed, the first: {failures[0]}"
         ) from failures[0]
 
 
 def _failure(future: PrefectFuture[Any]) -> list[BaseException]:
     outcome = future.result(raise_on_failure=False)
     return [outcome] if isinstance(outcome, BaseException) else []
-
-
-def _still_missing(planned: StagePlan, todo: Sequence[ShardRange]) -> list[ShardRange]:
-    missing = {shard.index for shard in planned.output.missing(planned.shards)}
-    return [shard for shard in todo if shard.index in missing]

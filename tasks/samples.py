@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opendlign_core.evaluation import DatasetSpec
-from opendlign_core.projection import ProjectionExecution, resolve_recipe
 from storage.fetch import Fetcher
 from storage.fingerprint import digest
 from storage.reader import SampleReader
@@ -26,21 +25,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-OWN_PROJECTION = "opendlign"
-"""Methods that name this projection read the project output; any other is computed from the clouds."""
-
 
 @dataclass(frozen=True)
 class EvaluatedOutputs:
     """The outputs of one source: its clouds, its depth maps and, where images were painted, its aligned shards."""
 
     clouds: Manifest
-    depths: Manifest
+    depths: Mapping[str, Manifest]
     aligned: Manifest | None = None
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        found = {"ingest": self.clouds.fingerprint, "project": self.depths.fingerprint}
+        found = {"ingest": self.clouds.fingerprint, "project": next(iter(self.depths.values())).fingerprint}
         return found if self.aligned is None else {**found, "synthesize": self.aligned.fingerprint}
 
 
@@ -55,12 +51,10 @@ class StoredSamples:
         self,
         store: Store,
         outputs: Iterable[EvaluatedOutputs],
-        execution: ProjectionExecution,
         on_sample: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._outputs = tuple(outputs)
-        self._execution = execution
         self._on_sample = on_sample
 
     def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:
@@ -73,13 +67,8 @@ class StoredSamples:
     ) -> Iterator["EvalSample"]:
         """The data set's samples in store order."""
         for output in self._outputs:
-            if projection == OWN_PROJECTION:
-                found: Iterator[EvalSample | None] = self._stored(output, dataset, split, images)
-            else:
-                found = self._projected(output, dataset, split, projection)
-            for sample in found:
-                if sample is not None:
-                    yield sample
+            for sample in self._stored(output, dataset, split, projection, images):
+                yield sample
                 self._on_sample()
 
     def count(self, dataset: DatasetSpec, split: str | None, projection: str) -> int:
@@ -87,9 +76,7 @@ class StoredSamples:
         return sum(
             objects
             for (source, there, drawn), objects in self._listed.items()
-            if split in (None, there)
-            and (not dataset.sources or source in dataset.sources)
-            and (drawn or projection != OWN_PROJECTION)
+            if split in (None, there) and (not dataset.sources or source in dataset.sources) and drawn
         )
 
     @cached_property
@@ -98,49 +85,32 @@ class StoredSamples:
         found: Counter[tuple[str, str, bool]] = Counter()
         with Fetcher(self._store) as fetcher:
             for output in self._outputs:
-                undrawn = {sample.id for record in output.depths.shards for sample in record.rejected}
+                undrawn = {
+                    sample.id
+                    for depths in output.depths.values()
+                    for record in depths.shards
+                    for sample in record.rejected
+                }
                 for row in CATALOG.read(fetcher.path(output.clouds, output.clouds.file("catalog"))):
                     if row["rejected"] is None:
                         found[row["source"], row["split"], row["object_id"] not in undrawn] += 1
         return found
 
     def _stored(
-        self, output: EvaluatedOutputs, dataset: DatasetSpec, split: str | None, with_images: bool
+        self, output: EvaluatedOutputs, dataset: DatasetSpec, split: str | None, projection: str, with_images: bool
     ) -> Iterator["EvalSample"]:
         from opendlign_core.evaluation import EvalSample
         from opendlign_core.samples import decode_depth
 
         painted = self._wanted(output.aligned, dataset, split) if with_images and output.aligned else iter(())
         pending = next(painted, None)
-        for sample in self._wanted(output.depths, dataset, split):
+        for sample in self._wanted(output.depths[projection], dataset, split):
             meta, images = sample.json(), None
             # Aligned shards follow the order of the depth maps and may lack some of them.
             if pending is not None and pending.key == sample.key:
                 images, pending = painted_views(pending), next(painted, None)
             depth = decode_depth(sample.fields["depth.npy"])
             yield EvalSample(meta["object_id"], meta["label"] or None, depth, images)
-
-    def _projected(
-        self, output: EvaluatedOutputs, dataset: DatasetSpec, split: str | None, projection: str
-    ) -> Iterator["EvalSample | None"]:
-        """None for an object that cannot be projected."""
-        from opendlign_core.evaluation import EvalSample
-        from opendlign_core.projection import Rejection, project_clouds
-        from opendlign_core.samples import decode_depth
-
-        metas: dict[str, dict[str, Any]] = {}
-
-        def clouds() -> Iterator[tuple[str, NDArray[np.float32]]]:
-            for sample in self._wanted(output.clouds, dataset, split):
-                metas[sample.key] = sample.json()
-                yield sample.key, sample.array("points.npy")
-
-        for key, outcome in project_clouds(clouds(), resolve_recipe(projection), self._execution):
-            meta = metas.pop(key)
-            if isinstance(outcome, Rejection):
-                yield None
-            else:
-                yield EvalSample(meta["object_id"], meta["label"] or None, decode_depth(outcome))
 
     def _wanted(self, manifest: Manifest, dataset: DatasetSpec, split: str | None) -> Iterator[Sample]:
         with SampleReader(self._store, manifest) as reader:

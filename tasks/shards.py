@@ -11,11 +11,16 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from storage.fingerprint import StageIdentity
+from opendlign_core.errors import BadInput
+from opendlign_core.samples import Meta, TypedSample
+from storage.collect import Beside
 from storage.output import ShardRange, StageOutput
 from storage.records import Manifest, RejectedSample, ShardRecord
-from storage.shards import ShardWriter, encode_json
-from storage.stores import Store, open_store
+from storage.shards import ShardWriter
+from storage.stores import Store
+
+TIMINGS = Beside("timings")
+"""Notes of what each shard cost."""
 
 # Prefect keeps one row per task run and its server settles some twenty a second; beyond this, shards share a task run.
 MOST_TASK_RUNS = 200
@@ -24,7 +29,7 @@ MOST_TASK_RUNS = 200
 SMALL_STAGE = 20
 
 
-class TooManyRejected(RuntimeError):
+class TooManyRejected(BadInput):
     """More samples were rejected than the execution allows; what was built stays, the manifest is withheld."""
 
 
@@ -48,24 +53,6 @@ class StagePlan:
         return tuple(shard for shard in self.missing if shard.index % count == index)
 
 
-@dataclass(frozen=True)
-class ShardWork:
-    """The first argument of every stage task: where the output lies, what it is, which shards (or all) to build."""
-
-    store: str
-    identity: StageIdentity
-    shards: tuple[ShardRange, ...]
-
-    @property
-    def key(self) -> str:
-        """The same work has the same key in any run on any machine."""
-        span = f"{self.shards[0].index:06d}-{self.shards[-1].index:06d}" if self.shards else "whole"
-        return f"{self.identity.folder}/{span}"
-
-    def open(self) -> StageOutput:
-        return StageOutput(open_store(self.store), self.identity)
-
-
 def follow_shards(upstream: Manifest) -> tuple[ShardRange, ...]:
     """A plan with one shard for each shard of the output it reads."""
     ends = list(accumulate(record.samples for record in upstream.shards))
@@ -73,11 +60,10 @@ def follow_shards(upstream: Manifest) -> tuple[ShardRange, ...]:
     return tuple(ShardRange(record.index, end - record.samples, end) for record, end in records)
 
 
-def split_work(output: StageOutput, missing: Sequence[ShardRange]) -> list[ShardWork]:
+def split_work(missing: Sequence[ShardRange]) -> list[tuple[ShardRange, ...]]:
     """One unit of work per shard, or per run of neighbours where shards outnumber the task runs a flow should have."""
     per_task = -(-len(missing) // MOST_TASK_RUNS) or 1
-    groups = [tuple(missing[at : at + per_task]) for at in range(0, len(missing), per_task)]
-    return [ShardWork(output.store.url, output.identity, group) for group in groups]
+    return [tuple(missing[at : at + per_task]) for at in range(0, len(missing), per_task)]
 
 
 @dataclass
@@ -92,11 +78,11 @@ class ShardBuilder:
     summary: dict[str, Any] = field(default_factory=dict)
     record: ShardRecord | None = None
 
-    def add(self, key: str, fields: Mapping[str, bytes], meta: Mapping[str, Any]) -> None:
-        """Append one sample whose `json` is `meta`, counting its split and label."""
-        self.writer.add(key, {**fields, "json": encode_json(meta)})
-        self.count("splits", str(meta.get("split", "")))
-        self.count("labels", str(meta.get("label", "")))
+    def add(self, sample: TypedSample[Meta]) -> None:
+        """Append one sample, counting its split and label."""
+        self.writer.add(sample.key, sample.fields())
+        self.count("splits", sample.meta.split)
+        self.count("labels", sample.meta.label)
 
     def reject(self, sample_id: str, reason: str) -> None:
         self.rejected.append(RejectedSample(id=sample_id, reason=reason))
@@ -153,7 +139,7 @@ def finish(
 def note_seconds(output: StageOutput, name: str, seconds: float, samples: int) -> None:
     """Keep what a shard cost beside the outputs, for reports; an output itself holds no times."""
     note = json.dumps({"seconds": round(seconds, 3), "samples": samples}).encode()
-    output.store.put_if_absent(f"timings/{output.folder}/{name}.json", note)
+    output.store.put_if_absent(f"{TIMINGS.folder}/{output.folder}/{name}.json", note)
 
 
 def throughput_table(store: Store, manifest: Manifest) -> list[dict[str, Any]]:
@@ -172,5 +158,5 @@ def throughput_table(store: Store, manifest: Manifest) -> list[dict[str, Any]]:
 
 def stage_seconds(store: Store, folder: str) -> tuple[float, int]:
     """Seconds and samples noted for one output, added up."""
-    notes = [json.loads(store.read(info.key)) for info in store.list(f"timings/{folder}")]
+    notes = [json.loads(store.read(info.key)) for info in store.list(f"{TIMINGS.folder}/{folder}")]
     return sum(note["seconds"] for note in notes), sum(note["samples"] for note in notes)

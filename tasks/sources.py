@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from opendlign_core.training import TrainRecipe
+from opendlign_core.samples import Painted
+from opendlign_core.training import TrainExecution, TrainRecipe
 from storage.reader import SampleReader
 from storage.records import Manifest, ShardRecord
 from storage.shards import Sample
 from storage.stores import Store
-from tasks.tokens import entry_arrays, stack_objects
+from tasks.stage import Job
+from tasks.tokens import TOKENS, entry_arrays, stack_objects
 
 if TYPE_CHECKING:
     from opendlign_core.training.run import TrainSource
-    from opendlign_core.training.sources import CacheEntries
+    from opendlign_core.training.sources import CacheEntries, Objects
 
 # A cache larger than this share of the free memory is read as it is needed instead of held whole.
 MOST_OF_MEMORY = 0.5
@@ -27,14 +29,14 @@ T = TypeVar("T")
 Places = list[tuple[ShardRecord, NDArray[np.int64]]]
 
 
-def training_source(
-    store: Store, recipe: TrainRecipe, aligned: Manifest, caches: dict[str, Manifest], split: str
-) -> "TrainSource | None":
+def training_source(job: Job[TrainRecipe, TrainExecution], split: str) -> "TrainSource | None":
     """The objects of a split as the recipe's trainer reads them; None where there are none."""
-    if recipe.trainer == "cached":
-        return _cached(store, caches[split], recipe) if split in caches else None
-    places = list(_places_of(SampleReader(store, aligned), split))
-    return _streamed(store, aligned, recipe, places, stack_objects) if places else None
+    if job.recipe.trainer == "cached":
+        cache = job.optional(TOKENS.name, split)
+        return _cached(job.store, cache, job.recipe) if cache is not None else None
+    aligned = job.manifest("aligned")
+    places = list(_places_of(SampleReader(job.store, aligned), split))
+    return _streamed(job.store, aligned, job.recipe, places, _stack) if places else None
 
 
 def _cached(store: Store, cache: Manifest, recipe: TrainRecipe) -> "TrainSource":
@@ -84,6 +86,10 @@ class StoredObjects(Generic[T]):
         order = np.argsort(indices, kind="stable")
         samples = list(self._reader.read_places(self._places[index] for index in indices[order]))
         return self._decode([samples[place] for place in np.argsort(order, kind="stable")])
+
+
+def _stack(samples: Sequence[Sample]) -> "Objects":
+    return stack_objects([Painted.read(sample.key, sample.fields) for sample in samples])
 
 
 def _decode(samples: Sequence[Sample]) -> "CacheEntries":

@@ -1,26 +1,26 @@
 """The markdown on a regeneration's own run: what was checked, what was built, and where everything is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
-from storage.output import load_manifest
+from storage.output import find_manifest
 from storage.stores import Store
-from tasks.artifacts import publish_markdown, published_keys
+from tasks.artifacts import Artifacts, published_keys
+from tasks.stage import AnyStage
 
-ARTIFACTS = {
-    "ingest": ("ingest-progress", "ingest-counts", "ingest-clouds"),
-    "project": ("project-progress", "project-throughput", "project-depth"),
-    "synthesize": ("synthesize-cost", "synthesize-progress", "synthesize-throughput", "synthesize-pairs"),
-    "train": ("train-progress", "train-metrics", "train-curves"),
-    "evaluate": ("evaluate-progress", "evaluate-results", "evaluate-confusion", "evaluate-summary"),
-}
+
+class CheckedNode(Protocol):
+    """The node of a checked output."""
+
+    @property
+    def stage(self) -> AnyStage: ...
 
 
 class Checked(Protocol):
-    """What the summary says of one stage; the plan's status fits."""
+    """What the summary says of one output; the plan's status fits."""
 
     @property
-    def stage(self) -> str: ...
+    def node(self) -> CheckedNode: ...
 
     @property
     def title(self) -> str: ...
@@ -35,34 +35,42 @@ class Checked(Protocol):
     def changes(self) -> tuple[str, ...]: ...
 
 
-def publish_summary(store: Store, preset: str, checked: Sequence[Checked], found: Mapping[str, str]) -> None:
-    """Publish the table of stages on the current run; `found` holds the fingerprint of every stage it came to."""
-    headline = _headline(checked, found)
-    keys = published_keys(key for status in checked for key in ARTIFACTS[status.stage])
+def publish_summary(store: Store, preset: str, checked: Sequence[Checked]) -> None:
+    """Publish the table of outputs on the current run."""
+    keys = published_keys(key for status in checked for key in artifact_keys(status.node.stage))
     rows = ["| stage | before this run | in the UI | output |", "|---|---|---|---|"]
     for status in checked:
+        stage = status.node.stage
         why = f" ({'; '.join(status.changes[:2])})" if status.changes else ""
         # A server may be younger than the store: it has nothing to show of what it never ran.
-        links = ", ".join(_link(status.stage, key) for key in ARTIFACTS[status.stage] if key in keys)
+        links = ", ".join(_link(stage.name, key) for key in artifact_keys(stage) if key in keys)
         rows.append(f"| {status.title} | {status.state}{why} | {links} | `{status.folder}` |")
-    text = "\n".join([f"# {preset}: {headline}", "", *rows, "", *_report(store, found)])
-    publish_markdown("regenerate", "summary", text, "What was checked, and where everything is")
+    text = "\n".join([f"# {preset}: {_headline(checked)}", "", *rows, "", *_reports(store, checked)])
+    Artifacts("regenerate").markdown("summary", text, "What was checked, and where everything is")
+
+
+def artifact_keys(stage: AnyStage) -> tuple[str, ...]:
+    """Keys of all that a stage shows in the UI."""
+    return tuple(f"{stage.name}-{name}" for name in ("progress", *stage.shows))
 
 
 def _link(stage: str, key: str) -> str:
     return f"[{key.removeprefix(f'{stage}-')}](/artifacts/key/{key})"
 
 
-def _headline(checked: Sequence[Checked], found: Mapping[str, str]) -> str:
+def _headline(checked: Sequence[Checked]) -> str:
     if all(status.state == "done" for status in checked):
         return "Nothing to do: every stage is up to date."
-    left = [status.stage for status in checked if status.stage not in found]
-    return f"Up to date as asked, before {left[0]}." if left else "Every stage is up to date now."
+    return f"Up to date as far as {checked[-1].title}."
 
 
-def _report(store: Store, found: Mapping[str, str]) -> list[str]:
-    """Where the report lies; a browser does not follow links from a server's page to files, so its place is text."""
-    if "evaluate" not in found:
-        return []
-    manifest = load_manifest(store, "evaluate", found["evaluate"])
-    return [f"Report: `{store.url}/{manifest.folder}/{manifest.file('report').file}`"]
+def _reports(store: Store, checked: Sequence[Checked]) -> list[str]:
+    """Where reports lie; a browser does not follow links from a server's page to files, so their place is text."""
+    found = []
+    for status in checked:
+        stage, _, fingerprint = status.folder.partition("/")
+        manifest = find_manifest(store, stage, fingerprint)
+        files = {stored.name: stored.file for stored in manifest.files} if manifest else {}
+        if "report" in files:
+            found.append(f"Report: `{store.url}/{status.folder}/{files['report']}`")
+    return found

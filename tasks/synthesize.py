@@ -4,10 +4,10 @@ import functools
 import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from prefect import task
-
+from opendlign_core.samples import DepthMaps, Painted, PaintedMeta
 from opendlign_core.synthesis import (
     STAGE_VERSION,
     AlignedObject,
@@ -21,17 +21,16 @@ from opendlign_core.synthesis import (
     SynthesisRecipe,
     Synthesizer,
 )
-from storage.fingerprint import StageIdentity
-from storage.output import ShardRange, StageOutput, plan_shards
+from storage.output import ShardRange, plan_shards
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.shards import Sample, object_id
+from storage.shards import Sample
 from storage.stores import Store
-from tasks.artifacts import publish_markdown
-from tasks.policy import SHARD_TASK
-from tasks.progress import current_progress
-from tasks.shards import ShardBuilder, ShardWork, StagePlan, finish
-from tasks.slots import computing, gpu_slot
+from tasks.pictures import show_pairs
+from tasks.progress import StageProgress
+from tasks.shards import ShardBuilder, throughput_table
+from tasks.showcase import Showcase
+from tasks.stage import Inputs, Job, Port, ShardedStage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,31 +40,71 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STAGE = "synthesize"
+
+class Synthesize(ShardedStage[SynthesisRecipe, SynthesisExecution]):
+    name = "synthesize"
+    version = STAGE_VERSION
+    recipe = SynthesisRecipe
+    execution = SynthesisExecution
+    about = "Paint depth maps as depth-aligned images."
+    reads = (Port("depths", "project", "Fingerprint of the project output."),)
+    pool = "gpu"
+    shared = True
+    in_flight = 2
+    shows = ("cost", "throughput", "pairs")
+
+    def shards(self, recipe: SynthesisRecipe, inputs: Inputs, origin: Any) -> Sequence[ShardRange]:
+        """Shards of `recipe.shard_size` depth objects each, the amount of work a lost worker costs."""
+        return plan_shards(inputs["depths"][0].manifest.samples, recipe.shard_size)
+
+    @contextmanager
+    def ready(self, job: Job[SynthesisRecipe, SynthesisExecution]) -> Iterator[SampleReader]:
+        with SampleReader(job.store, job.manifest("depths")) as reader:
+            yield reader
+
+    def build(
+        self,
+        job: Job[SynthesisRecipe, SynthesisExecution],
+        ready: SampleReader,
+        shard: ShardRange,
+        builder: ShardBuilder,
+    ) -> None:
+        """Paint the objects of a shard with a painter that stays loaded for all shards of this process."""
+        from opendlign_core.synthesis import synthesize_objects
+
+        recipe, execution, progress = job.recipe, job.execution, job.progress
+        wanted: dict[str, DepthMaps] = {}
+        objects = _objects(ready.read(shard.start, shard.stop), recipe.splits, wanted)
+        report = _Reporter(progress)
+        painter, scorer = _painter(recipe, execution), _scorer(recipe.gate, execution)
+        painted = 0
+        for outcome in synthesize_objects(objects, recipe, painter, execution, report, scorer):
+            painted += 1
+            maps = wanted.pop(outcome.key)
+            if isinstance(outcome, AlignedObject):
+                builder.add(_painted(maps, outcome))
+                progress.advance()
+            else:
+                builder.reject(maps.meta.object_id, outcome.reason)
+                progress.advance(rejected=1)
+        if skipped := shard.stop - shard.start - painted:
+            progress.advance(skipped, skipped=skipped)
+        builder.summary["gate"] = {"images": report.images, "rejected_images": report.rejected}
+
+    def announce(
+        self, job: Job[SynthesisRecipe, SynthesisExecution], ahead: Sequence[ShardRange], ui: Showcase
+    ) -> None:
+        """Time a batch on the device at hand; say what these shards, and a lost worker, will cost."""
+        sentence = cost_sentence(job, ahead)
+        ui.markdown("cost", sentence, "What is ahead, from a batch timed on this device")
+        log.info(sentence)
+
+    def show(self, store: Store, manifest: Manifest, ui: Showcase) -> None:
+        ui.table("throughput", throughput_table(store, manifest), "Aligned objects and their cost")
+        show_pairs(store, manifest, ui)
 
 
-def identify(recipe: SynthesisRecipe, depths: str) -> StageIdentity:
-    """Aligned images are what the recipe paints on the depth maps with that fingerprint."""
-    return StageIdentity.of(STAGE, STAGE_VERSION, recipe, {"project": depths})
-
-
-def plan(store: Store, recipe: SynthesisRecipe, depths: Manifest) -> StagePlan:
-    """Shards of `recipe.shard_size` depth objects each, the amount of work a lost worker costs."""
-    output = StageOutput(store, identify(recipe, depths.fingerprint))
-    return StagePlan.look(output, plan_shards(depths.samples, recipe.shard_size))
-
-
-@task(name="synthesize-shard", **SHARD_TASK)
-def synthesize_shard(
-    work: ShardWork, recipe: SynthesisRecipe, execution: SynthesisExecution, depths: Manifest
-) -> list[int]:
-    """Paint the objects of each shard with a painter that stays loaded for all shards of this process."""
-    output = work.open()
-    with SampleReader(output.store, depths) as reader:
-        for shard in work.shards:
-            with computing(output, shard, execution.device) as builder:
-                _build(builder, recipe, execution, reader, shard)
-    return [shard.index for shard in work.shards]
+SYNTHESIZE = Synthesize()
 
 
 def _painter(recipe: SynthesisRecipe, execution: SynthesisExecution) -> Synthesizer:
@@ -90,90 +129,47 @@ def _scorer(gate: GateRecipe, execution: SynthesisExecution) -> "CaptionScorer |
     return load_scorer(gate, execution)
 
 
-def _build(
-    builder: ShardBuilder,
-    recipe: SynthesisRecipe,
-    execution: SynthesisExecution,
-    reader: SampleReader,
-    shard: ShardRange,
-) -> None:
-    from opendlign_core.synthesis import synthesize_objects
-
-    wanted: dict[str, Sample] = {}
-    objects = _objects(reader.read(shard.start, shard.stop), recipe.splits, wanted)
-    report = _Reporter()
-    painter, scorer = _painter(recipe, execution), _scorer(recipe.gate, execution)
-    for outcome in synthesize_objects(objects, recipe, painter, execution, report, scorer):
-        sample = wanted.pop(outcome.key)
-        if isinstance(outcome, AlignedObject):
-            builder.add(outcome.key, _fields(sample, outcome), _meta(sample, outcome))
-            current_progress().advance()
-        else:
-            builder.reject(object_id(outcome.key), outcome.reason)
-            current_progress().advance(rejected=1)
-    builder.summary["gate"] = {"images": report.images, "rejected_images": report.rejected}
-
-
 class _Reporter:
     """Hands a stream's running totals on as steps."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: StageProgress) -> None:
+        self._progress = progress
         self.images = 0
         self.rejected = 0
 
     def __call__(self, totals: Progress) -> None:
-        current_progress().advance(
+        self._progress.advance(
             0, images=totals.images - self.images, rejected_images=totals.rejected_images - self.rejected
         )
         self.images, self.rejected = totals.images, totals.rejected_images
 
 
-def _objects(samples: Iterable[Sample], splits: tuple[str, ...], wanted: dict[str, Sample]) -> Iterator[DepthObject]:
-    from opendlign_core.samples import decode_depth
-
+def _objects(
+    samples: Iterable[Sample], splits: tuple[str, ...], wanted: dict[str, DepthMaps]
+) -> Iterator[DepthObject]:
+    """The objects of the splits to paint; `wanted` gets their depth maps."""
     for sample in samples:
-        meta = sample.json()
-        if splits and meta["split"] not in splits:
-            current_progress().advance(skipped=1)
-            continue
-        wanted[sample.key] = sample
-        yield DepthObject(sample.key, decode_depth(sample.fields["depth.npy"]), meta["caption"] or meta["label"])
+        found = DepthMaps.read(sample.key, sample.fields)
+        if not splits or found.meta.split in splits:
+            wanted[found.key] = found
+            yield DepthObject(found.key, found.maps(), found.meta.caption or found.meta.label)
 
 
-def _fields(sample: Sample, painted: AlignedObject) -> dict[str, bytes]:
-    images = {f"{view:02d}.{painted.extension}": image for view, image in enumerate(painted.images)}
-    return {"depth.npy": sample.fields["depth.npy"], **images}
+def _painted(maps: DepthMaps, painted: AlignedObject) -> Painted:
+    told = {"prompts": painted.prompts, "seeds": painted.seeds, "gate": painted.gate, "attempts": painted.attempts}
+    return Painted(PaintedMeta.of(maps.meta, **told), maps.encoded, painted.images, painted.extension)
 
 
-def _meta(sample: Sample, painted: AlignedObject) -> dict[str, Any]:
-    gate = [score.model_dump() for score in painted.gate]
-    return {
-        **sample.json(),
-        "prompts": painted.prompts,
-        "seeds": painted.seeds,
-        "gate": gate,
-        "attempts": painted.attempts,
-    }
-
-
-def announce_cost(
-    output: StageOutput,
-    shards: Sequence[ShardRange],
-    recipe: SynthesisRecipe,
-    execution: SynthesisExecution,
-    depths: Manifest,
-) -> str:
-    """Time a batch on the device at hand; say what these shards, and a lost worker, will cost."""
+def cost_sentence(job: Job[SynthesisRecipe, SynthesisExecution], ahead: Sequence[ShardRange]) -> str:
+    """What painting these shards will cost on this device, from a batch timed now."""
     from opendlign_core.synthesis import estimate_cost
 
-    with SampleReader(output.store, depths) as reader, gpu_slot(execution.device):
+    recipe, depths = job.recipe, job.manifest("depths")
+    with SampleReader(job.store, depths) as reader:
         first = next(_objects(reader, (), {}))
-        rate = _images_per_second(_painter(recipe, execution), first.depth, recipe.prompt.prompt(first.caption))
-    objects = round(_wanted_share(depths, recipe.splits) * sum(shard.stop - shard.start for shard in shards))
-    sentence = estimate_cost(recipe, rate, objects, len(first.depth)).sentence()
-    publish_markdown(STAGE, "cost", sentence, "What is ahead, from a batch timed on this device")
-    log.info(sentence)
-    return sentence
+    rate = _images_per_second(_painter(recipe, job.execution), first.depth, recipe.prompt.prompt(first.caption))
+    objects = round(_wanted_share(depths, recipe.splits) * sum(shard.stop - shard.start for shard in ahead))
+    return estimate_cost(recipe, rate, objects, len(first.depth)).sentence()
 
 
 def _images_per_second(painter: Synthesizer, maps: "NDArray[np.float32]", prompt: str) -> float:
@@ -192,7 +188,3 @@ def _wanted_share(depths: Manifest, splits: tuple[str, ...]) -> float:
     counts: dict[str, int] = depths.summary.get("splits", {})
     total = sum(counts.values())
     return sum(counts.get(split, 0) for split in splits) / total if splits and total else 1.0
-
-
-def commit(planned: StagePlan, execution: SynthesisExecution) -> Manifest:
-    return finish(planned.output, planned.shards, max_rejected_share=execution.max_rejected_share)

@@ -1,31 +1,25 @@
 """The token cache, first half of training: everything frozen about each object, computed once and kept as shards."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any
-
-from prefect import task
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opendlign_core.recipe import Recipe
+from opendlign_core.samples import Painted, TokenEntry
 from opendlign_core.training import CACHE_STAGE_VERSION, CacheRecipe, TrainExecution
-from storage.fingerprint import StageIdentity
-from storage.output import ShardRange, StageOutput
+from storage.output import ShardRange
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.shards import Sample, encode_array
 from storage.stores import Store
-from tasks.policy import SHARD_TASK
-from tasks.progress import current_progress
-from tasks.shards import ShardBuilder, ShardWork, StagePlan, building, finish, follow_shards
-from tasks.slots import gpu_slot
+from tasks.shards import ShardBuilder
+from tasks.showcase import Showcase
+from tasks.stage import Job, Port, ShardedStage
 
 if TYPE_CHECKING:
     from opendlign_core.training import DepthAlignedCLIP
     from opendlign_core.training.sources import Objects
-
-STAGE = "tokens"
-META = ("object_id", "source", "split", "label", "caption")
 
 
 class TokensRecipe(Recipe):
@@ -35,84 +29,82 @@ class TokensRecipe(Recipe):
     split: str
 
 
-def identify(recipe: TokensRecipe, aligned: str) -> StageIdentity:
-    return StageIdentity.of(STAGE, CACHE_STAGE_VERSION, recipe, {"synthesize": aligned})
+class _Ready(NamedTuple):
+    reader: SampleReader
+    model: "DepthAlignedCLIP"
 
 
-def plan(store: Store, recipe: TokensRecipe, aligned: Manifest) -> StagePlan:
-    """One shard of tokens for each aligned shard; shards without objects of the split are empty."""
-    return StagePlan.look(StageOutput(store, identify(recipe, aligned.fingerprint)), follow_shards(aligned))
+class Tokens(ShardedStage[TokensRecipe, TrainExecution]):
+    """A stage that training makes for itself; it stands in no preset."""
+
+    name = "tokens"
+    version = CACHE_STAGE_VERSION
+    recipe = TokensRecipe
+    execution = TrainExecution
+    about = "Compute what is frozen about each object, for training."
+    reads = (Port("aligned", "synthesize", "Fingerprint of the synthesize output."),)
+    pool = "gpu"
+
+    @contextmanager
+    def ready(self, job: Job[TokensRecipe, TrainExecution]) -> Iterator[_Ready]:
+        with SampleReader(job.store, job.manifest("aligned")) as reader:
+            yield _Ready(reader, _frozen(job.recipe.cache, job.execution.device))
+
+    def build(
+        self, job: Job[TokensRecipe, TrainExecution], ready: _Ready, shard: ShardRange, builder: ShardBuilder
+    ) -> None:
+        """Run the frozen tower over the objects of a shard that belong to the split."""
+        import torch
+
+        from opendlign_core.training.cache import build_entries, encode_entry
+
+        size, done = job.execution.objects_per_forward, 0
+        wanted = of_split(ready.reader, job.recipe.split, shard.start, shard.stop)
+        while chunk := list(islice(wanted, size)):
+            with torch.inference_mode():
+                entries = build_entries(ready.model, stack_objects(chunk), job.recipe.cache, size)
+            for place, painted in enumerate(chunk):
+                arrays = {name.removesuffix(".npy"): array for name, array in encode_entry(entries, place).items()}
+                builder.add(TokenEntry(painted.meta.who(), **arrays))
+            done += len(chunk)
+            job.progress.advance(len(chunk))
+        if others := shard.stop - shard.start - done:
+            job.progress.advance(others)
+
+    def show(self, store: Store, manifest: Manifest, ui: Showcase) -> None:
+        """Nothing: people look at the training that it is for."""
 
 
-@task(name="tokens-shard", **SHARD_TASK)
-def tokens_shard(work: ShardWork, recipe: TokensRecipe, execution: TrainExecution, aligned: Manifest) -> list[int]:
-    """Run the frozen tower over the objects of each shard."""
-    output = work.open()
-    with SampleReader(output.store, aligned) as reader, gpu_slot(execution.device):
-        model = _model(recipe.cache, execution.device)
-        for shard in work.shards:
-            with building(output, shard) as builder:
-                _build(builder, recipe, execution, model, reader, shard)
-    return [shard.index for shard in work.shards]
+TOKENS = Tokens()
 
 
 @functools.lru_cache(maxsize=1)
-def _model(recipe: CacheRecipe, device: str) -> "DepthAlignedCLIP":
+def _frozen(cache: CacheRecipe, device: str) -> "DepthAlignedCLIP":
     """The frozen model, loaded once for all shards of this process."""
     from opendlign_core.clip import choose_device, load_clip
     from opendlign_core.training import DepthAlignedCLIP
 
-    return DepthAlignedCLIP(load_clip(recipe.clip), recipe.blocks).to(choose_device(device)).eval()
+    return DepthAlignedCLIP(load_clip(cache.clip), cache.blocks).to(choose_device(device)).eval()
 
 
-def _build(
-    builder: ShardBuilder,
-    recipe: TokensRecipe,
-    execution: TrainExecution,
-    model: "DepthAlignedCLIP",
-    reader: SampleReader,
-    shard: ShardRange,
-) -> None:
-    import torch
-
-    from opendlign_core.training.cache import build_entries, encode_entry
-
-    wanted = of_split(reader, recipe.split, shard.start, shard.stop)
-    while chunk := list(islice(wanted, execution.objects_per_forward)):
-        with torch.inference_mode():
-            entries = build_entries(model, stack_objects(chunk), recipe.cache, execution.objects_per_forward)
-        for place, sample in enumerate(chunk):
-            arrays = {name: encode_array(array) for name, array in encode_entry(entries, place).items()}
-            meta = sample.json()
-            builder.add(sample.key, arrays, {name: meta[name] for name in META})
-        current_progress().advance(len(chunk))
-
-
-def of_split(reader: SampleReader, split: str, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
-    """The samples of one split in a range of an output."""
+def of_split(reader: SampleReader, split: str, start: int = 0, stop: int | None = None) -> Iterator[Painted]:
+    """The painted objects of one split in a range of an output."""
     for sample in reader.read(start, stop):
-        if sample.json()["split"] == split:
-            yield sample
-        else:
-            current_progress().advance()
+        painted = Painted.read(sample.key, sample.fields)
+        if painted.meta.split == split:
+            yield painted
 
 
-def stack_objects(samples: list[Sample]) -> "Objects":
-    """Depth maps [B, V, H, W] and images [B, V, H, W, 3] of aligned samples."""
+def stack_objects(chunk: Sequence[Painted]) -> "Objects":
+    """Depth maps [B, V, H, W] and images [B, V, H, W, 3] of painted objects."""
     import numpy as np
     import torch
 
-    from opendlign_core.samples import decode_depth
     from opendlign_core.training.sources import Objects
-    from tasks.samples import painted_views
 
-    depth = np.stack([decode_depth(sample.fields["depth.npy"]) for sample in samples])
-    images = np.stack([painted_views(sample) for sample in samples])
+    depth = np.stack([painted.maps() for painted in chunk])
+    images = np.stack([painted.pictures() for painted in chunk])
     return Objects(torch.from_numpy(depth), torch.from_numpy(images))
-
-
-def commit(planned: StagePlan) -> Manifest:
-    return finish(planned.output, planned.shards, max_rejected_share=0.0)
 
 
 def entry_arrays(reader: SampleReader) -> Iterator[dict[str, Any]]:

@@ -1,107 +1,147 @@
-"""Train: aligned shards become an adapter of the depth branch; a crash costs at most one epoch, on any machine."""
+"""Train: aligned shards become the weights of the depth branch; a crash costs at most one epoch, on any machine."""
 
-import tempfile
-import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect import task
-
+from opendlign_core.clip import ClipSpec
+from opendlign_core.errors import BadInput
+from opendlign_core.samples import Meta
+from opendlign_core.samples.sample import read_meta
 from opendlign_core.training import STAGE_VERSION, TrainExecution, TrainRecipe
+from storage.collect import Beside
 from storage.fetch import Fetcher
-from storage.fingerprint import StageIdentity
-from storage.output import StageOutput
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.stores import Store
 from tasks.checkpoints import StoredCheckpoints
-from tasks.policy import SHARD_TASK
-from tasks.progress import current_progress
-from tasks.shards import ShardWork, note_seconds
-from tasks.slots import gpu_slot
+from tasks.showcase import Showcase
 from tasks.sources import training_source
-from tasks.tokens import TokensRecipe, of_split
+from tasks.stage import Inputs, Job, Need, Port, Whole, WholeStage
+from tasks.tokens import TOKENS, TokensRecipe
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation import EvaluatedModel
     from opendlign_core.training.model import DepthAlignedCLIP
-    from opendlign_core.training.run import TrainProgress
     from opendlign_core.training.validation import Validation
 
-STAGE = "train"
 TRAIN_SPLIT = "train"
 VALIDATION_SPLIT = "val"
+CHECKPOINTS = Beside("checkpoints", until="finished")
 
 
-def identify(recipe: TrainRecipe, aligned: str) -> StageIdentity:
-    """A model is what the recipe trains on the aligned shards with that fingerprint; the cache is only a shortcut."""
-    return StageIdentity.of(STAGE, STAGE_VERSION, recipe, {"synthesize": aligned})
+class Train(WholeStage[TrainRecipe, TrainExecution]):
+    """A model is what the recipe trains on the aligned shards; the token cache is only a shortcut."""
 
+    name = "train"
+    version = STAGE_VERSION
+    recipe = TrainRecipe
+    execution = TrainExecution
+    about = "Train the depth branch on depth-aligned images."
+    reads = (Port("aligned", "synthesize", "Fingerprint of the synthesize output."),)
+    pool = "gpu"
+    shows = ("metrics", "curves", "checkpoint")
+    beside = (CHECKPOINTS,)
+    unit = "steps"
 
-def output(store: Store, recipe: TrainRecipe, aligned: str) -> StageOutput:
-    return StageOutput(store, identify(recipe, aligned))
+    def spell_out(self, given: Mapping[str, Any], preset: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`official: MODEL` starts from a published recipe, `clip: package:NAME` from weights shipped with this."""
+        fields = dict(given)
+        if "official" in fields:
+            fields = {**TrainRecipe.official(fields.pop("official")).model_dump(), **fields}
+        return named_clip(fields)
 
+    def needs(self, recipe: TrainRecipe, inputs: Inputs) -> Sequence[Need[TokensRecipe]]:
+        """The token caches of the cached trainer: of the training objects and, if there are any, of held-out ones."""
+        if recipe.trainer != "cached":
+            return ()
+        present: dict[str, int] = inputs["aligned"][0].manifest.summary.get("splits", {})
+        splits = [split for split in (TRAIN_SPLIT, VALIDATION_SPLIT) if present.get(split)]
+        return [Need(TOKENS, TokensRecipe(cache=recipe.cache_recipe(), split=s), inputs, label=s) for s in splits]
 
-def cached_splits(recipe: TrainRecipe, aligned: Manifest) -> list[TokensRecipe]:
-    """The token caches a recipe needs: training objects, and held-out ones where there are any."""
-    if recipe.trainer != "cached":
-        return []
-    present: dict[str, int] = aligned.summary.get("splits", {})
-    splits = [split for split in (TRAIN_SPLIT, VALIDATION_SPLIT) if present.get(split)]
-    return [TokensRecipe(cache=recipe.cache_recipe(), split=split) for split in splits]
+    def build(self, job: Job[TrainRecipe, TrainExecution], folder: Path) -> Whole:
+        """Train to the end, from the newest checkpoint in the store if there is one."""
+        from opendlign_core.training.run import train
 
-
-@task(name="train-model", **SHARD_TASK)
-def train_model(
-    work: ShardWork, recipe: TrainRecipe, execution: TrainExecution, aligned: Manifest, caches: dict[str, Manifest]
-) -> str:
-    """Train to the end, from the newest checkpoint in the store if there is one, and commit the adapter."""
-    from opendlign_core.training.run import train
-
-    target, started = work.open(), time.monotonic()
-    kept = StoredCheckpoints(target.store, f"checkpoints/{target.folder}", execution.keep_checkpoints)
-    with tempfile.TemporaryDirectory(prefix="opendlign-train-") as scratch, gpu_slot(execution.device):
-        workdir = Path(scratch)
-        kept.restore(workdir)
-        source = training_source(target.store, recipe, aligned, caches, TRAIN_SPLIT)
+        aligned = job.manifest("aligned")
+        kept = _checkpoints(job)
+        kept.restore(folder)
+        source = training_source(job, TRAIN_SPLIT)
         if source is None:
-            raise ValueError(f"{aligned.folder} holds no object of the split {TRAIN_SPLIT!r} to train on")
+            raise BadInput(f"{aligned.folder} holds no object of the split {TRAIN_SPLIT!r} to train on")
         result = train(
             source,
-            recipe,
-            execution,
-            workdir,
-            validation=_validation(target.store, recipe, aligned, caches),
-            fingerprint=target.identity.fingerprint,
-            on_progress=_show,
-            on_checkpoint=lambda path: kept.save(path, workdir),
+            job.recipe,
+            job.execution,
+            folder,
+            validation=_validation(job),
+            fingerprint=job.output.identity.fingerprint,
+            on_progress=lambda progress: job.progress.reach(progress.step, progress.steps),
+            on_checkpoint=lambda path: kept.save(path, folder),
         )
         files = {"adapter": result.adapter, "metrics": result.metrics, "curves": result.curves}
-        target.commit_manifest(files=files, summary={"steps": result.steps, "validation": result.validation})
-    note_seconds(target, "training", time.monotonic() - started, aligned.summary["splits"][TRAIN_SPLIT])
-    kept.clear()
-    return target.identity.fingerprint
+        summary = {"steps": result.steps, "validation": result.validation}
+        return Whole(files, aligned.summary["splits"][TRAIN_SPLIT], summary)
+
+    def committed(self, job: Job[TrainRecipe, TrainExecution]) -> None:
+        _checkpoints(job).clear()
+
+    def show(self, store: Store, manifest: Manifest, ui: Showcase) -> None:
+        """Its curves, its last validation, and where the weights lie; an imported model was trained elsewhere."""
+        roles = {stored.name for stored in manifest.files}
+        if "curves" in roles:
+            with Fetcher(store) as fetcher:
+                curves = fetcher.path(manifest, manifest.file("curves")).read_bytes()
+            ui.picture("curves", curves, "Loss and accuracy over training steps")
+        found: dict[str, float] = manifest.summary.get("validation", {})
+        rows = [{"measure": "steps", "value": manifest.summary.get("steps", 0)}]
+        rows += [
+            {"measure": name.replace("_", " "), "value": round(value, 4)} for name, value in sorted(found.items())
+        ]
+        ui.table("metrics", rows, "The last validation, as fractions")
+        weights = f"{store.url}/{manifest.folder}/{manifest.file('adapter').file}"
+        ui.markdown("checkpoint", f"Branch weights: `{weights}`", "The trained weights")
 
 
-def _show(progress: "TrainProgress") -> None:
-    current_progress().reach(progress.step, progress.steps)
+TRAIN = Train()
 
 
-def _validation(
-    store: Store, recipe: TrainRecipe, aligned: Manifest, caches: dict[str, Manifest]
-) -> "Validation | None":
+def named_clip(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fields with a CLIP in place of its name: `package:NAME`, a local folder, or open_clip's `model:tag`."""
+    name = fields.get("clip")
+    return {**fields, "clip": _clip_called(name).model_dump()} if isinstance(name, str) else fields
+
+
+def _clip_called(name: str) -> ClipSpec:
+    if name.startswith("package:"):
+        return ClipSpec.packaged(name.removeprefix("package:"))
+    if Path(name).is_dir():
+        return ClipSpec.from_folder(Path(name))
+    model, found, tag = name.partition(":")
+    if not found or not tag:
+        raise BadInput(f"clip {name!r}: write model:tag, such as ViT-B-32:laion2b_s34b_b79k, or name a folder")
+    from opendlign_core.clip import tagged_spec
+
+    return tagged_spec(model, tag)
+
+
+def _checkpoints(job: Job[TrainRecipe, TrainExecution]) -> StoredCheckpoints:
+    return StoredCheckpoints(job.store, f"{CHECKPOINTS.folder}/{job.output.folder}", job.execution.keep_checkpoints)
+
+
+def _validation(job: Job[TrainRecipe, TrainExecution]) -> "Validation | None":
     """Held-out objects with their classes as text, where the data has a validation split."""
     from opendlign_core.training.validation import Validation
 
-    if (
-        not recipe.validate_every
-        or (source := training_source(store, recipe, aligned, caches, VALIDATION_SPLIT)) is None
-    ):
+    recipe = job.recipe
+    if not recipe.validate_every or (source := training_source(job, VALIDATION_SPLIT)) is None:
         return None
     import numpy as np
 
-    with SampleReader(store, caches.get(VALIDATION_SPLIT, aligned)) as reader:
-        labels = [sample.json()["label"] for sample in of_split(reader, VALIDATION_SPLIT)]
+    held_out = job.optional(TOKENS.name, VALIDATION_SPLIT) or job.manifest("aligned")
+    with SampleReader(job.store, held_out) as reader:
+        metas = (read_meta(sample.key, sample.fields, Meta) for sample in reader)
+        labels = [meta.label for meta in metas if meta.split == VALIDATION_SPLIT]
     names = tuple(sorted({label for label in labels if label}))
     if not names:
         return Validation(source)

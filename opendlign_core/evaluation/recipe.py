@@ -221,6 +221,8 @@ class EvalExecution(Execution):
     image_batch: int = Field(default=160, ge=1)
     """Images (objects x views) in one forward pass."""
     text_batch: int = Field(default=256, ge=1, description="sentences in one forward pass")
+    allowed_drop: float = Field(default=0.02, ge=0, le=1)
+    """How far a result may fall below the best accepted one of its name before the run fails, as a fraction."""
     libraries: tuple[str, ...] = ()
     """Sentence-library files, found by the digest in the recipe."""
     hourly_cost: FrozenMapping[float] = FrozenMapping({})

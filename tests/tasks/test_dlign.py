@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-
 from opendlign.adapters import named_clip
+
 from opendlign_core.clip import ClipSpec, images_to_input, load_clip, tagged_spec
 from opendlign_core.recipe import FrozenMapping
 from opendlign_core.training import DlignRecipe

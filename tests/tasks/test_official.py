@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from opendlign.adapters import train_recipe
+
 from opendlign.models import find_trained
 from opendlign_core.clip import ClipSpec, load_clip
 from opendlign_core.evaluation import EvalSample, classify

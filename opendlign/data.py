@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from storage.stores import Store
 
 
-def import_official_data(
+def import_data(
     folder: Path,
     /,
     *,
@@ -33,11 +33,11 @@ def import_official_data(
     split
         Split of all its objects: train is trained on, test is evaluated.
     """
-    from tasks.official_data import import_data
+    from tasks import official_data
 
     place = store or get_settings().store
-    with stage_bars():
-        manifest = import_data(open_store(place), folder.expanduser(), name, split)
+    with stage_bars() as listener:
+        manifest = official_data.import_data(open_store(place), folder.expanduser(), name, split, listener=listener)
     console.print(
         f"{manifest.folder} holds {manifest.samples} objects in {place}, {manifest.rejected} left out", soft_wrap=True
     )
@@ -50,15 +50,17 @@ def import_official_data(
 
 def _train(place: str, aligned: str, preset: str) -> None:
     from flows.preset import load_preset
-    from flows.train import train
+    from flows.stages import flow_of
+    from tasks.registry import TRAIN
 
     chosen = load_preset(preset)
-    with stage_bars():
-        model = train(place, aligned, chosen.train, chosen.execution.train, preset=chosen.name)
+    with stage_bars() as listener:
+        train = flow_of(TRAIN, listener)
+        model = train(place, aligned, chosen.recipes["train"], chosen.executions["train"], preset=chosen.name)
     console.print(f"train/{model} is complete in {place}", soft_wrap=True)
 
 
-def export_official_data(
+def export_data(
     folder: Path,
     /,
     *,
@@ -79,10 +81,10 @@ def export_official_data(
         raise NotADirectoryError(f"{folder} is a file; name a folder")
     opened = open_store(store or get_settings().store)
     manifest = _named(opened, output) if output else _painted(opened, preset, wanted_changes(set_, source))
-    from tasks.official_data import export_data
+    from tasks import official_data
 
-    with stage_bars():
-        objects = export_data(opened, manifest, folder.expanduser())
+    with stage_bars() as listener:
+        objects = official_data.export_data(opened, manifest, folder.expanduser(), listener)
     console.print(f"{objects} objects of {manifest.folder} are in {folder}", soft_wrap=True)
     return 0
 
@@ -98,8 +100,6 @@ def _named(store: "Store", output: str) -> "Manifest":
 
 def _painted(store: "Store", preset: str, changes: list[str]) -> "Manifest":
     from flows.preset import load_preset
-    from opendlign.models import training_identities
-    from storage.output import load_manifest
+    from opendlign.models import own_output
 
-    aligned = training_identities(load_preset(preset, changes)).aligned
-    return load_manifest(store, aligned.stage, aligned.fingerprint)
+    return own_output(store, load_preset(preset, changes), "synthesize")

@@ -1,0 +1,25 @@
+"""The stages of the pipeline, in the order in which plans and menus list them."""
+
+from storage.collect import Beside
+from tasks.dlign import DLIGN
+from tasks.evaluate import EVALUATE
+from tasks.ingest import INGEST
+from tasks.project import PROJECT
+from tasks.shards import TIMINGS
+from tasks.stage import AnyStage
+from tasks.synthesize import SYNTHESIZE
+from tasks.train import TRAIN
+
+STAGES: tuple[AnyStage, ...] = (INGEST, PROJECT, SYNTHESIZE, DLIGN, TRAIN, EVALUATE)
+
+
+BESIDE: tuple[Beside, ...] = (TIMINGS, *(beside for stage in STAGES for beside in stage.beside))
+"""What lies beside outputs, for `gc`."""
+
+
+def stage_named(name: str) -> AnyStage:
+    """The stage of that name; raises `LookupError` naming what there is."""
+    for stage in STAGES:
+        if stage.name == name:
+            return stage
+    raise LookupError(f"no stage {name!r}; stages are {', '.join(stage.name for stage in STAGES)}")

@@ -1,0 +1,245 @@
+"""What a stage is: all that plans, runs, queues, forms, the console and the UI know of a verb, said once.
+
+A new stage is a subclass of `ShardedStage` or `WholeStage` in a module of its own, and its name in
+`tasks.registry.STAGES`; nothing else knows stages by name.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
+
+from opendlign_core.recipe import Execution, Recipe
+from storage.collect import Beside
+from storage.fingerprint import StageIdentity
+from storage.output import ShardRange, StageOutput
+from storage.records import Manifest, ShardRecord
+from storage.stores import Store
+from tasks.progress import StageProgress
+from tasks.shards import ShardBuilder, follow_shards
+from tasks.showcase import Showcase
+
+R = TypeVar("R", bound=Recipe)
+X = TypeVar("X", bound=Execution)
+
+
+class Ref(NamedTuple):
+    """An output that a stage reads; where a port takes several kinds of it, `label` says which kind this is."""
+
+    fingerprint: str
+    label: str = ""
+
+
+Refs = Mapping[str, Sequence[Ref]]
+"""What a stage reads, by port."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """A kind of outputs that a stage reads."""
+
+    name: str
+    """Of the parameter in the stage's form, and of the input in a graph."""
+    stage: str
+    """The stage that makes them."""
+    about: str
+    many: bool = False
+    optional: bool = False
+    labelled: bool = False
+    """Several outputs of one stage, told apart by a label: depth maps by the name of their projection."""
+
+    def upstream(self, refs: Sequence[Ref]) -> dict[str, str]:
+        """What a fingerprint says of them: the stage's name, numbered, with the label of all but the first kind."""
+        named: dict[str, str] = {}
+        for kind, label in enumerate(dict.fromkeys(ref.label for ref in refs)):
+            name = f"{self.stage}:{label}" if kind else self.stage
+            same = [ref.fingerprint for ref in refs if ref.label == label]
+            named |= {f"{name}-{place}" if place else name: fingerprint for place, fingerprint in enumerate(same)}
+        return named
+
+
+class Input(NamedTuple):
+    """A finished output that a stage reads."""
+
+    manifest: Manifest
+    label: str = ""
+
+
+Inputs = Mapping[str, Sequence[Input]]
+
+
+class Origin(Protocol):
+    """What a stage reads that is in no store: listed once, known by a digest."""
+
+    @property
+    def digest(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Need(Generic[R]):
+    """An output that a stage makes for itself before it builds; `label` tells those of one stage apart."""
+
+    stage: "ShardedStage[R, Any]"
+    recipe: R
+    inputs: Inputs
+    label: str
+
+
+@dataclass(frozen=True)
+class Companion:
+    """An output that a recipe asks for beside those of the short form of a preset.
+
+    It is made by `stage` from `recipe`, for the sources of these names (for every source where there are none).
+    """
+
+    stage: str
+    label: str
+    recipe: Recipe
+    sources: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Job(Generic[R, X]):
+    """One stage at work: what it reads, what it makes, and whom it tells how far it is."""
+
+    output: StageOutput
+    recipe: R
+    execution: X
+    inputs: Inputs
+    progress: StageProgress
+    opened: Any = None
+    """What `Stage.opened` gave for the time of the run."""
+
+    @property
+    def store(self) -> Store:
+        return self.output.store
+
+    def manifest(self, port: str, label: str | None = None) -> Manifest:
+        """The one output of a port."""
+        found = self.optional(port, label)
+        if found is None:
+            raise LookupError(f"{self.output.identity.stage} has nothing in its input {port!r}")
+        return found
+
+    def optional(self, port: str, label: str | None = None) -> Manifest | None:
+        named = (given for given in self.inputs.get(port, ()) if label in (None, given.label))
+        return next((given.manifest for given in named), None)
+
+
+class Stage(ABC, Generic[R, X]):
+    """A verb of the pipeline: a pure function of its recipe and of what its ports read."""
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    recipe: type[R]
+    execution: type[X]
+    about: ClassVar[str]
+    """One sentence: the help of the console's verb and the description of the deployment."""
+    reads: ClassVar[tuple[Port, ...]] = ()
+    pool: ClassVar[Literal["cpu", "gpu"]] = "cpu"
+    shared: ClassVar[bool] = False
+    """Whether several workers may each take a part of its shards."""
+    per_source: ClassVar[bool] = False
+    """Whether a preset runs it for each of its sources, or for the one that is trained on alone."""
+    shows: ClassVar[tuple[str, ...]] = ()
+    """Names of what it publishes in the UI, beside its progress."""
+    beside: ClassVar[tuple[Beside, ...]] = ()
+    """What it keeps in the store beside its outputs, and for how long `gc` spares it."""
+    unit: ClassVar[str] = "objects"
+
+    def spell_out(self, given: Mapping[str, Any], preset: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The recipe behind the short form that a preset may give; `preset` is the whole mapping."""
+        return given
+
+    def label(self, given: Mapping[str, Any]) -> str:
+        """The kind of the outputs of a recipe in short form, where others may read several kinds."""
+        return ""
+
+    def companions(self, recipe: R) -> Sequence[Companion]:
+        return ()
+
+    def fingerprinted(self, recipe: R) -> Recipe:
+        """The part of the recipe that the output depends on."""
+        return recipe
+
+    def identify(self, recipe: R, refs: Refs, origin: Origin | None = None) -> StageIdentity:
+        """What the output is; known before anything has run."""
+        upstream = {} if origin is None else {"source": origin.digest}
+        for port in self.reads:
+            upstream |= port.upstream(refs.get(port.name, ()))
+        return StageIdentity.of(self.name, self.version, self.fingerprinted(recipe), upstream)
+
+    @contextmanager
+    def opened(self, recipe: R, origin: Any = None) -> Iterator[Any]:
+        """What stays open for the time of a run; an `Origin` has a digest, and may be one that was listed before."""
+        yield origin
+
+    def listed(self, recipe: R) -> Any:
+        """The `Origin` of a stage that reads no other stage."""
+        return None
+
+    def accept(self, store: Store, manifest: Manifest, execution: X, series: str) -> None:
+        """Refuse a finished output that is not good enough, by raising; it stays in the store.
+
+        Outputs of one `series` are compared with each other.
+        """
+
+    @abstractmethod
+    def show(self, store: Store, manifest: Manifest, ui: Showcase) -> None:
+        """Publish what people look at once the output is finished."""
+
+
+class ShardedStage(Stage[R, X]):
+    """A stage whose output is shards, each built on its own."""
+
+    in_flight: ClassVar[int] = 1
+    """Shards in the making at once; of two, one computes while the other is brought to the store."""
+
+    def shards(self, recipe: R, inputs: Inputs, origin: Any) -> Sequence[ShardRange]:
+        """The shards to make; by default one for each shard of the first port's output."""
+        return follow_shards(inputs[self.reads[0].name][0].manifest)
+
+    @contextmanager
+    def ready(self, job: Job[R, X]) -> Iterator[Any]:
+        """What the shards of one unit of work share: an open reader, a loaded model."""
+        yield None
+
+    @abstractmethod
+    def build(self, job: Job[R, X], ready: Any, shard: ShardRange, builder: ShardBuilder) -> None:
+        """Add the samples of a shard to `builder`, reject those that cannot be made, and advance `job.progress`."""
+
+    def announce(self, job: Job[R, X], ahead: Sequence[ShardRange], ui: Showcase) -> None:
+        """Say what these shards will cost, before the first of them is built."""
+
+    def files(self, job: Job[R, X], records: Sequence[ShardRecord], folder: Path) -> Mapping[str, Path]:
+        """Files of the finished output beside its shards, written into `folder`."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The outcome of a stage that is built in one piece: its files by role, and how many samples went into it."""
+
+    files: Mapping[str, Path]
+    samples: int
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+
+class WholeStage(Stage[R, X]):
+    """A stage whose output is made in one piece."""
+
+    def needs(self, recipe: R, inputs: Inputs) -> Sequence[Need[Any]]:
+        """Outputs that it makes first, on the same machine; `build` finds them as inputs named by stage and label."""
+        return ()
+
+    @abstractmethod
+    def build(self, job: Job[R, X], folder: Path) -> Whole:
+        """Write the files of the output into `folder`."""
+
+    def committed(self, job: Job[R, X]) -> None:
+        """Clear away what only an unfinished output needs."""
+
+
+AnyStage = ShardedStage[Any, Any] | WholeStage[Any, Any]
