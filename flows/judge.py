@@ -14,8 +14,9 @@ from flows.sources import ListedSource, list_sources, require_judged
 from storage.settings import get_settings
 from storage.stores import open_store
 from tasks.artifacts import name_run
+from tasks.evaluate import EVALUATE
 from tasks.progress import Listener
-from tasks.registry import EVALUATE, TRAIN
+from tasks.train import TRAIN
 
 
 def judging(listener: Listener | None = None, sources: Mapping[str, ListedSource] | None = None) -> Flow[..., str]:

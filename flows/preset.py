@@ -62,6 +62,13 @@ class Preset:
         return self.benchmarks or self._trained_on
 
     @property
+    def source(self) -> IngestRecipe:
+        """The shapes that are trained on."""
+        if not self._trained_on:
+            raise BadInput(f"the preset {self.name} has no source of shapes of its own")
+        return self._trained_on[0]
+
+    @property
     def _trained_on(self) -> tuple[IngestRecipe, ...]:
         return tuple(self.recipes[stage.name] for stage in STAGES if not stage.reads and stage.name in self.recipes)
 
@@ -153,7 +160,7 @@ def _built(raw: Mapping[str, Any]) -> Preset:
     )
 
 
-def _recipe(name: str, given: Mapping[str, Any], preset: Mapping[str, Any]) -> Recipe:
+def _recipe(name: str, given: Mapping[str, Any], preset: Mapping[str, Any]) -> Any:
     stage = stage_named(name)
     if not isinstance(given, Mapping):
         raise PresetError(f"{name}: a group of fields, not {given!r}")

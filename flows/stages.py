@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from prefect import Flow, flow
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from opendlign_core.recipe import Execution, Recipe
 from tasks.progress import Listener
@@ -45,7 +45,8 @@ def flow_of(stage: AnyStage, listener: Listener | None = None, origin: Any = Non
     run.__signature__ = signature  # type: ignore[attr-defined]
     run.__annotations__ = {name: given.annotation for name, given in signature.parameters.items()} | {"return": str}
     in_flight = stage.in_flight if isinstance(stage, ShardedStage) else 1
-    return flow(name=stage.name, task_runner=ThreadPoolTaskRunner(max_workers=in_flight))(run)
+    runner: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=in_flight)
+    return flow(name=stage.name, task_runner=runner)(run)
 
 
 def parameters_of(

@@ -51,7 +51,7 @@ def import_data(
 def _train(place: str, aligned: str, preset: str) -> None:
     from flows.preset import load_preset
     from flows.stages import flow_of
-    from tasks.registry import TRAIN
+    from tasks.train import TRAIN
 
     chosen = load_preset(preset)
     with stage_bars() as listener:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Group
 from pydantic import ValidationError
 
 from opendlign.environment import prepare_environment
@@ -77,17 +77,18 @@ def build_app() -> App:
         result_action="return_value",
     )
     _add(app, DAILY)
-    for stage in STAGES:
+    stages, rest = Group("Stages", sort_key=1), Group("Groups", sort_key=2)
+    for place, stage in enumerate(STAGES):
         if stage.name in OWN_VERBS:
-            _add(app, [Verb(stage.name, OWN_VERBS[stage.name], stage.about)], group="Stages")
+            _add(app, [Verb(stage.name, OWN_VERBS[stage.name], stage.about)], group=stages, sort_key=place)
         else:
-            app.command(verb_of(stage), name=stage.name, help=stage.about, group="Stages")
+            app.command(verb_of(stage), name=stage.name, help=stage.about, group=stages, sort_key=place)
     for name, (about, verbs) in GROUPS.items():
-        group = App(name=name, help=about)
+        group = App(name=name, help=about, group=rest)
         _add(group, verbs)
-        app.command(group, group="Groups")
+        app.command(group)
     # These are typed often, and have been spelled so from the start.
-    _add(app, (*STORE, *SERVICE), group="Groups", show=False)
+    _add(app, (*STORE, *SERVICE), group=rest, show=False)
     return app
 
 

@@ -165,9 +165,9 @@ def _submitter(stage: ShardedStage[Any, Any]) -> Submit:
 
     def submit(job: Job[Any, Any], shards: Sequence[ShardRange]) -> PrefectFuture[Any]:
         span = f"{shards[0].index}" if len(shards) == 1 else f"{shards[0].index} to {shards[-1].index}"
-        named = build_shards.with_options(task_run_name=f"{stage.name} {span}")
         # Quoted, or Prefect would look for futures inside of everything, again for each task run.
-        return named.submit(quote(job), quote(shards))
+        quoted: tuple[Any, Any] = quote(job), quote(shards)
+        return build_shards.with_options(task_run_name=f"{stage.name} {span}").submit(*quoted)
 
     return submit
 
