@@ -51,5 +51,9 @@ class ConflictingOutput(StorageError):
     """The same fingerprint already holds something else, so the stage is not a pure function of its recipe."""
 
 
+class InvalidDocument(StorageError):
+    """A record or manifest would not read back as what it says, so it is not committed."""
+
+
 class RepeatedId(StorageError):
     """Two objects of one output go by the same id."""

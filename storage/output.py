@@ -15,8 +15,17 @@ from pydantic import BaseModel, ValidationError
 
 from storage.errors import ConflictingOutput, DamagedOutput, MissingOutput
 from storage.fingerprint import StageIdentity
-from storage.records import Manifest, RejectedSample, ShardRecord, StoredFile, merge_summaries, record_name
-from storage.stores import Store
+from storage.records import (
+    Manifest,
+    RejectedSample,
+    ShardRecord,
+    StoredFile,
+    inputs_of,
+    join_inputs,
+    merge_summaries,
+    record_name,
+)
+from storage.stores import ObjectInfo, Store
 
 MANIFEST = "manifest.json"
 IDENTITY = "identity.json"
@@ -51,8 +60,8 @@ class StageOutput:
 
     store: Store
     identity: StageIdentity
-    # A record never changes once it is there, so it is read once.
-    _known: dict[int, ShardRecord] = field(default_factory=dict, init=False, repr=False, compare=False)
+    # Records as they were when last read, each with the version of its object.
+    _known: dict[str, tuple[str, ShardRecord]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def folder(self) -> str:
@@ -93,8 +102,12 @@ class StageOutput:
         rejected: Sequence[RejectedSample] = (),
         summary: Mapping[str, Any] | None = None,
         attachments: Mapping[str, Path] | None = None,
+        inputs: Sequence[Manifest] = (),
     ) -> ShardRecord:
-        """Publish a finished shard; returns the record that counts, which may be a faster twin's."""
+        """Publish a finished shard; returns the record that counts, which may be a faster twin's.
+
+        `inputs` are the outputs it was made from, as they were read.
+        """
         self.declare()
         stem = f"shard-{index:06d}"
         record = ShardRecord(
@@ -106,21 +119,23 @@ class StageOutput:
             samples=samples,
             rejected=tuple(rejected),
             summary=dict(summary or {}),
+            inputs=inputs_of(inputs),
         )
-        if self.store.put_if_absent(f"{self.folder}/{stem}.json", record.to_bytes()):
-            self._known[index] = record
+        if self.store.put_if_absent(f"{self.folder}/{record.name}", record.to_bytes()):
             return record
-        return self._record(index)
+        return read_record(self.store, self.identity.stage, self.identity.fingerprint, index)
 
     def commit_manifest(
         self,
         plan: Sequence[ShardRange] = (),
         files: Mapping[str, Path] | None = None,
         summary: Mapping[str, Any] | None = None,
+        inputs: Sequence[Manifest] = (),
     ) -> Manifest:
-        """Declare the output finished; raises `MissingOutput` while a planned shard has no record.
+        """Declare the output finished; raises what `records` raises.
 
-        Where the output is finished already, its manifest counts and nothing is published.
+        `inputs` are the outputs it was made from, as they were read. Where the output is finished already, its
+        manifest counts and nothing is published.
         """
         if finished := self.manifest():
             return finished
@@ -137,25 +152,45 @@ class StageOutput:
             samples=sum(record.samples for record in records),
             rejected=sum(len(record.rejected) for record in records),
             summary=merge_summaries([*(record.summary for record in records), dict(summary or {})]),
+            inputs=join_inputs([*(record.inputs for record in records), inputs_of(inputs)]),
         )
         if self.store.put_if_absent(f"{self.folder}/{MANIFEST}", manifest.to_bytes()):
             return manifest
         return load_manifest(self.store, self.identity.stage, self.identity.fingerprint)
 
     def records(self, plan: Sequence[ShardRange]) -> tuple[ShardRecord, ...]:
-        """The records of all planned shards, in order; raises `MissingOutput` naming those that lack one."""
-        lacking = [shard.index for shard in self.missing(plan)] if plan else []
+        """The records of all planned shards, in order, as they are now: a repair may have replaced some.
+
+        Raises `MissingOutput` naming those that lack one, `DamagedOutput` where a file that one promises is not there.
+        """
+        if not plan:
+            return ()
+        objects = {info.key.removeprefix(f"{self.folder}/"): info for info in self.store.list(self.folder)}
+        lacking = [shard.index for shard in plan if record_name(shard.index) not in objects]
         if lacking:
             raise MissingOutput(
                 f"{self.folder}: shards {lacking[:10]} of {len(plan)} are not built yet; run the stage again"
             )
         with ThreadPoolExecutor(PARALLEL_READS) as pool:
-            return tuple(pool.map(self._record, (shard.index for shard in plan)))
+            records = tuple(pool.map(lambda shard: self._record(shard.index, objects), plan))
+        for record in records:
+            self._require_files(record, objects)
+        return records
 
-    def _record(self, index: int) -> ShardRecord:
-        if index not in self._known:
-            self._known[index] = read_record(self.store, self.identity.stage, self.identity.fingerprint, index)
-        return self._known[index]
+    def _record(self, index: int, objects: Mapping[str, ObjectInfo]) -> ShardRecord:
+        name = record_name(index)
+        version, known = self._known.get(name, ("", None))
+        if known is None or version != objects[name].version:
+            known = read_record(self.store, self.identity.stage, self.identity.fingerprint, index)
+            self._known[name] = (objects[name].version, known)
+        return known
+
+    def _require_files(self, record: ShardRecord, objects: Mapping[str, ObjectInfo]) -> None:
+        for stored in record.files:
+            there = objects.get(stored.file)
+            if there is None or there.size != stored.bytes:
+                expected, found = f"{stored.bytes} bytes", "no object" if there is None else f"{there.size} bytes"
+                raise DamagedOutput(self.identity.stage, self.identity.fingerprint, stored.file, expected, found)
 
     def _publish(self, path: Path, name: str, stem: str) -> StoredFile:
         if not _ROLE.fullmatch(name):

@@ -1,18 +1,36 @@
 """The small JSON documents that make bytes at rest trustworthy: shard records and manifests."""
 
+import hashlib
+import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from storage.errors import ConflictingOutput, MissingOutput
+from storage.errors import ConflictingOutput, InvalidDocument, MissingOutput
+
+CONTENT_DIGEST_LENGTH = 20
+SEVERAL = "several"
 
 
 class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def to_bytes(self) -> bytes:
-        return (self.model_dump_json(indent=1) + "\n").encode()
+        """What is committed; raises `InvalidDocument` where it would not read back as this very document."""
+        content = (self.model_dump_json(indent=1) + "\n").encode()
+        said, read = self._plain(), type(self).model_validate_json(content)._plain()
+        if lost := [name for name in said if said[name] != read.get(name)]:
+            raise InvalidDocument(
+                f"this {type(self).__name__} cannot be committed: {', '.join(lost)} would not read back as written; "
+                "every number must be finite"
+            )
+        return content
+
+    def _plain(self) -> dict[str, Any]:
+        """As JSON would have it, but that a number which is not finite stays what it is."""
+        plain: dict[str, Any] = json.loads(json.dumps(self.model_dump()))
+        return plain
 
 
 class StoredFile(_Document):
@@ -31,6 +49,11 @@ class RejectedSample(_Document):
     reason: str
 
 
+# Folders of the outputs that something was made from, with the digest of what they held then. Left out where nobody
+# said it, as in everything written before the field existed.
+Inputs = Annotated[dict[str, str], Field(exclude_if=lambda inputs: not inputs)]
+
+
 class ShardRecord(_Document):
     """The proof that one shard is finished. The first record put for an index wins."""
 
@@ -40,6 +63,7 @@ class ShardRecord(_Document):
     samples: int
     rejected: tuple[RejectedSample, ...] = ()
     summary: dict[str, Any] = {}
+    inputs: Inputs = {}
 
     @property
     def name(self) -> str:
@@ -64,6 +88,7 @@ class Manifest(_Document):
     samples: int = 0
     rejected: int = 0
     summary: dict[str, Any] = {}
+    inputs: Inputs = {}
 
     @property
     def folder(self) -> str:
@@ -79,9 +104,30 @@ class Manifest(_Document):
     def every_file(self) -> tuple[StoredFile, ...]:
         return (*(stored for record in self.shards for stored in record.files), *self.files)
 
+    def content_digest(self) -> str:
+        """One digest of all files, so that two outputs of one fingerprint can be told apart by their bytes."""
+        digest = hashlib.sha256()
+        for stored in self.every_file():
+            digest.update(f"{stored.file} {stored.sha256}\n".encode())
+        return digest.hexdigest()[:CONTENT_DIGEST_LENGTH]
+
 
 def record_name(index: int) -> str:
     return f"shard-{index:06d}.json"
+
+
+def inputs_of(manifests: Sequence[Manifest]) -> Inputs:
+    """What something made from these outputs, as they are now, remembers of them."""
+    return {manifest.folder: manifest.content_digest() for manifest in manifests}
+
+
+def join_inputs(parts: Sequence[Inputs]) -> Inputs:
+    """The inputs of a whole; where its parts were made from different bytes of one output, `SEVERAL` says so."""
+    joined: Inputs = {}
+    for part in parts:
+        for folder, digest in part.items():
+            joined[folder] = digest if joined.get(folder, digest) == digest else SEVERAL
+    return {folder: joined[folder] for folder in sorted(joined)}
 
 
 def merge_summaries(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:

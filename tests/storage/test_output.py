@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import ConflictingOutput, DamagedOutput, MissingOutput
+from storage.errors import ConflictingOutput, DamagedOutput, InvalidDocument, MissingOutput
 from storage.local import LocalStore
 from storage.output import ShardRange, StageOutput, file_sha256, find_manifest, load_manifest, plan_shards
 from storage.stores import Store
@@ -140,6 +140,74 @@ def test_summaries_that_disagree_stop_the_manifest(store: Store, tmp_path: Path)
         output.commit_shard(shard.index, tar, 1, summary={"backend": backend, "exact": True, "n": 1})
     with pytest.raises(ConflictingOutput, match=r"'backend'.*by the same means"):
         output.commit_manifest(plan)
+
+
+def remove(store: Store, folder: str, *names: str) -> None:
+    for name in names:
+        assert store.exists(f"{folder}/{name}")
+        store.delete(f"{folder}/{name}")
+
+
+def test_a_record_that_was_made_again_counts(store: Store, tmp_path: Path) -> None:
+    """Somebody repaired the store and another worker built a shard anew, with other bytes, while this one went on."""
+    output, plan = StageOutput(store, identity()), plan_shards(8, 4)
+    for shard in plan:
+        build(output, shard)
+    old = output.records(plan)[0]
+    remove(store, output.folder, "shard-000000.json", old.shard.file)
+    tar = tmp_path / "other.tar"
+    tar.write_bytes(b"other bytes")
+    new = StageOutput(store, identity()).commit_shard(0, tar, 3)
+    manifest = output.commit_manifest(plan)
+    assert manifest.shards[0] == new
+    assert all(store.exists(f"{manifest.folder}/{stored.file}") for stored in manifest.every_file())
+
+
+def test_records_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, plan, read = LocalStore(tmp_path), plan_shards(8, 4), []
+    output = StageOutput(store, identity())
+    for shard in plan:
+        build(output, shard)
+
+    def noted(self: LocalStore, key: str) -> bytes:
+        read.append(key.rpartition("/")[2])
+        return self.path(key).read_bytes()
+
+    monkeypatch.setattr(LocalStore, "read", lambda self, key: noted(self, key))
+    output.records(plan)
+    assert sorted(read) == ["shard-000000.json", "shard-000001.json"]
+    output.records(plan)
+    assert len(read) == 2
+
+
+@pytest.mark.parametrize("content", [None, b"cut"])
+@pytest.mark.parametrize("role", ["shard", "notes"])
+def test_a_manifest_never_names_a_file_that_is_not_there(store: Store, role: str, content: bytes | None) -> None:
+    output, plan = StageOutput(store, identity()), plan_shards(8, 4)
+    records = [build(output, shard) for shard in plan]
+    (file,) = (stored.file for stored in records[1].files if stored.name == role)
+    remove(store, output.folder, file)
+    if content is not None:
+        store.put_if_absent(f"{output.folder}/{file}", content)
+    found = "no object" if content is None else "3 bytes"
+    with pytest.raises(DamagedOutput, match=rf"{file} is damaged: expected \d+ bytes, found {found}.*--repair"):
+        output.commit_manifest(plan)
+    assert output.manifest() is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {"deep": [float("-inf")]}])
+def test_what_would_not_read_back_is_not_committed(store: Store, tmp_path: Path, value: object) -> None:
+    """JSON has no such number: the file would say null, or be refused by its own reader."""
+    tar = tmp_path / "a.tar"
+    tar.write_bytes(b"")
+    output = StageOutput(store, identity())
+    with pytest.raises(InvalidDocument, match=r"ShardRecord.*summary.*finite"):
+        output.commit_shard(0, tar, 1, summary={"margin": value})
+    assert output.committed() == frozenset()
+    output.commit_shard(0, tar, 1, summary={"margin": 1.5})
+    with pytest.raises(InvalidDocument, match=r"Manifest.*summary.*finite"):
+        output.commit_manifest(plan_shards(1, 1), summary={"other": value})
+    assert output.manifest() is None
 
 
 WORKER = """
