@@ -1,6 +1,5 @@
 """`opendlign classify`, `index` and `search`: a trained model at work on single shapes."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +13,7 @@ from opendlign.ask import Changes, Place
 from opendlign.models import TrainedPreset, trained_preset
 from opendlign.show import console
 from opendlign_core.ingestion.entry import UpAxis
+from storage.usercache import UserCache
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation import EvalSample
@@ -220,9 +220,4 @@ def write_index(trained: TrainedPreset, path: Path, split: str | None) -> int:
 
 def default_index(trained: TrainedPreset) -> Path:
     """The index of everything the preset's source holds, built when first needed and kept for this model."""
-    path = Path(tempfile.gettempdir()) / f"opendlign-index-{trained.key}.parquet"
-    if not path.is_file():
-        part = path.with_suffix(".part")
-        write_index(trained, part, None)
-        part.replace(path)
-    return path
+    return UserCache().file(f"index-{trained.key}.parquet", lambda path: write_index(trained, path, None))

@@ -55,5 +55,9 @@ class InvalidDocument(StorageError):
     """A record or manifest would not read back as what it says, so it is not committed."""
 
 
+class UnsafeCache(StorageError):
+    """Somebody else may write to the folder where a user's programs keep what they computed."""
+
+
 class RepeatedId(StorageError):
     """Two objects of one output go by the same id."""

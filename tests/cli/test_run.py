@@ -36,6 +36,7 @@ def opendlign(*words: str, cwd: Path) -> str:
     """Run one command as a user without a Prefect server would, and return what it printed."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API")}
     environment |= {"PREFECT_HOME": str(cwd / "prefect"), "COLUMNS": "200", "TMPDIR": str(cwd)}
+    environment["XDG_CACHE_HOME"] = str(cwd / "cache")
     command = [sys.executable, "-m", "opendlign", *words]
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
