@@ -1,200 +1,202 @@
-"""Runs a recipe: every method on every data set, features shared between the methods that read the same pixels."""
+"""What a benchmark is: it judges one method on one data set and knows how its rows are told to people.
 
-import logging
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Protocol
+Everything that runs, keeps, guards and shows benchmarks goes through this class and knows none of them by name;
+`benchmarks.BENCHMARKS` lists them. A new one is one file with a row type and a class, and an entry in that tuple.
+"""
 
-from opendlign_core.evaluation.cached import FeatureCache, FeatureLoader
-from opendlign_core.evaluation.features import EvalSample, Extractor, FeaturePlan, Floats, ViewFeatures, plan_for
-from opendlign_core.evaluation.labelled import LabelledFeatures, with_labels
-from opendlign_core.evaluation.model import EvaluatedModel, text_classifier, text_key
-from opendlign_core.evaluation.recipe import (
-    Branches,
-    DatasetSpec,
-    EvalExecution,
-    EvalRecipe,
-    MethodSpec,
-    PixelNorm,
-    views_of,
-)
-from opendlign_core.evaluation.results import EvaluationResults, ScoredObjects
-from opendlign_core.evaluation.tasks import HeadSearch, few_shot_results, retrieval_results, views_results
-from opendlign_core.evaluation.zero_shot import examples_of, zero_shot_result
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-logger = logging.getLogger(__name__)
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
+from opendlign_core.recipe import Recipe
 
-class EvalSource(Protocol):
-    """Where samples come from; written by whoever owns the store."""
+if TYPE_CHECKING:
+    from opendlign_core.evaluation.cases import Case
+    from opendlign_core.evaluation.recipe import EvalRecipe
+    from opendlign_core.evaluation.report.data import ReportData
+    from opendlign_core.evaluation.report.html import Section
+    from opendlign_core.evaluation.results import EvaluationResults
+    from opendlign_core.evaluation.specs import MethodSpec
 
-    def samples(
-        self, dataset: DatasetSpec, split: str | None, projection: str, images: bool = False
-    ) -> Iterable[EvalSample]:
-        """Depth maps of a data set's split under a named projection, in a fixed order; painted images if asked."""
-        ...
-
-    def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:
-        """A text that changes whenever `samples` would; names cached features."""
-        ...
+SEARCHED_ON_TEST = "searched on test labels"
+"""The mark of every number that depends on a search which saw the answers."""
 
 
-_KINDS = ("zero_shot", "few_shot", "views", "retrieval", "examples")
+class Numbers(BaseModel):
+    """A frozen part of `results.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-@dataclass
-class Benchmark:
-    """One run. Results accumulate in `results()`; `scored` holds per-object scores for the table."""
+class Row(Numbers):
+    """One line of a benchmark's results; each benchmark adds its own fields."""
 
-    model: EvaluatedModel
-    recipe: EvalRecipe
-    source: EvalSource
-    execution: EvalExecution = field(default_factory=EvalExecution)
-    cache: FeatureCache | None = None
-    scored: list[ScoredObjects] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    rows: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in _KINDS})
-    _texts: dict[str, Floats] = field(default_factory=dict)
-
-    def run(self) -> EvaluationResults:
-        """Do every task on every data set."""
-        for dataset in self.recipe.datasets:
-            for (projection, pixels), methods in self._by_pixels().items():
-                self._on_pixels(dataset, projection, pixels, methods)
-        return EvaluationResults(
-            model=self.model.name,
-            model_fingerprint=self.model.fingerprint,
-            primary=self.recipe.primary.name,
-            precision=self.recipe.precision,
-            interval_level=self.recipe.bootstrap.level,
-            notes=tuple(self.notes),
-            seconds=self.seconds,
-            **{name: tuple(rows) for name, rows in self.rows.items()},
-        )
-
-    def _by_pixels(self) -> dict[tuple[str, PixelNorm], list[MethodSpec]]:
-        groups: dict[tuple[str, PixelNorm], list[MethodSpec]] = {}
-        for method in self.recipe.methods:
-            groups.setdefault((method.projection, method.pixels), []).append(method)
-        return groups
-
-    def _on_pixels(self, dataset: DatasetSpec, projection: str, pixels: PixelNorm, methods: list[MethodSpec]) -> None:
-        plan = FeaturePlan((), ())
-        for method in methods:
-            plan = plan.union(plan_for(method))
-        images = self.recipe.asks_with_images and self.recipe.primary in methods
-        test = with_labels(self._features(dataset, dataset.split, projection, pixels, plan, images), dataset)
-        train = None
-        if self._needs_training(methods):
-            seen = self._features(dataset, dataset.train_split, projection, pixels, plan)
-            train = with_labels(seen, dataset, test.classes)
-        judged: set[Branches] = set()
-        for method in methods:
-            self._judge(dataset, method, test, train, fresh=method.branches not in judged)
-            judged.add(method.branches)
-
-    def _needs_training(self, methods: list[MethodSpec]) -> bool:
-        return "few-shot" in self.recipe.tasks or any(method.search == "train-split" for method in methods)
-
-    def _judge(
-        self,
-        dataset: DatasetSpec,
-        method: MethodSpec,
-        test: LabelledFeatures,
-        train: LabelledFeatures | None,
-        fresh: bool,
-    ) -> None:
-        """All tasks of one method; few-shot depends on the features alone and is done for `fresh` branches only."""
-        name, tasks, recipe = dataset.name, self.recipe.tasks, self.recipe
-        text = self.text(test.classes, method)
-        record = None
-        if method.search != "off":
-            with self._timed("search"):
-                known = train if method.search == "train-split" and train is not None else test
-                search = HeadSearch(self.model, recipe.search, self.execution, dataset.sentences_sha256)
-                method, text, record = search.run(method, known, text)
-        if "zero-shot" in tasks:
-            self._zero_shot(name, method, test, text, record)
-        if "views" in tasks:
-            self.rows["views"] += views_results(name, method, test, text, recipe.view_counts)
-        if "few-shot" in tasks and fresh and train is not None:
-            with self._timed("few-shot"):
-                self.rows["few_shot"] += few_shot_results(name, method, train, test, recipe.few_shot)
-        if "retrieval" in tasks and method.name == recipe.primary.name:
-            with self._timed("retrieval"):
-                self.rows["retrieval"] += retrieval_results(name, method, test, text, recipe.retrieval)
-            if recipe.asks_with_images and not len(test.features.painted):
-                self.notes.append(f"{name}: no painted images, so image queries were left out of retrieval.")
-
-    def _zero_shot(
-        self, name: str, method: MethodSpec, test: LabelledFeatures, text: Floats, record: dict[str, object] | None
-    ) -> None:
-        with self._timed("zero-shot"):
-            result, scored = zero_shot_result(name, method, test, text, self.recipe.bootstrap)
-        searched = {"search": record, "searched_on_test": method.sees_test_labels}
-        self.rows["zero_shot"].append(result.model_copy(update=searched))
-        if method.name == self.recipe.primary.name:
-            self.rows["examples"] += examples_of(scored, self.recipe.examples)
-        self.scored.append(scored)
-
-    def text(self, classes: tuple[str, ...], method: MethodSpec) -> Floats:
-        """Class embeddings [C, E]; encoded once for all methods and data sets that share words."""
-        key = text_key(self.model, classes, method.text)
-        if key in self._texts:
-            return self._texts[key]
-        found = self.cache.get(key) if self.cache is not None else None
-        if found is not None:
-            text: Floats = found["text"]
-        else:
-            with self._timed("texts"):
-                text = text_classifier(self.model, classes, method.text, self.execution.text_batch).numpy()
-            if self.cache is not None:
-                self.cache.put(key, {"text": text})
-        self._texts[key] = text
-        return text
-
-    def _features(
-        self,
-        dataset: DatasetSpec,
-        split: str | None,
-        projection: str,
-        pixels: PixelNorm,
-        plan: FeaturePlan,
-        images: bool = False,
-    ) -> ViewFeatures:
-        extractor = Extractor(self.model, plan, pixels, self.recipe.precision, self.execution.image_batch)
-        loader = FeatureLoader(extractor, self.source.identity(dataset, split, projection), self.cache)
-        views = views_of(projection)
-        started = time.perf_counter()
-        features, cached = loader.load(partial(self.source.samples, dataset, split, projection), views, images)
-        if cached:
-            logger.info("features of %s (%s) come from the cache", dataset.name, projection)
-        else:
-            self._spent("features", started)
-        return features
-
-    @contextmanager
-    def _timed(self, what: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self._spent(what, started)
-
-    def _spent(self, what: str, started: float) -> None:
-        self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - started
+    dataset: str
 
 
-def evaluate(
-    model: EvaluatedModel,
-    recipe: EvalRecipe,
-    source: EvalSource,
-    execution: EvalExecution | None = None,
-    cache: FeatureCache | None = None,
-) -> tuple[EvaluationResults, tuple[ScoredObjects, ...]]:
-    """Run the whole recipe and return the results with every object's scores (`write_results` takes both)."""
-    benchmark = Benchmark(model, recipe, source, execution or EvalExecution(), cache)
-    results = benchmark.run()
-    return results, tuple(benchmark.scored)
+class Estimate(Numbers):
+    """A share or mean with its bootstrap interval (None when no resampling was asked for)."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Headline(BaseModel):
+    """The number by which one method is compared on one data set: a share, more is better.
+
+    A benchmark that measures errors takes the share of its objects whose error is small enough. This is what the
+    regression guard compares and what the cards of the report show.
+    """
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    dataset: str
+    method: str
+    value: float = Field(ge=0, le=1)
+    low: float | None = None
+    high: float | None = None
+    remark: str = ""
+    """How much was judged, such as `282 objects, 47 classes`."""
+    mark: str = ""
+    """Why the number is not to be trusted, such as `SEARCHED_ON_TEST`."""
+
+
+class Example(Numbers):
+    """One object shown in the report."""
+
+    dataset: str
+    method: str
+    object_id: str
+    label: str
+    prediction: str
+    margin: float
+    """Score of the true class minus the best other."""
+
+
+class ScoredObjects(BaseModel):
+    """Scores of one method on one data set, for the table of objects."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    dataset: str
+    method: str
+    object_ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    labels: NDArray[np.int64]  # [N]
+    scores: NDArray[np.float32]  # [N, C]
+
+
+RowT = TypeVar("RowT", bound=Row)
+
+
+@dataclass(frozen=True)
+class Findings(Generic[RowT]):
+    """What a benchmark found in one case: rows for `results.json`, and what the object table and the report show."""
+
+    rows: tuple[RowT, ...] = ()
+    objects: tuple[ScoredObjects, ...] = ()
+    examples: tuple[Example, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reads:
+    """What a benchmark reads of every data set, so that it is extracted in the same pass for all that read it."""
+
+    depth: bool = True
+    """Features of the test split's depth maps under the method's projection."""
+    train: bool = False
+    """The same of the train split."""
+    painted: bool = False
+    """Features of the painted images, for the primary method."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a result table; one that is `wide` has no place in a terminal of eighty columns."""
+
+    name: str
+    wide: bool = False
+
+
+Cell = str | int | float
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """A benchmark's rows as people read them, in the terminal and as an artifact called `name`; shares in percent."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def narrow(self) -> "ResultTable":
+        """Without the wide columns."""
+        kept = [place for place, column in enumerate(self.columns) if not column.wide]
+        rows = tuple(tuple(row[place] for place in kept) for row in self.rows)
+        return ResultTable(self.name, self.title, tuple(self.columns[place] for place in kept), rows)
+
+
+@dataclass(frozen=True)
+class ResultPicture:
+    """A PNG that belongs to a benchmark, for the artifact called `name`."""
+
+    name: str
+    title: str
+    png: bytes
+
+
+class Benchmark(ABC, Generic[RowT]):
+    """One way of judging. Importing its module imports no torch: what `run` computes with is imported there."""
+
+    name: str
+    """How recipes call it; with underscores it is the key of its rows in `results.json`."""
+    measure: str
+    """Its headline in words, such as `top-1`."""
+    accepted_as: str
+    """The key of its headlines in the file of accepted results; no two benchmarks share one."""
+    row: type[RowT]
+    options: type[Recipe] | None = None
+    """What a recipe may say about it under `options.<name>`; None where nothing can be chosen."""
+    written_when_empty: bool = False
+    """Whether `results.json` has its key without rows as well, as it had before there were benchmarks to choose."""
+
+    @property
+    def key(self) -> str:
+        """The key of its rows in `results.json`."""
+        return self.name.replace("-", "_")
+
+    def reads(self, recipe: "EvalRecipe") -> Reads:
+        """What `run` will ask a case for."""
+        return Reads()
+
+    def judges(self, recipe: "EvalRecipe", method: "MethodSpec") -> bool:
+        """Whether it has a question for this method of the recipe."""
+        return True
+
+    @abstractmethod
+    def run(self, case: "Case") -> Findings[RowT]:
+        """Judge one method on one data set."""
+
+    @abstractmethod
+    def headlines(self, results: "EvaluationResults") -> Iterable[Headline]:
+        """One number per data set and method."""
+
+    @abstractmethod
+    def table(self, results: "EvaluationResults") -> ResultTable:
+        """Its rows for the terminal and the Prefect UI."""
+
+    @abstractmethod
+    def sections(self, data: "ReportData") -> Iterable["Section"]:
+        """Its part of the report page; sections with an empty body are left out."""
+
+    def pictures(self, results: "EvaluationResults") -> Iterable[ResultPicture]:
+        """Pictures for the Prefect UI."""
+        return ()

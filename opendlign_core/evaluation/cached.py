@@ -14,7 +14,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from opendlign_core.evaluation.features import EvalSample, Extractor, FeaturePlan, Floats, ViewFeatures
+from opendlign_core.evaluation.extractor import Extractor
+from opendlign_core.evaluation.features import EvalSample, FeaturePlan, Floats, ViewFeatures
 
 logger = logging.getLogger(__name__)
 

@@ -1,5 +1,6 @@
 """Class lists: the packaged ones, a user's file, and the way a label in the data finds its class."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
@@ -38,7 +39,7 @@ def check_labels(labels: Iterable[str], origin: str) -> tuple[str, ...]:
         raise ValueError(f"{origin} holds no class names; expected one per line or a JSON list")
     seen: dict[str, str] = {}
     for name in names:
-        twin = seen.setdefault(_folded(name), name)
+        twin = seen.setdefault(fold(name), name)
         if twin is not name:
             raise ValueError(f"{origin}: {name!r} and {twin!r} are the same class")
     return names
@@ -48,7 +49,15 @@ def resolve_labels(labels: str | tuple[str, ...], found: Iterable[str]) -> tuple
     """A recipe's `labels` as class names; `found` are the labels that occur, used by `from-data`."""
     if isinstance(labels, tuple):
         return labels
-    return tuple(sorted(set(found))) if labels == "from-data" else packaged_labels(labels)
+    return _spelled_most(found) if labels == "from-data" else packaged_labels(labels)
+
+
+def _spelled_most(found: Iterable[str]) -> tuple[str, ...]:
+    """The classes among labels as written, sorted, each in its most frequent spelling."""
+    chosen: dict[str, str] = {}
+    for name, _ in sorted(Counter(found).items(), key=lambda item: (-item[1], item[0])):
+        chosen.setdefault(fold(name), name)
+    return tuple(sorted(chosen.values()))
 
 
 def prompt_name(label: str) -> str:
@@ -56,7 +65,8 @@ def prompt_name(label: str) -> str:
     return label.replace("_", " ")
 
 
-def _folded(label: str) -> str:
+def fold(label: str) -> str:
+    """The form in which spellings of one class are equal: case, underscores and outer spaces do not count."""
     return prompt_name(label).strip().casefold()
 
 
@@ -69,14 +79,14 @@ class LabelIndex:
         Raises:
             ValueError: an alias leads to a name that is not a class.
         """
-        self._index = {_folded(name): position for position, name in enumerate(classes)}
+        self._index = {fold(name): position for position, name in enumerate(classes)}
         for written, name in (aliases or {}).items():
-            if _folded(name) not in self._index:
+            if fold(name) not in self._index:
                 raise ValueError(
                     f"alias {written!r} leads to {name!r}, which is not one of the {len(classes)} classes"
                 )
-            self._index[_folded(written)] = self._index[_folded(name)]
+            self._index[fold(written)] = self._index[fold(name)]
 
     def find(self, label: str | None) -> int | None:
         """Index of the class, or None when the label leads to none."""
-        return None if label is None else self._index.get(_folded(label))
+        return None if label is None else self._index.get(fold(label))

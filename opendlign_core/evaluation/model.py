@@ -11,7 +11,7 @@ import torch
 from opendlign_core.clip.features import unit
 from opendlign_core.clip.spec import IMAGENET_MEAN, IMAGENET_STD
 from opendlign_core.evaluation.labels import prompt_name
-from opendlign_core.evaluation.recipe import Branch
+from opendlign_core.evaluation.specs import Branch
 from opendlign_core.evaluation.templates import TextName, fill, resolve_templates
 
 if TYPE_CHECKING:

@@ -10,13 +10,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from opendlign_core.evaluation.features import EvalSample, Extractor, Floats, plan_for
+from opendlign_core.evaluation.extractor import Extractor
+from opendlign_core.evaluation.features import EvalSample, Floats, plan_for
 from opendlign_core.evaluation.index import EmbeddingIndex, Hit, IndexRow, search_file, write_index
 from opendlign_core.evaluation.labels import check_labels
 from opendlign_core.evaluation.model import EvaluatedModel, encode_texts, text_classifier
-from opendlign_core.evaluation.recipe import METHODS, MethodSpec
-from opendlign_core.evaluation.retrieval import mixed_queries, object_embeddings
-from opendlign_core.evaluation.scoring import view_features
+from opendlign_core.evaluation.specs import METHODS, MethodSpec
+from opendlign_core.evaluation.classification.ranking import mixed_queries, object_embeddings
+from opendlign_core.evaluation.classification.scoring import view_features
 from opendlign_core.pictures import contact_sheet, depth_picture
 
 _PREVIEW = 112

@@ -1,123 +1,39 @@
 """What an evaluation found, as data: `results.json` for the numbers, `results.parquet` for every object."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Protocol, Self, TypeVar, cast
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from opendlign_core.errors import BadInput
+from opendlign_core.evaluation import benchmarks
+from opendlign_core.evaluation.benchmark import Benchmark, Example, Headline, Numbers, Row, RowT, ScoredObjects
+from opendlign_core.evaluation.object_table import write_objects
 
 RESULTS_FILE = "results.json"
 TABLE_FILE = "results.parquet"
 
-SCHEMA = pa.schema(
-    [
-        ("dataset", pa.dictionary(pa.int32(), pa.string())),
-        ("method", pa.dictionary(pa.int32(), pa.string())),
-        ("object_id", pa.string()),
-        ("label", pa.string()),
-        ("prediction", pa.string()),
-        ("rank", pa.int32()),
-        ("scores", pa.list_(pa.float32())),
-    ]
-)
+
+class Judged(Protocol):
+    """Something said of a method on a data set."""
+
+    @property
+    def dataset(self) -> str: ...
+
+    @property
+    def method(self) -> str: ...
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+JudgedT = TypeVar("JudgedT", bound=Judged)
 
 
-class Estimate(_Model):
-    """A share or mean with its bootstrap interval (None when no resampling was asked for)."""
+class EvaluationResults(Numbers):
+    """Everything one evaluation found.
 
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-
-class ClassResult(_Model):
-    """One class: its objects, and fractions that are 0 where there is nothing to divide by."""
-
-    name: str
-    objects: int
-    top1: float
-    top3: float
-    top5: float
-    precision: float
-    recall: float
-    f1: float
-
-
-class ZeroShotResult(_Model):
-    """One method on one data set; `searched_on_test` marks prompts or weights that were chosen on test labels."""
-
-    dataset: str
-    method: str
-    objects: int
-    left_out: int = 0
-    """Objects whose label leads to no class."""
-    top1: Estimate
-    top3: Estimate
-    top5: Estimate
-    macro_precision: float
-    macro_recall: float
-    macro_f1: Estimate
-    classes: tuple[ClassResult, ...]
-    confusion: tuple[tuple[int, ...], ...]
-    """Counts [true][predicted]."""
-    searched_on_test: bool = False
-    search: dict[str, Any] | None = None
-
-
-class FewShotResult(_Model):
-    """Accuracy over seeds for one number of shots."""
-
-    dataset: str
-    method: str
-    shots: int
-    mean: float
-    std: float
-    accuracies: tuple[float, ...]
-
-
-class ViewsResult(_Model):
-    """Zero-shot top-1 with some of the views."""
-
-    dataset: str
-    method: str
-    views: tuple[int, ...]
-    top1: float
-    searched_on_test: bool = False
-
-
-class RetrievalResult(_Model):
-    """Queries of one kind against the objects of one data set."""
-
-    dataset: str
-    query: Literal["text", "image", "shape", "text+image"]
-    queries: int
-    gallery: int
-    recall: dict[int, float]
-    mean_average_precision: float
-    searched_on_test: bool = False
-
-
-class Example(_Model):
-    """One object shown in the report."""
-
-    dataset: str
-    method: str
-    object_id: str
-    label: str
-    prediction: str
-    margin: float
-    """Score of the true class minus the best other."""
-
-
-class EvaluationResults(_Model):
-    """Everything one evaluation found."""
+    In JSON the rows of every benchmark stand under its key beside the other fields, in the order of `BENCHMARKS`.
+    """
 
     model: str
     model_fingerprint: str
@@ -126,74 +42,95 @@ class EvaluationResults(_Model):
     precision: str = "float32"
     interval_level: float = 0.95
     """Coverage of the intervals in every `Estimate`."""
-    zero_shot: tuple[ZeroShotResult, ...] = ()
-    few_shot: tuple[FewShotResult, ...] = ()
-    views: tuple[ViewsResult, ...] = ()
-    retrieval: tuple[RetrievalResult, ...] = ()
+    rows: Mapping[str, tuple[Row, ...]] = Field(default_factory=dict)
+    """Name of a benchmark -> its rows; `of` returns them with their type."""
     examples: tuple[Example, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = Field(default_factory=dict)
 
-    def primary_rows(self) -> list[ZeroShotResult]:
-        """The row of the primary method, or else the first one, for every data set."""
-        chosen: dict[str, ZeroShotResult] = {}
-        for row in self.zero_shot:
-            if row.dataset not in chosen or row.method == self.primary:
-                chosen[row.dataset] = row
+    @model_validator(mode="before")
+    @classmethod
+    def _gathered(cls, values: Any) -> Any:
+        """Take the rows from under the benchmarks' keys."""
+        if not isinstance(values, Mapping):
+            return values
+        given = dict(values)
+        rows = dict(given.pop("rows", {}))
+        for benchmark in benchmarks.BENCHMARKS:
+            found = given.pop(benchmark.key, rows.pop(benchmark.name, ()))
+            if found or benchmark.written_when_empty:
+                rows[benchmark.name] = tuple(benchmark.row.model_validate(row) for row in found)
+        return {**given, "rows": rows}
+
+    @model_serializer(mode="wrap")
+    def _spread(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Put the rows under the benchmarks' keys."""
+        spread: dict[str, Any] = {}
+        for name, value in dump(self).items():
+            rows = self._dumped_rows() if name == "rows" else {name: value}
+            spread |= rows
+        return spread
+
+    def _dumped_rows(self) -> dict[str, list[dict[str, Any]]]:
+        kept = (benchmark for benchmark in benchmarks.BENCHMARKS if benchmark.name in self.rows)
+        return {benchmark.key: [row.model_dump(mode="json") for row in self.of(benchmark)] for benchmark in kept}
+
+    def of(self, benchmark: Benchmark[RowT]) -> tuple[RowT, ...]:
+        """The rows of one benchmark."""
+        return cast("tuple[RowT, ...]", self.rows.get(benchmark.name, ()))
+
+    def primary_of(self, found: Iterable[JudgedT]) -> list[JudgedT]:
+        """What is said of the primary method, or else of the first one, for every data set."""
+        chosen: dict[str, JudgedT] = {}
+        for one in found:
+            if one.dataset not in chosen or one.method == self.primary:
+                chosen[one.dataset] = one
         return list(chosen.values())
 
-    def find(self, dataset: str, method: str) -> ZeroShotResult | None:
-        """The zero-shot row of a method on a data set."""
-        matches = (row for row in self.zero_shot if row.dataset == dataset and row.method == method)
-        return next(matches, None)
+    def headlines(self) -> list[tuple[Benchmark[Any], Headline]]:
+        """The headlines of every benchmark that has rows."""
+        return [
+            (benchmark, headline)
+            for benchmark in benchmarks.BENCHMARKS
+            if self.of(benchmark)
+            for headline in benchmark.headlines(self)
+        ]
 
+    def to_text(self) -> str:
+        """The text of `results.json`.
 
-class ScoredObjects(_Model):
-    """Scores of one method on one data set, for the table of objects."""
+        Raises:
+            BadInput: it could not be read back as it is, because a number is not finite for instance.
+        """
+        text = self.model_dump_json(indent=1) + "\n"
+        try:
+            again = type(self).model_validate_json(text)
+        except ValueError as error:
+            raise BadInput(f"these results cannot be read back: {error}") from error
+        if again != self:
+            raise BadInput("these results cannot be read back as they are; a number in them is not finite")
+        return text
 
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
-
-    dataset: str
-    method: str
-    object_ids: tuple[str, ...]
-    classes: tuple[str, ...]
-    labels: NDArray[np.int64]  # [N]
-    scores: NDArray[np.float32]  # [N, C]
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read what `to_text` wrote, now or in an earlier version."""
+        return cls.model_validate_json(text)
 
 
 def write_results(results: EvaluationResults, scored: tuple[ScoredObjects, ...], folder: Path) -> tuple[Path, Path]:
-    """Write `results.json` and `results.parquet` into `folder` and return their paths."""
+    """Write `results.json` and `results.parquet` into `folder` and return their paths.
+
+    Raises:
+        BadInput: the reader of `results.json` would refuse it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     numbers, table = folder / RESULTS_FILE, folder / TABLE_FILE
-    numbers.write_text(results.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    with pq.ParquetWriter(table, SCHEMA, compression="zstd") as writer:
-        for part in scored:
-            writer.write_table(object_table(part))
+    numbers.write_text(results.to_text(), encoding="utf-8")
+    write_objects(table, scored)
     return numbers, table
 
 
 def read_results(path: Path) -> EvaluationResults:
     """Read `results.json`, given the file or its folder."""
     file = path / RESULTS_FILE if path.is_dir() else path
-    return EvaluationResults.model_validate_json(file.read_text(encoding="utf-8"))
-
-
-def object_table(part: ScoredObjects) -> pa.Table:
-    """One row per object: label, prediction, place of the true class (0 is best), all scores."""
-    from opendlign_core.evaluation.metrics import label_ranks
-
-    count, classes = part.scores.shape
-    names = np.asarray(part.classes, dtype=object)
-    offsets = pa.array(np.arange(count + 1, dtype=np.int32) * classes)
-    scores = pa.ListArray.from_arrays(offsets, pa.array(part.scores.astype(np.float32).ravel()))
-    constant = pa.array(np.zeros(count, np.int32))
-    columns = [
-        pa.DictionaryArray.from_arrays(constant, pa.array([part.dataset])),
-        pa.DictionaryArray.from_arrays(constant, pa.array([part.method])),
-        pa.array(list(part.object_ids)),
-        pa.array(names[part.labels].tolist()),
-        pa.array(names[part.scores.argmax(axis=1)].tolist()),
-        pa.array(label_ranks(part.scores, part.labels).astype(np.int32)),
-        scores,
-    ]
-    return pa.Table.from_arrays(columns, schema=SCHEMA)
+    return EvaluationResults.from_text(file.read_text(encoding="utf-8"))

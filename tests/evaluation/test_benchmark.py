@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from opendlign_core.evaluation import (
@@ -17,6 +18,9 @@ from opendlign_core.evaluation import (
     read_results,
     write_results,
 )
+from opendlign_core.errors import BadInput
+from opendlign_core.evaluation.model import Encoder
+from opendlign_core.evaluation.recipe import Branch
 from opendlign_core.projection.recipe import RECIPES
 from tests.evaluation.tiny import random_samples, seeded_model
 
@@ -46,6 +50,19 @@ class ListSource:
 class MemoryCache(dict[str, Mapping[str, NDArray[Any]]]):
     def put(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         self[key] = arrays
+
+
+class Diverged:
+    """An encoder one of whose parts answers with NaN, as weights do that training has lost."""
+
+    def __init__(self, encoder: Encoder, broken: str) -> None:
+        self.encoder, self.broken = encoder, broken
+
+    def encode_image(self, images: torch.Tensor, branch: Branch = "base") -> torch.Tensor:
+        return self.encoder.encode_image(images, branch) * (np.nan if branch == self.broken else 1)
+
+    def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.encoder.encode_text(tokens) * (np.nan if self.broken == "text" else 1)
 
 
 def recipe(**changes: Any) -> EvalRecipe:
@@ -115,6 +132,62 @@ def test_aliases_and_labels_from_the_data() -> None:
     assert sorted(row.name for row in found.zero_shot[0].classes) == sorted(
         ["Dining_Table", *set(CLASSES) - {"table"}]
     )
+
+
+def test_one_label_in_another_case_opens_no_class() -> None:
+    samples = random_samples(24, CLASSES)
+    odd = [replace(sample, label="Chair") if place == 6 else sample for place, sample in enumerate(samples)]
+    plain, _ = evaluate(seeded_model(), recipe(datasets=[{"name": "small"}]), ListSource(samples))
+    mixed, _ = evaluate(seeded_model(), recipe(datasets=[{"name": "small"}]), ListSource(odd))
+    assert mixed.zero_shot == plain.zero_shot
+
+
+def test_aliases_overlook_case_where_labels_come_from_the_data() -> None:
+    samples = [
+        replace(sample, label="Dining_Table" if sample.label == "table" else sample.label)
+        for sample in random_samples(12, CLASSES)
+    ]
+    dataset = {"name": "small", "aliases": {"dining table": "table"}}
+    results, _ = evaluate(seeded_model(), recipe(datasets=[dataset]), ListSource(samples))
+    assert [row.name for row in results.zero_shot[0].classes] == sorted(CLASSES)
+
+
+def test_a_data_set_of_one_class_can_be_read_again(tmp_path: Path) -> None:
+    samples = [sample for sample in random_samples(12, CLASSES) if sample.label == "chair"]
+    results, scored = evaluate(seeded_model(), recipe(datasets=[{"name": "small"}]), ListSource(samples))
+    write_results(results, scored, tmp_path)
+    assert read_results(tmp_path) == results
+    assert all(np.isfinite(example.margin) for example in results.examples)
+
+
+def test_no_file_is_written_that_its_reader_refuses(tmp_path: Path) -> None:
+    results, scored = evaluate(seeded_model(), recipe(), ListSource(random_samples(12, CLASSES)))
+    example = results.examples[0].model_copy(update={"margin": float("nan")})
+    with pytest.raises(ValueError, match="cannot be read back"):
+        write_results(results.model_copy(update={"examples": (example,)}), scored, tmp_path)
+
+
+@pytest.mark.parametrize("broken", ["base", "depth"])
+def test_features_that_are_no_numbers_stop_the_evaluation(broken: str) -> None:
+    model = seeded_model()
+    with pytest.raises(BadInput, match=f"set/000: the {broken} branch .* not finite"):
+        evaluate(replace(model, encoder=Diverged(model.encoder, broken)), recipe(), ListSource(random_samples(6, CLASSES)))
+
+
+def test_remembered_features_that_are_no_numbers_are_computed_anew() -> None:
+    cache = MemoryCache()
+    source = ListSource(random_samples(12, CLASSES))
+    first, _ = evaluate(seeded_model(), recipe(), source, cache=cache)
+    for key, arrays in cache.items():
+        cache[key] = {name: array * np.float32("nan") if array.dtype == np.float32 else array for name, array in arrays.items()}
+    again, _ = evaluate(seeded_model(), recipe(), source, cache=cache)
+    assert again.zero_shot == first.zero_shot
+
+
+def test_texts_that_are_no_numbers_stop_the_evaluation() -> None:
+    model = seeded_model()
+    with pytest.raises(BadInput, match="'chair'.* not finite"):
+        evaluate(replace(model, encoder=Diverged(model.encoder, "text")), recipe(), ListSource(random_samples(6, CLASSES)))
 
 
 def test_no_label_among_the_classes_is_one_clear_error() -> None:

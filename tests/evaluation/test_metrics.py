@@ -51,5 +51,14 @@ def test_intervals_equal_resampling_objects() -> None:
     assert (f1.low, f1.high) == pytest.approx(expected, abs=0.01)
 
 
+def test_what_is_not_a_number_is_the_worst() -> None:
+    nan = np.nan
+    scores = np.array([[nan, nan, nan], [nan, 1, 0], [0, nan, 1], [nan, nan, 0]], np.float32)
+    assert label_ranks(scores, np.array([0, 0, 2, 2])).tolist() == [2, 2, 0, 0]
+    counters = count_classes(scores, np.array([1, 0, 2, 2]))
+    assert counters.hits[1].tolist() == [0, 0, 2]
+    assert counters.confusion.tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 2]]
+
+
 def test_no_samples_no_interval() -> None:
     assert share_interval(0.5, 10, BootstrapSpec(samples=0)) is None

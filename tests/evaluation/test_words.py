@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from opendlign_core.evaluation.labels import LabelIndex, check_labels, label_lists, packaged_labels, read_labels
+from opendlign_core.evaluation.labels import LabelIndex, check_labels, label_lists, packaged_labels, read_labels, resolve_labels
 from opendlign_core.evaluation.recipe import METHODS, EvalRecipe, MethodSpec
 from opendlign_core.evaluation.templates import (
     depth_templates,
@@ -80,6 +80,12 @@ def test_labels_are_found_by_alias_case_and_underscore() -> None:
     ]
     with pytest.raises(ValueError, match="alias 'x' leads to 'boat'"):
         LabelIndex(("chair",), {"x": "boat"})
+
+
+def test_labels_from_the_data_are_folded_before_they_become_classes() -> None:
+    written = ["chair", "Chair", "night_stand", "chair", "Night stand", "Night stand", "sofa "]
+    assert resolve_labels("from-data", written) == ("Night stand", "chair", "sofa ")
+    assert resolve_labels("from-data", ["Bed", "bed"]) == ("Bed",), "among equals the first in the alphabet"
 
 
 def test_recipes_take_methods_by_name_and_refuse_nonsense() -> None:

@@ -1,38 +1,70 @@
-"""Zero-shot classification of labelled features: scores, counters and averages as one result."""
+"""Zero-shot classification, counted: scores of objects become shares, averages, and the clearest hits and misses."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from opendlign_core.evaluation.features import Floats
-from opendlign_core.evaluation.labelled import LabelledFeatures
-from opendlign_core.evaluation.metrics import (
+from opendlign_core.evaluation.benchmark import Estimate, Example, Numbers, Row, ScoredObjects
+from opendlign_core.evaluation.classification.labelled import LabelledFeatures
+from opendlign_core.evaluation.classification.metrics import (
     TOP,
     ClassCounters,
     Interval,
     Ints,
+    best_classes,
     count_classes,
     f1_interval,
     share_interval,
 )
-from opendlign_core.evaluation.recipe import BootstrapSpec, MethodSpec
-from opendlign_core.evaluation.results import ClassResult, Estimate, Example, ScoredObjects, ZeroShotResult
-from opendlign_core.evaluation.scoring import score
+from opendlign_core.evaluation.classification.scoring import score
+from opendlign_core.evaluation.features import Floats
+from opendlign_core.evaluation.specs import BootstrapSpec, MethodSpec
 
 
-def zero_shot_result(
-    dataset: str, method: MethodSpec, data: LabelledFeatures, text: Floats, bootstrap: BootstrapSpec
-) -> tuple[ZeroShotResult, ScoredObjects]:
-    """Score `data` against class embeddings [C, E] and count."""
-    scores = score(data.features, text, method)
-    scored = ScoredObjects(
+class ClassResult(Numbers):
+    """One class: its objects, and fractions that are 0 where there is nothing to divide by."""
+
+    name: str
+    objects: int
+    top1: float
+    top3: float
+    top5: float
+    precision: float
+    recall: float
+    f1: float
+
+
+class ZeroShotResult(Row):
+    """One method on one data set; `searched_on_test` marks prompts or weights that were chosen on test labels."""
+
+    method: str
+    objects: int
+    left_out: int = 0
+    """Objects whose label leads to no class."""
+    top1: Estimate
+    top3: Estimate
+    top5: Estimate
+    macro_precision: float
+    macro_recall: float
+    macro_f1: Estimate
+    classes: tuple[ClassResult, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """Counts [true][predicted]."""
+    searched_on_test: bool = False
+    search: dict[str, Any] | None = None
+
+
+def scored_objects(dataset: str, method: MethodSpec, data: LabelledFeatures, text: Floats) -> ScoredObjects:
+    """Score every object of `data` against class embeddings [C, E]."""
+    return ScoredObjects(
         dataset=dataset,
         method=method.name,
         object_ids=data.features.object_ids,
         classes=data.classes,
         labels=data.labels,
-        scores=scores,
+        scores=score(data.features, text, method),
     )
-    return summarise(scored, bootstrap, data.left_out), scored
 
 
 def summarise(scored: ScoredObjects, bootstrap: BootstrapSpec, left_out: int = 0) -> ZeroShotResult:
@@ -82,8 +114,10 @@ def class_results(classes: tuple[str, ...], counters: ClassCounters) -> tuple[Cl
 
 
 def margins(scores: NDArray[np.float32], labels: Ints) -> NDArray[np.float32]:
-    """Score of the true class minus the best other; positive means a hit."""
+    """Score of the true class minus the best other; positive means a hit. Where no other class is, its own score."""
     rows = np.arange(len(labels))
+    if scores.shape[1] == 1:
+        return scores[:, 0]
     others = scores.copy()
     others[rows, labels] = -np.inf
     gap: NDArray[np.float32] = scores[rows, labels] - others.max(axis=1)
@@ -105,6 +139,6 @@ def _example(scored: ScoredObjects, row: int, margin: float) -> Example:
         method=scored.method,
         object_id=scored.object_ids[row],
         label=scored.classes[scored.labels[row]],
-        prediction=scored.classes[int(scored.scores[row].argmax())],
+        prediction=scored.classes[int(best_classes(scored.scores[[row]])[0])],
         margin=margin,
     )

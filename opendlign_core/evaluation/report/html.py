@@ -4,10 +4,10 @@ import base64
 import html
 import io
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 Attribute = str | int | float | bool | None
 VOID = frozenset({"img", "rect", "line", "path", "circle", "meta", "br", "polygon", "link"})
@@ -17,6 +17,14 @@ class Markup(str):
     """A string that is HTML already."""
 
     __slots__ = ()
+
+
+class Section(NamedTuple):
+    """A part of the page: its anchor, its heading, and what it holds; one with an empty body is left out."""
+
+    anchor: str
+    title: str
+    body: Markup
 
 
 def tag(name: str, /, *children: str, **attributes: Attribute) -> Markup:
@@ -46,6 +54,22 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]], **attributes: Attr
     return tag("table", tag("thead", header), tag("tbody", *body), **attributes)
 
 
+def scrolling(wide: Markup) -> Markup:
+    """A table that may be wider than the page."""
+    return tag("div", wide, class_="scroll")
+
+
+def panels(charts: Iterable[Markup]) -> Markup:
+    """Charts side by side."""
+    found = [tag("div", chart, class_="panel") for chart in charts]
+    return tag("div", *found, class_="grid2") if found else NOTHING
+
+
+def badge(words: str, warns: bool = True) -> Markup:
+    """A mark beside a name; nothing for no words."""
+    return tag("span", words, class_="badge warn" if warns else "badge") if words else NOTHING
+
+
 def _cell(cell: str, kind: str) -> Markup:
     if isinstance(cell, Markup) and cell.startswith(("<td", "<th")):
         return cell
@@ -54,9 +78,15 @@ def _cell(cell: str, kind: str) -> Markup:
 
 def data_uri(image: NDArray[np.uint8], quality: int = 82) -> str:
     """A picture [H, W] or [H, W, 3] as a WebP data URI; `quality` 100 is lossless."""
+    from PIL import Image  # kept out of what every command imports
+
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "WEBP", quality=quality, lossless=quality == 100, method=4)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+NOTHING = Markup("")
+NO_NUMBER = tag("td", "–", class_="number")
 
 
 def percent(share: float | None, digits: int = 1) -> str:

@@ -9,13 +9,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-BENCHMARK_TITLES = {
-    "modelnet40": "ModelNet40",
-    "scanobjectnn": "ScanObjectNN",
-    "omniobject3d": "OmniObject3D",
-    "objaverse-lvis": "Objaverse-LVIS",
-}
-
 
 @dataclass(frozen=True)
 class PublishedRow:
@@ -47,21 +40,6 @@ def published_few_shot() -> dict[str, dict[str, dict[int, float]]]:
     return found
 
 
-def benchmark_title(name: str) -> str:
-    """A data set's name as people write it."""
-    return BENCHMARK_TITLES.get(benchmark_key(name), name)
-
-
-def benchmark_key(name: str) -> str:
-    """The key of a data set's published numbers, however its name is spelled: `ModelNet40`, `modelnet-40`."""
-    letters = _letters(name)
-    return next((key for key in BENCHMARK_TITLES if _letters(key) == letters), name)
-
-
-def _letters(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())
-
-
 def _read(name: str) -> list[dict[str, str]]:
-    file = resources.files("opendlign_core.evaluation") / "tables" / name
+    file = resources.files("opendlign_core.evaluation.classification") / "tables" / name
     return list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opendlign_core.evaluation.features import Floats, ViewFeatures
-from opendlign_core.evaluation.recipe import VIEWS, Aggregation, Branch, MethodSpec
+from opendlign_core.evaluation.specs import Aggregation, Branch, MethodSpec
 
 _ROWS = 1024
 """Objects scored at once: 10 views x 1,156 classes of 1,024 objects are 47 MB."""
@@ -76,7 +76,7 @@ def score(features: ViewFeatures, text: Floats, method: MethodSpec, views: Seque
     return np.concatenate(parts)
 
 
-def views_of_count(count: int, views: int = VIEWS) -> list[int]:
+def views_of_count(count: int, views: int) -> list[int]:
     """Which views stand for `count` of them: the smaller half from the frozen side, the rest from the tuned."""
     if not 1 <= count <= views:
         raise ValueError(f"{count} views asked for, the depth maps have {views}")

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from opendlign_core.evaluation.classification.metrics import Ints
 from opendlign_core.evaluation.features import Floats
-from opendlign_core.evaluation.metrics import Ints
-from opendlign_core.evaluation.recipe import FewShotSpec
+from opendlign_core.evaluation.specs import FewShotSpec
 
 _SHARED_WORK = 5e7
 """Products in one pass over the examples from which threads gain; below, they mostly wait for one another: on two

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from opendlign_core.evaluation.html import Markup, data_uri, joined, tag
+from opendlign_core.evaluation.report.html import Markup, data_uri, joined, tag
 
 WIDTH, HEIGHT = 460, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 14, 40

@@ -1,4 +1,4 @@
-"""Cross-modal retrieval on a labelled gallery: an object is relevant when it has the query's class."""
+"""Cross-modal retrieval, ranked: an object of the gallery is relevant when it has the query's class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opendlign_core.clip.features import unit_array
+from opendlign_core.evaluation.classification.labelled import LabelledFeatures
+from opendlign_core.evaluation.classification.metrics import Ints
+from opendlign_core.evaluation.classification.scoring import view_features
 from opendlign_core.evaluation.features import Floats
-from opendlign_core.evaluation.metrics import Ints
+from opendlign_core.evaluation.specs import MethodSpec, RetrievalSpec
 
 _QUERIES = 256
 """Queries ranked at once: against 50,000 objects that is 51 MB of scores."""
@@ -21,6 +24,24 @@ class RetrievalScores:
     queries: int
     recall: dict[int, float]
     mean_average_precision: float
+
+
+def asked(spec: RetrievalSpec, data: LabelledFeatures, method: MethodSpec, text: Floats) -> dict[str, RetrievalScores]:
+    """Scores of every kind of query that the data allows; image queries need painted images."""
+    gallery = object_embeddings(view_features(data.features, method))
+    own, painted = np.arange(len(gallery)), data.features.painted
+    images = object_embeddings(data.features.images[painted]) if len(painted) else None
+    classes, depicted = np.unique(data.labels), data.labels[painted]
+    found: dict[str, RetrievalScores] = {}
+    for kind in spec.queries:
+        if kind == "text":
+            found[kind] = retrieval_scores(text[classes], classes, gallery, data.labels, spec.ranks)
+        elif kind == "shape":
+            found[kind] = retrieval_scores(gallery, data.labels, gallery, data.labels, spec.ranks, own)
+        elif images is not None:
+            queries = images if kind == "image" else mixed_queries(text[depicted], images)
+            found[kind] = retrieval_scores(queries, depicted, gallery, data.labels, spec.ranks, painted)
+    return found
 
 
 def object_embeddings(views: Floats) -> Floats:

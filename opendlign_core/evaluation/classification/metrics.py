@@ -6,18 +6,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opendlign_core.evaluation.recipe import BootstrapSpec
+from opendlign_core.evaluation.specs import BootstrapSpec
 
 Ints = NDArray[np.int64]
 TOP = (1, 3, 5)
 
 
 def label_ranks(scores: NDArray[np.float32], labels: Ints) -> Ints:
-    """Place of the true class among the scores, 0 the best; among equals the lower class index comes first."""
+    """Place of the true class among the scores, 0 the best; among equals the lower class index comes first.
+
+    A score that is NaN has the last place, so that nothing which failed to be computed counts as a hit.
+    """
     own = scores[np.arange(len(labels)), labels][:, None]  # [N, 1]
     earlier = np.arange(scores.shape[1])[None, :] < labels[:, None]
     ranks: Ints = ((scores > own) | ((scores == own) & earlier)).sum(axis=1)
-    return ranks
+    return np.where(np.isnan(own[:, 0]), scores.shape[1] - 1, ranks)
+
+
+def best_classes(scores: NDArray[np.float32]) -> Ints:  # [N, C]
+    """Class with the best score [N], NaN being the worst; among equals the lower index."""
+    best: Ints = np.where(np.isnan(scores), -np.inf, scores).argmax(axis=1)
+    return best
 
 
 def confusion_matrix(labels: Ints, predictions: Ints, classes: int) -> Ints:
@@ -69,7 +78,7 @@ def count_classes(scores: NDArray[np.float32], labels: Ints) -> ClassCounters:
     """All counters of one scored data set."""
     classes = scores.shape[1]
     ranks = label_ranks(scores, labels)
-    predictions = scores.argmax(axis=1)
+    predictions = best_classes(scores)
     hits = {k: np.bincount(labels[ranks < k], minlength=classes) for k in TOP}
     return ClassCounters(np.bincount(labels, minlength=classes), hits, confusion_matrix(labels, predictions, classes))
 

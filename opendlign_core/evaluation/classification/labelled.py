@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from opendlign_core.evaluation.classification.metrics import Ints
 from opendlign_core.evaluation.features import ViewFeatures
-from opendlign_core.evaluation.labels import LabelIndex, resolve_labels
-from opendlign_core.evaluation.metrics import Ints
-from opendlign_core.evaluation.recipe import DatasetSpec
+from opendlign_core.evaluation.labels import LabelIndex, fold, resolve_labels
+from opendlign_core.evaluation.specs import DatasetSpec
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ def with_labels(
     Raises:
         ValueError: no object is left.
     """
-    found = [dataset.aliases.get(label, label) for label in features.labels if label is not None]
+    aliases = {fold(written): name for written, name in dataset.aliases.items()}
+    found = [aliases.get(fold(label), label) for label in features.labels if label is not None]
     names = classes or resolve_labels(dataset.labels, found)
     index = LabelIndex(names, dataset.aliases)
     positions = [index.find(label) for label in features.labels]

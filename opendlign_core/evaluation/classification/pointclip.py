@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from opendlign_core.evaluation.classification.metrics import Ints
 from opendlign_core.evaluation.features import Floats
 from opendlign_core.evaluation.labels import LabelIndex
-from opendlign_core.evaluation.metrics import Ints
-from opendlign_core.evaluation.recipe import SearchSpec
+from opendlign_core.evaluation.specs import SearchSpec
 
 _ROWS = 256
 

@@ -1,0 +1,37 @@
+"""The benchmarks there are. A recipe's `tasks` chooses among them by name."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from opendlign_core.errors import BadInput
+from opendlign_core.evaluation.benchmark import Benchmark
+from opendlign_core.evaluation.classification.few_shot import FEW_SHOT
+from opendlign_core.evaluation.classification.retrieval import RETRIEVAL
+from opendlign_core.evaluation.classification.views import VIEWS
+from opendlign_core.evaluation.classification.zero_shot import ZERO_SHOT
+
+BENCHMARKS: tuple[Benchmark[Any], ...] = (ZERO_SHOT, FEW_SHOT, VIEWS, RETRIEVAL)
+"""In the order of `results.json` and of the report."""
+
+
+def benchmark_names() -> tuple[str, ...]:
+    """What `tasks` may name."""
+    return tuple(benchmark.name for benchmark in BENCHMARKS)
+
+
+def find_benchmark(name: str) -> Benchmark[Any]:
+    """The benchmark of that name.
+
+    Raises:
+        BadInput: there is none.
+    """
+    for benchmark in BENCHMARKS:
+        if benchmark.name == name:
+            return benchmark
+    raise BadInput(f"unknown benchmark {name!r}; known: {', '.join(benchmark_names())}")
+
+
+def chosen_benchmarks(names: Iterable[str]) -> tuple[Benchmark[Any], ...]:
+    """The benchmarks of those names, in the order of `BENCHMARKS`."""
+    wanted = {find_benchmark(name).name for name in names}
+    return tuple(benchmark for benchmark in BENCHMARKS if benchmark.name in wanted)

@@ -1,0 +1,115 @@
+"""What all benchmarks of one evaluation work with: the model, the samples, and what was computed of them already."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from opendlign_core.evaluation.cached import FeatureCache, FeatureLoader
+from opendlign_core.evaluation.extractor import Extractor
+from opendlign_core.evaluation.features import EvalSample, FeaturePlan, Floats, ViewFeatures
+from opendlign_core.evaluation.model import EvaluatedModel, text_classifier, text_key
+from opendlign_core.evaluation.recipe import EvalExecution, EvalRecipe
+from opendlign_core.evaluation.specs import DatasetSpec, MethodSpec, PixelNorm
+
+logger = logging.getLogger(__name__)
+Item = TypeVar("Item")
+
+
+class EvalSource(Protocol):
+    """Where samples come from; written by whoever owns the store."""
+
+    def samples(
+        self, dataset: DatasetSpec, split: str | None, projection: str, images: bool = False
+    ) -> Iterable[EvalSample]:
+        """Depth maps of a data set's split under a named projection, in a fixed order; painted images if asked."""
+        ...
+
+    def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:
+        """A text that changes whenever `samples` would; names cached features."""
+        ...
+
+    def views(self, projection: str) -> int:
+        """How many depth maps an object has under a named projection.
+
+        Raises:
+            BadInput: there are none under that name.
+        """
+        ...
+
+
+@dataclass
+class Lab:
+    """The services of one evaluation. Texts are encoded once; features come from the cache as far as it holds them."""
+
+    model: EvaluatedModel
+    recipe: EvalRecipe
+    source: EvalSource
+    execution: EvalExecution = field(default_factory=EvalExecution)
+    cache: FeatureCache | None = None
+    advance: Callable[[], None] = lambda: None
+    """Called after each object that is read; what it raises ends the reading there."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    _texts: dict[str, Floats] = field(default_factory=dict)
+
+    def text(self, classes: tuple[str, ...], method: MethodSpec) -> Floats:
+        """Class embeddings [C, E]; encoded once for all methods and data sets that share words."""
+        key = text_key(self.model, classes, method.text)
+        if key not in self._texts:
+            self._texts[key] = self._remembered_text(key, classes, method)
+        return self._texts[key]
+
+    def _remembered_text(self, key: str, classes: tuple[str, ...], method: MethodSpec) -> Floats:
+        found = self.cache.get(key) if self.cache is not None else None
+        if found is not None:
+            known: Floats = found["text"]
+            return known
+        with self.timed("texts"):
+            text: Floats = text_classifier(self.model, classes, method.text, self.execution.text_batch).numpy()
+        if self.cache is not None:
+            self.cache.put(key, {"text": text})
+        return text
+
+    def features(
+        self,
+        dataset: DatasetSpec,
+        split: str | None,
+        projection: str,
+        pixels: PixelNorm,
+        plan: FeaturePlan,
+        images: bool = False,
+    ) -> ViewFeatures:
+        """View features of a data set's split, those of the painted images included where asked for."""
+        extractor = Extractor(self.model, plan, pixels, self.recipe.precision, self.execution.image_batch)
+        loader = FeatureLoader(extractor, self.source.identity(dataset, split, projection), self.cache)
+
+        def samples(painted: bool) -> Iterable[EvalSample]:
+            return counted(self.source.samples(dataset, split, projection, painted), self.advance)
+
+        started = time.perf_counter()
+        features, cached = loader.load(samples, self.source.views(projection), images)
+        if cached:
+            logger.info("features of %s (%s) come from the cache", dataset.name, projection)
+        else:
+            self._spent("features", time.perf_counter() - started)
+        return features
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """Add the seconds spent inside to those of `what`, less what is timed inside by itself."""
+        started, before = time.perf_counter(), sum(self.seconds.values())
+        yield
+        inside = sum(self.seconds.values()) - before
+        self._spent(what, time.perf_counter() - started - inside)
+
+    def _spent(self, what: str, seconds: float) -> None:
+        self.seconds[what] = self.seconds.get(what, 0.0) + seconds
+
+
+def counted(items: Iterable[Item], advance: Callable[[], None]) -> Iterator[Item]:
+    """The items as they are; `advance` is called for each one when the next is asked for."""
+    for item in items:
+        yield item
+        advance()
