@@ -20,10 +20,11 @@ import torch
 import torch.nn.functional as F
 
 from opendlign_core.clip import ClipSpec, load_clip, unit_array
-from opendlign_core.evaluation.features import EvalSample, Extractor, Floats, plan_for
+from opendlign_core.evaluation.extractor import Extractor
+from opendlign_core.evaluation.features import EvalSample, Floats, plan_for
 from opendlign_core.evaluation.index import EmbeddingIndex, IndexRow, write_index
 from opendlign_core.evaluation.model import EvaluatedModel
-from opendlign_core.evaluation.recipe import METHODS
+from opendlign_core.evaluation.specs import METHODS
 from opendlign_core.training import DepthAlignedCLIP
 
 METHOD = METHODS["opendlign"]
@@ -79,7 +80,7 @@ def loop_features(model: EvaluatedModel, objects: list[EvalSample], batch: int) 
 
 
 def our_features(model: EvaluatedModel, objects: list[EvalSample], batch: int, precision: str) -> Floats:
-    features = Extractor(model, plan_for(METHOD), "model", precision, batch).extract(objects)
+    features = Extractor(model, plan_for(METHOD, 10), "model", precision, batch).extract(objects)
     return np.concatenate([features.base, features.depth], axis=1)
 
 

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from flows.preset import load_preset
 from opendlign_core.clip import load_clip
 from opendlign_core.evaluation import METHODS, EvaluatedModel
-from opendlign_core.evaluation.features import EvalSample, Extractor, FeaturePlan, ViewFeatures
+from opendlign_core.evaluation.classification.scoring import score
+from opendlign_core.evaluation.extractor import Extractor
+from opendlign_core.evaluation.features import EvalSample, FeaturePlan, ViewFeatures
 from opendlign_core.evaluation.model import text_classifier
-from opendlign_core.evaluation.scoring import score
 from opendlign_core.ingestion import (
     DirectoryFiles,
     IngestedObject,

@@ -131,9 +131,10 @@ def _judge(spec: "ClipSpec", recipe: "CorpusRecipe") -> HeldOut:
     from opendlign.mini_corpus import build_corpus
     from opendlign_core.clip import load_clip
     from opendlign_core.evaluation import METHODS, EvalSample, EvaluatedModel
-    from opendlign_core.evaluation.features import Extractor, plan_for
+    from opendlign_core.evaluation.classification.scoring import aggregate
+    from opendlign_core.evaluation.extractor import Extractor
+    from opendlign_core.evaluation.features import plan_for
     from opendlign_core.evaluation.model import text_classifier
-    from opendlign_core.evaluation.scoring import aggregate
     from opendlign_core.ingestion.procedural import LABELS
     from opendlign_core.training import DepthAlignedCLIP
 
@@ -141,7 +142,7 @@ def _judge(spec: "ClipSpec", recipe: "CorpusRecipe") -> HeldOut:
     model = EvaluatedModel.aligned(DepthAlignedCLIP(load_clip(spec)), spec, "pretraining")
     rows = enumerate(zip(corpus.words, corpus.depth, corpus.images, strict=True))
     samples = [EvalSample(str(row), word.label, depth, images) for row, (word, depth, images) in rows]
-    features = Extractor(model, plan_for(METHODS["training-free"])).extract(samples)
+    features = Extractor(model, plan_for(METHODS["training-free"], corpus.depth.shape[1])).extract(samples)
     truth = np.asarray([LABELS.index(word.label) for word in corpus.words])
 
     def top1(views: Any, words: "TextName") -> float:  # views [N, V, E]

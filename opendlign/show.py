@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from storage.local import LocalStore
 from storage.output import load_manifest
@@ -26,7 +27,7 @@ from storage.stores import Store
 if TYPE_CHECKING:
     from flows.plan import NodeStatus, Planned
     from flows.sources import ListedSource
-    from opendlign_core.evaluation import EvaluationResults
+    from opendlign_core.evaluation import EvaluationResults, ResultTable
     from tasks.progress import ProgressState
 
 console = Console(highlight=False)
@@ -129,17 +130,17 @@ def print_report(store: Store, stage: str, fingerprint: str) -> None:
 
 
 def print_results(results: "EvaluationResults") -> None:
-    """Zero-shot accuracy of every method on every data set; rows whose search saw test labels say so."""
-    table = Table(title="Zero-shot accuracy, percent")
-    table.add_column("data set", overflow="fold")
-    longest = max((len(row.method) for row in results.zero_shot), default=0)
-    table.add_column("method", overflow="fold", min_width=longest)
-    for name in ("objects", "top-1", "95% interval", "top-5"):
-        table.add_column(name)
-    for row in results.zero_shot:
-        top1 = row.top1
-        method = f"{row.method} [yellow](searched on test labels)[/]" if row.searched_on_test else row.method
-        interval = "" if top1.low is None or top1.high is None else f"{100 * top1.low:.1f} to {100 * top1.high:.1f}"
-        shares = [f"{100 * top1.value:.1f}", interval, f"{100 * row.top5.value:.1f}"]
-        table.add_row(row.dataset, method, str(row.objects), *shares)
-    console.print(table)
+    """The table of every benchmark that has rows."""
+    for benchmark in results.benchmarks():
+        console.print(_rich_table(benchmark.table(results).narrow()))
+
+
+def _rich_table(found: "ResultTable") -> Table:
+    """Names fold where they are long; what comes from data is text, never markup."""
+    table = Table(title=Text(found.title))
+    for place, column in enumerate(found.columns):
+        numbers = all(isinstance(row[place], int | float) for row in found.rows)
+        table.add_column(Text(column.name), justify="right" if numbers else "left", overflow="fold")
+    for row in found.rows:
+        table.add_row(*(Text(f"{cell:.1f}" if isinstance(cell, float) else str(cell)) for cell in row))
+    return table

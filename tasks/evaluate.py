@@ -4,15 +4,15 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from opendlign_core.evaluation import STAGE_VERSION, EvalExecution, EvalRecipe
+from opendlign_core.evaluation import BENCHMARKS, STAGE_VERSION, EvalExecution, EvalRecipe
 from opendlign_core.projection import resolve_recipe
-from storage.collect import Beside
 from storage.fetch import Fetcher
 from storage.records import Manifest
 from storage.stores import Store
+from tasks.features import FEATURES, StoredFeatures
 from tasks.guard import check_regression
 from tasks.report import read_results, show_results, write_report
-from tasks.samples import EvaluatedOutputs, StoredFeatures, StoredSamples
+from tasks.samples import EvaluatedOutputs, StoredSamples, objects_to_encode
 from tasks.shards import note_seconds
 from tasks.showcase import Showcase
 from tasks.stage import Companion, Input, Inputs, Job, Port, Whole, WholeStage
@@ -33,15 +33,13 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
         Port("aligned", "synthesize", "Fingerprint of painted images of the first source.", optional=True),
     )
     pool = "gpu"
-    shows = ("results", "confusion", "summary")
-    beside = (Beside("features", shared=True),)
+    shows = (*(name for benchmark in BENCHMARKS for name in benchmark.shows), "summary")
+    beside = (FEATURES,)
 
     def companions(self, recipe: EvalRecipe) -> Sequence[Companion]:
-        """Depth maps of every published projection that a method names, for the sources of the data sets."""
-        every = any(not dataset.sources for dataset in recipe.datasets)
-        sources = frozenset() if every else frozenset(name for data in recipe.datasets for name in data.sources)
-        names = dict.fromkeys(method.projection for method in recipe.methods)
-        return [Companion("project", name, resolve_recipe(name), sources) for name in names]
+        """Depth maps of every published projection that a benchmark reads, for the sources of the data sets."""
+        sources = recipe.sources()
+        return [Companion("project", name, resolve_recipe(name), sources) for name in recipe.projections()]
 
     def build(self, job: EvalJob, folder: Path) -> Whole:
         """Run the benchmarks; how long they took is no part of what was found."""
@@ -52,16 +50,17 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
         trained = job.manifest("model")
         model = load_trained(store, trained, execution.device)
         sources = tuple(evaluated_outputs(job.inputs))
-        samples = StoredSamples(store, sources, job.progress.advance)
+        samples, features = StoredSamples(store, sources), StoredFeatures(store, job.output.folder)
         # From the start, also where this is another attempt.
         job.progress.reach(0, objects_to_encode(job.recipe, samples))
-        results, scored = evaluate(model, job.recipe, samples, execution, StoredFeatures(store, job.output.folder))
+        results, scored = evaluate(model, job.recipe, samples, execution, features, job.progress.advance)
         remembered = job.progress.total - job.progress.done
         job.progress.advance(remembered, remembered=remembered)
         numbers, table = write_results(results.model_copy(update={"seconds": {}}), scored, folder)
-        judged = sum(row.objects for row in results.primary_rows())
+        judged = len({(part.dataset, name) for part in scored for name in part.object_ids})
         note_seconds(job.output, "whole", time.monotonic() - started, judged)
-        report = write_report(folder / "report.html", job.output, results, trained, sources, execution)
+        shown = job.recipe.primary.projection
+        report = write_report(folder / "report.html", job.output, results, trained, sources, shown, execution)
         return Whole({"results": numbers, "objects": table, "report": report}, judged)
 
     def show(self, store: Store, manifest: Manifest, ui: Showcase) -> None:
@@ -74,17 +73,6 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
 
 
 EVALUATE = Evaluate()
-
-
-def objects_to_encode(recipe: EvalRecipe, samples: StoredSamples) -> int:
-    """How many objects are read where no features are remembered: each once for all methods that see its pixels."""
-    passes = {
-        (samples.identity(dataset, split, method.projection), method.pixels): (dataset, split, method.projection)
-        for dataset in recipe.datasets
-        for method in recipe.methods
-        for split in recipe.splits_read(dataset, method)
-    }
-    return sum(samples.count(*read) for read in passes.values())
 
 
 def evaluated_outputs(inputs: Inputs) -> Iterator[EvaluatedOutputs]:

@@ -1,7 +1,7 @@
 """Contact sheets of a stage's output, for the Prefect UI: a few objects spread evenly over the shards."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 OBJECTS = 12
-NAMED_CELL = 10
 VIEWS_SHOWN = 5
 PAIRS = 3
 """Pairs in the row of a category."""
@@ -101,25 +100,6 @@ def depth_and_image(sample: Sample, view: int) -> tuple[np.ndarray[Any, Any], np
     view %= len(names)
     depth = decode_depth(sample.fields["depth.npy"])[view]
     return (depth * 255).astype(np.uint8), decode_image(sample.fields[names[view]])
-
-
-def confusion_picture(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> bytes:
-    """Shares of each true class (rows) by predicted class (columns) as a PNG; darker is more."""
-    from PIL import Image, ImageDraw
-
-    counts = np.asarray(confusion, float)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    cell = max(4, min(16, 720 // len(classes)))
-    margin = 120 if cell >= NAMED_CELL else 4
-    squares = np.kron((255 * (1 - shares)).astype(np.uint8), np.ones((cell, cell), np.uint8))
-    sheet = Image.new("L", (squares.shape[1] + margin, squares.shape[0] + 4), 255)
-    sheet.paste(Image.fromarray(squares), (margin, 2))
-    pen = ImageDraw.Draw(sheet)
-    for row, name in enumerate(classes if margin > NAMED_CELL else ()):
-        pen.text((margin - 4, 2 + (row + 0.5) * cell), name[:20], fill=0, anchor="rm")
-    buffer = io.BytesIO()
-    sheet.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _depth_views(sample: Sample) -> list[np.ndarray[Any, Any]]:

@@ -13,14 +13,15 @@ from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.shards import sample_key
 from storage.stores import Store
-from tasks.pictures import confusion_picture, depth_and_image, spread
+from tasks.pictures import depth_and_image, spread
 from tasks.samples import EvaluatedOutputs
 from tasks.shards import stage_seconds
-from tasks.showcase import Showcase
+from tasks.showcase import Showcase, markdown_text
 
 if TYPE_CHECKING:
-    from opendlign_core.evaluation.report_data import Curve, ExamplePicture, ImagePair, StageCost
-    from opendlign_core.evaluation.results import EvaluationResults, Example
+    from opendlign_core.evaluation.benchmark import Example
+    from opendlign_core.evaluation.report.data import Curve, ExamplePicture, ImagePair, StageCost
+    from opendlign_core.evaluation.results import EvaluationResults
 
 PAIRS_SHOWN = 8
 CURVES = {
@@ -36,19 +37,24 @@ def write_report(
     results: "EvaluationResults",
     trained: Manifest,
     sources: Sequence[EvaluatedOutputs],
+    projection: str,
     execution: EvalExecution,
 ) -> Path:
-    """Write the self-contained page of one evaluation, whose own seconds are noted already."""
-    from opendlign_core.evaluation.report import render_report
-    from opendlign_core.evaluation.report_data import ReportData, StageCost
+    """Write the self-contained page of one evaluation, whose own seconds are noted already.
+
+    Examples are shown as `projection` draws them.
+    """
+    from opendlign_core.evaluation.report.data import ReportData, StageCost
+    from opendlign_core.evaluation.report.page import render_report
 
     store, clip = output.store, trained.recipe["clip"]["model"]
     costs = [*_stages(store, trained, sources), StageCost(output.identity.stage, *stage_seconds(store, output.folder))]
+    drawn = [source.depths[projection] for source in sources if projection in source.depths]
     data = ReportData(
         title=f"OpenDlign on {clip}",
         results=results,
         curves=tuple(_curves(store, trained)),
-        examples=tuple(_examples(store, sources, results.examples)),
+        examples=tuple(_examples(store, drawn, results.examples)),
         pairs=tuple(_pairs(store, sources[0])),
         stages=tuple(
             replace(cost, cost_per_hour=execution.hourly_cost.get(cost.stage), currency=execution.currency)
@@ -61,7 +67,7 @@ def write_report(
 
 
 def _curves(store: Store, trained: Manifest) -> "Iterable[Curve]":
-    from opendlign_core.evaluation.report_data import Curve
+    from opendlign_core.evaluation.report.data import Curve
 
     rows = _metrics(store, trained)
     for panel, names in CURVES.items():
@@ -80,19 +86,17 @@ def _metrics(store: Store, trained: Manifest) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def _examples(
-    store: Store, sources: Sequence[EvaluatedOutputs], examples: "Sequence[Example]"
-) -> "Iterable[ExamplePicture]":
+def _examples(store: Store, outputs: Iterable[Manifest], examples: "Sequence[Example]") -> "Iterable[ExamplePicture]":
     """The depth views of the shown objects, found in one pass over the depth shards."""
     import numpy as np
 
-    from opendlign_core.evaluation.report_data import ExamplePicture
+    from opendlign_core.evaluation.report.data import ExamplePicture
     from opendlign_core.samples import decode_depth
 
     wanted = {sample_key(example.object_id) for example in examples}
     strips = {}
-    for source in sources:
-        with SampleReader(store, next(iter(source.depths.values()))) as reader:
+    for depths in outputs:
+        with SampleReader(store, depths) as reader:
             for sample in reader:
                 if sample.key in wanted:
                     views = decode_depth(sample.fields["depth.npy"])
@@ -107,7 +111,7 @@ def _examples(
 def _pairs(store: Store, source: EvaluatedOutputs) -> "Iterable[ImagePair]":
     import numpy as np
 
-    from opendlign_core.evaluation.report_data import ImagePair
+    from opendlign_core.evaluation.report.data import ImagePair
 
     if source.aligned is None:
         return
@@ -119,7 +123,7 @@ def _pairs(store: Store, source: EvaluatedOutputs) -> "Iterable[ImagePair]":
 
 
 def _stages(store: Store, trained: Manifest, sources: Sequence[EvaluatedOutputs]) -> "Iterable[StageCost]":
-    from opendlign_core.evaluation.report_data import StageCost
+    from opendlign_core.evaluation.report.data import StageCost
 
     outputs = [output for source in sources for output in (source.clouds, *source.depths.values(), source.aligned)]
     for manifest in (*(output for output in outputs if output is not None), trained):
@@ -130,53 +134,45 @@ def _stages(store: Store, trained: Manifest, sources: Sequence[EvaluatedOutputs]
 
 def _provenance(trained: Manifest, sources: Sequence[EvaluatedOutputs]) -> Iterable[tuple[str, str]]:
     for source in sources:
-        yield from source.fingerprints.items()
+        yield "ingest", source.clouds.fingerprint
+        yield from ((f"project ({name})", depths.fingerprint) for name, depths in source.depths.items())
+        if source.aligned is not None:
+            yield "synthesize", source.aligned.fingerprint
     yield "train", trained.fingerprint
     yield "training recipe", json.dumps(trained.recipe, sort_keys=True)
 
 
 def read_results(store: Store, manifest: Manifest) -> "EvaluationResults":
     """What an evaluation found."""
-    from opendlign_core.evaluation.results import EvaluationResults
+    from opendlign_core.evaluation import EvaluationResults
 
     with Fetcher(store) as fetcher:
-        text = fetcher.path(manifest, manifest.file("results")).read_text(encoding="utf-8")
-    return EvaluationResults.model_validate_json(text)
+        return EvaluationResults.from_text(
+            fetcher.path(manifest, manifest.file("results")).read_text(encoding="utf-8")
+        )
 
 
 def show_results(store: Store, manifest: Manifest, ui: Showcase) -> None:
-    """Show an evaluation in the UI: the table, the confusion of the first row, a summary."""
+    """Show an evaluation in the UI: every benchmark's table and pictures, and a summary."""
     results = read_results(store, manifest)
-    rows = [
-        {
-            "data set": row.dataset,
-            "method": row.method,
-            "searched on": "test labels" if row.searched_on_test else "",
-            "objects": row.objects,
-            "top-1": round(100 * row.top1.value, 2),
-            "top-3": round(100 * row.top3.value, 2),
-            "top-5": round(100 * row.top5.value, 2),
-            "macro F1": round(100 * row.macro_f1.value, 2),
-        }
-        for row in results.zero_shot
-    ]
-    ui.table("results", rows, "Zero-shot accuracy in percent")
-    if results.zero_shot:
-        row = results.primary_rows()[0]
-        picture = confusion_picture(row.confusion, [entry.name for entry in row.classes])
-        ui.picture("confusion", picture, f"{row.method} on {row.dataset}: true class down")
+    for benchmark in results.benchmarks():
+        table = benchmark.table(results)
+        names = [column.name for column in table.columns]
+        ui.table(benchmark.shows[0], [dict(zip(names, row, strict=True)) for row in table.rows], table.title)
+        for name, picture in zip(benchmark.shows[1:], benchmark.pictures(results), strict=True):
+            ui.picture(name, picture.png, picture.title)
     report = f"{store.url}/{manifest.folder}/{manifest.file('report').file}"
     text = "\n".join([*_findings(results), "", f"Report: `{report}`"])
     ui.markdown("summary", text, "What the evaluation found")
 
 
 def _findings(results: "EvaluationResults") -> Iterator[str]:
-    for row in results.zero_shot:
-        mark = " (searched on test labels)" if row.searched_on_test else ""
-        yield f"* **{row.method}**{mark} on {row.dataset}: top-1 {100 * row.top1.value:.1f} %"
-    for few in results.few_shot:
-        share = f"{100 * few.mean:.1f} ± {100 * few.std:.1f} %"
-        yield f"* **{few.method}** on {few.dataset}, {few.shots} examples a class: top-1 {share}"
-    for found in results.retrieval:
-        share = f"{100 * found.mean_average_precision:.1f} %"
-        yield f"* **{found.query}** to shape on {found.dataset}: mAP {share}"
+    """A line of markdown for every headline."""
+    for benchmark, headline in results.headlines():
+        mark = f" ({headline.mark})" if headline.mark else ""
+        low, high = headline.low, headline.high
+        spread = "" if low is None or high is None else f" ({100 * low:.1f} to {100 * high:.1f})"
+        yield (
+            f"* **{markdown_text(headline.method)}**{mark} on {markdown_text(headline.dataset)}: "
+            f"{benchmark.measure} {100 * headline.value:.1f} %{spread}, {markdown_text(headline.remark)}"
+        )

@@ -1,17 +1,13 @@
-"""The store as evaluation wants to see it: labelled depth maps by data set and split, and a feature cache."""
+"""The store as evaluation wants to see it: labelled depth maps by data set, split and projection."""
 
-import io
-import logging
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from opendlign_core.evaluation import DatasetSpec
+from opendlign_core.errors import BadInput
+from opendlign_core.evaluation import DatasetSpec, EvalRecipe
+from opendlign_core.samples import DepthMaps, Painted
 from storage.fetch import Fetcher
 from storage.fingerprint import digest
 from storage.reader import SampleReader
@@ -23,94 +19,111 @@ from tasks.catalog import CATALOG
 if TYPE_CHECKING:
     from opendlign_core.evaluation import EvalSample
 
-logger = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class EvaluatedOutputs:
-    """The outputs of one source: its clouds, its depth maps and, where images were painted, its aligned shards."""
+    """The outputs of one source: clouds, depth maps and, where images were painted, aligned shards."""
 
     clouds: Manifest
     depths: Mapping[str, Manifest]
+    """By the name of the projection that drew them."""
     aligned: Manifest | None = None
 
-    @property
-    def fingerprints(self) -> dict[str, str]:
-        found = {"ingest": self.clouds.fingerprint, "project": next(iter(self.depths.values())).fingerprint}
+    def fingerprints(self, projection: str) -> dict[str, str]:
+        """What the samples under a projection follow from."""
+        found = {"ingest": self.clouds.fingerprint}
+        if projection in self.depths:
+            found["project"] = self.depths[projection].fingerprint
         return found if self.aligned is None else {**found, "synthesize": self.aligned.fingerprint}
 
 
 class StoredSamples:
-    """An `EvalSource` over the outputs of a store.
+    """An `EvalSource` over the outputs of a store."""
 
-    `on_sample` is called for every object that has been taken, when the next one is asked for: what it raises ends the
-    reading there. An object that cannot be projected counts as well.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        outputs: Iterable[EvaluatedOutputs],
-        on_sample: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, store: Store, sources: Iterable[EvaluatedOutputs]) -> None:
         self._store = store
-        self._outputs = tuple(outputs)
-        self._on_sample = on_sample
+        self._sources = tuple(sources)
 
     def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:
         """Changes with the outputs and with what is taken of them."""
-        taken = [output.fingerprints for output in self._outputs]
+        taken = [source.fingerprints(projection) for source in self._sources]
         return digest([taken, sorted(dataset.sources), split, projection])
+
+    def views(self) -> Mapping[str, int]:
+        """How many depth maps an object has, by the name of the projection."""
+        return self._views
+
+    @cached_property
+    def _views(self) -> dict[str, int]:
+        drawn = {name: depths for source in self._sources for name, depths in source.depths.items()}
+        return {name: self._views_in(depths) for name, depths in drawn.items()}
+
+    def _views_in(self, depths: Manifest) -> int:
+        if "views" in depths.recipe:
+            return len(depths.recipe["views"])
+        # Maps that were drawn elsewhere: their recipe says where they came from.
+        with SampleReader(self._store, depths) as reader:
+            return next((_maps(sample).meta.views for sample in reader.read(0, min(1, depths.samples))), 0)
 
     def samples(
         self, dataset: DatasetSpec, split: str | None, projection: str, images: bool = False
     ) -> Iterator["EvalSample"]:
-        """The data set's samples in store order."""
-        for output in self._outputs:
-            for sample in self._stored(output, dataset, split, projection, images):
-                yield sample
-                self._on_sample()
+        """The data set's samples in store order.
+
+        Raises:
+            BadInput: a source has objects of the data set, but no depth maps under the projection.
+        """
+        for place, source in enumerate(self._sources):
+            if projection in source.depths:
+                yield from self._stored(source, dataset, split, projection, images)
+            elif objects := self._listed_in(place, dataset, split):
+                raise BadInput(
+                    f"{dataset.name}: {objects} objects have no depth maps under the projection {projection!r}; "
+                    f"their source was projected by {', '.join(source.depths) or 'none'}"
+                )
 
     def count(self, dataset: DatasetSpec, split: str | None, projection: str) -> int:
         """How many objects `samples` goes through, told from the catalogs."""
         return sum(
-            objects
-            for (source, there, drawn), objects in self._listed.items()
-            if split in (None, there) and (not dataset.sources or source in dataset.sources) and drawn
+            self._listed_in(place, dataset, split, _undrawn(source.depths[projection]))
+            for place, source in enumerate(self._sources)
+            if projection in source.depths
+        )
+
+    def _listed_in(
+        self, place: int, dataset: DatasetSpec, split: str | None, without: frozenset[str] = frozenset()
+    ) -> int:
+        return sum(
+            split in (None, there) and (not dataset.sources or name in dataset.sources) and object_id not in without
+            for name, there, object_id in self._listed[place]
         )
 
     @cached_property
-    def _listed(self) -> Counter[tuple[str, str, bool]]:
-        """The objects of all outputs by source, split and whether they have depth maps in the store."""
-        found: Counter[tuple[str, str, bool]] = Counter()
+    def _listed(self) -> list[list[tuple[str, str, str]]]:
+        """Source, split and id of the ingested objects, for each of the outputs."""
         with Fetcher(self._store) as fetcher:
-            for output in self._outputs:
-                undrawn = {
-                    sample.id
-                    for depths in output.depths.values()
-                    for record in depths.shards
-                    for sample in record.rejected
-                }
-                for row in CATALOG.read(fetcher.path(output.clouds, output.clouds.file("catalog"))):
-                    if row["rejected"] is None:
-                        found[row["source"], row["split"], row["object_id"] not in undrawn] += 1
-        return found
+            return [
+                [
+                    (row["source"], row["split"], row["object_id"])
+                    for row in CATALOG.read(fetcher.path(source.clouds, source.clouds.file("catalog")))
+                    if row["rejected"] is None
+                ]
+                for source in self._sources
+            ]
 
     def _stored(
-        self, output: EvaluatedOutputs, dataset: DatasetSpec, split: str | None, projection: str, with_images: bool
+        self, source: EvaluatedOutputs, dataset: DatasetSpec, split: str | None, projection: str, with_images: bool
     ) -> Iterator["EvalSample"]:
         from opendlign_core.evaluation import EvalSample
-        from opendlign_core.samples import decode_depth
 
-        painted = self._wanted(output.aligned, dataset, split) if with_images and output.aligned else iter(())
+        painted = self._wanted(source.aligned, dataset, split) if with_images and source.aligned else iter(())
         pending = next(painted, None)
-        for sample in self._wanted(output.depths[projection], dataset, split):
-            meta, images = sample.json(), None
+        for sample in self._wanted(source.depths[projection], dataset, split):
+            found, images = _maps(sample), None
             # Aligned shards follow the order of the depth maps and may lack some of them.
             if pending is not None and pending.key == sample.key:
-                images, pending = painted_views(pending), next(painted, None)
-            depth = decode_depth(sample.fields["depth.npy"])
-            yield EvalSample(meta["object_id"], meta["label"] or None, depth, images)
+                images, pending = Painted.read(pending.key, pending.fields).pictures(), next(painted, None)
+            yield EvalSample(found.meta.object_id, found.meta.label or None, found.maps(), images)
 
     def _wanted(self, manifest: Manifest, dataset: DatasetSpec, split: str | None) -> Iterator[Sample]:
         with SampleReader(self._store, manifest) as reader:
@@ -121,45 +134,21 @@ class StoredSamples:
                 yield sample
 
 
-def painted_views(sample: Sample) -> NDArray[np.uint8]:
-    """The painted views [V, H, W, 3] of an aligned sample."""
-    from opendlign_core.samples import decode_image
-
-    names = sorted(name for name in sample.fields if name[:2].isdigit())
-    return np.stack([decode_image(sample.fields[name]) for name in names])
+def _maps(sample: Sample) -> DepthMaps:
+    return DepthMaps.read(sample.key, sample.fields)
 
 
-class StoredFeatures:
-    """A `FeatureCache` in the store: one `.npz` per key, put only if absent; an unreadable one makes room for another.
+def _undrawn(depths: Manifest) -> frozenset[str]:
+    """Ids of the objects that could not be projected."""
+    return frozenset(rejected.id for record in depths.shards for rejected in record.rejected)
 
-    `user` is the output (stage/fingerprint) that the features are for: a note says so, and `gc` keeps features for
-    as long as one of their users stays.
-    """
 
-    def __init__(self, store: Store, user: str) -> None:
-        self._store = store
-        self._user = user
-
-    def get(self, key: str) -> Mapping[str, NDArray[Any]] | None:
-        try:
-            packed = self._store.read(f"features/{key}.npz")
-        except FileNotFoundError:
-            return None
-        self._note(key)
-        try:
-            with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-                return dict(arrays.items())
-        except Exception as fault:  # whatever a damaged archive makes its parsers raise
-            logger.warning("features/%s.npz is damaged and is computed anew: %s", key, fault)
-            self._store.delete(f"features/{key}.npz")
-            return None
-
-    def put(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        buffer = io.BytesIO()
-        named: dict[str, Any] = dict(arrays)
-        np.savez(buffer, **named)
-        self._note(key)
-        self._store.put_if_absent(f"features/{key}.npz", buffer.getvalue())
-
-    def _note(self, key: str) -> None:
-        self._store.put_if_absent(f"features/{self._user}/{key}.npz", b"")
+def objects_to_encode(recipe: EvalRecipe, samples: StoredSamples) -> int:
+    """How many objects are read where no features are remembered: each once for all methods that see its pixels."""
+    passes = {
+        (samples.identity(dataset, split, method.projection), method.pixels): (dataset, split, method.projection)
+        for dataset in recipe.datasets
+        for method in (recipe.judged if recipe.reads.depth else ())
+        for split in recipe.splits_read(dataset, method)
+    }
+    return sum(samples.count(*read) for read in passes.values())

@@ -28,9 +28,9 @@ SEARCHED_ON_TEST = "searched on test labels"
 
 
 class Numbers(BaseModel):
-    """A frozen part of `results.json`."""
+    """A frozen part of `results.json`; JSON has no NaN and no infinity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Row(Numbers):
@@ -130,9 +130,8 @@ Cell = str | int | float
 
 @dataclass(frozen=True)
 class ResultTable:
-    """A benchmark's rows as people read them, in the terminal and as an artifact called `name`; shares in percent."""
+    """A benchmark's rows as people read them, in the terminal and in the Prefect UI; shares in percent."""
 
-    name: str
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -141,14 +140,13 @@ class ResultTable:
         """Without the wide columns."""
         kept = [place for place, column in enumerate(self.columns) if not column.wide]
         rows = tuple(tuple(row[place] for place in kept) for row in self.rows)
-        return ResultTable(self.name, self.title, tuple(self.columns[place] for place in kept), rows)
+        return ResultTable(self.title, tuple(self.columns[place] for place in kept), rows)
 
 
 @dataclass(frozen=True)
 class ResultPicture:
-    """A PNG that belongs to a benchmark, for the artifact called `name`."""
+    """A PNG that belongs to a benchmark."""
 
-    name: str
     title: str
     png: bytes
 
@@ -167,6 +165,11 @@ class Benchmark(ABC, Generic[RowT]):
     """What a recipe may say about it under `options.<name>`; None where nothing can be chosen."""
     written_when_empty: bool = False
     """Whether `results.json` has its key without rows as well, as it had before there were benchmarks to choose."""
+
+    @property
+    def shows(self) -> tuple[str, ...]:
+        """Names of its artifacts in the UI: of its table first, then of its pictures."""
+        return (self.name,)
 
     @property
     def key(self) -> str:
@@ -198,5 +201,5 @@ class Benchmark(ABC, Generic[RowT]):
         """Its part of the report page; sections with an empty body are left out."""
 
     def pictures(self, results: "EvaluationResults") -> Iterable[ResultPicture]:
-        """Pictures for the Prefect UI."""
+        """Pictures for the Prefect UI, as many as `shows` has names for."""
         return ()

@@ -34,6 +34,14 @@ class FeatureCache(Protocol):
         ...
 
 
+def remembered(cache: FeatureCache | None, key: str) -> Arrays | None:
+    """What the cache holds under `key`, unless it is what a diverged model gave, which earlier versions kept."""
+    found = None if cache is None else cache.get(key)
+    if found is None or not all(np.isfinite(array).all() for array in found.values()):
+        return None
+    return found
+
+
 class Block(NamedTuple):
     """What one entry of the cache holds: views through a branch, or the painted images (whose views go uncounted)."""
 
@@ -75,7 +83,7 @@ class FeatureLoader:
         return self._assembled(found), not missing
 
     def _get(self, block: Block) -> Arrays | None:
-        return None if self.cache is None else self.cache.get(self.key(block))
+        return remembered(self.cache, self.key(block))
 
     def _extract(self, blocks: list[Block], samples: Callable[[bool], Iterable[EvalSample]]) -> dict[Block, Arrays]:
         plan = FeaturePlan(_views_of(blocks, "base"), _views_of(blocks, "depth"))

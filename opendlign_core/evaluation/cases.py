@@ -29,7 +29,7 @@ class SharedFeatures:
     @cached_property
     def views(self) -> int:
         """How many depth maps an object has."""
-        return self.lab.source.views(self.methods[0].projection)
+        return self.lab.source.views()[self.methods[0].projection]
 
     @cached_property
     def test(self) -> LabelledFeatures:
@@ -40,9 +40,7 @@ class SharedFeatures:
         """Of the train split, among the classes of the test split."""
         return self._labelled(self.dataset.train_split, False, self.test.classes)
 
-    def _labelled(
-        self, split: str | None, painted: bool, classes: tuple[str, ...] | None = None
-    ) -> LabelledFeatures:
+    def _labelled(self, split: str | None, painted: bool, classes: tuple[str, ...] | None = None) -> LabelledFeatures:
         first, plan = self.methods[0], FeaturePlan((), ())
         for method in self.methods:
             plan = plan.union(plan_for(method, self.views))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from opendlign_core.clip.features import unit
 from opendlign_core.clip.pixels import Statistics, prepare_pixels

@@ -1,4 +1,4 @@
-"""Numbers that are none stop an evaluation: counted as they are, NaN would win every comparison or lose all of them."""
+"""What is no number stops an evaluation: NaN would win every comparison, or lose all of them."""
 
 from collections.abc import Sequence
 from typing import Any

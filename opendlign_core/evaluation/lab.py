@@ -2,12 +2,12 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from opendlign_core.evaluation.cached import FeatureCache, FeatureLoader
+from opendlign_core.evaluation.cached import FeatureCache, FeatureLoader, remembered
 from opendlign_core.evaluation.extractor import Extractor
 from opendlign_core.evaluation.features import EvalSample, FeaturePlan, Floats, ViewFeatures
 from opendlign_core.evaluation.model import EvaluatedModel, text_classifier, text_key
@@ -31,12 +31,8 @@ class EvalSource(Protocol):
         """A text that changes whenever `samples` would; names cached features."""
         ...
 
-    def views(self, projection: str) -> int:
-        """How many depth maps an object has under a named projection.
-
-        Raises:
-            BadInput: there are none under that name.
-        """
+    def views(self) -> Mapping[str, int]:
+        """How many depth maps an object has, by the name of the projection."""
         ...
 
 
@@ -62,8 +58,7 @@ class Lab:
         return self._texts[key]
 
     def _remembered_text(self, key: str, classes: tuple[str, ...], method: MethodSpec) -> Floats:
-        found = self.cache.get(key) if self.cache is not None else None
-        if found is not None:
+        if (found := remembered(self.cache, key)) is not None:
             known: Floats = found["text"]
             return known
         with self.timed("texts"):
@@ -89,7 +84,7 @@ class Lab:
             return counted(self.source.samples(dataset, split, projection, painted), self.advance)
 
         started = time.perf_counter()
-        features, cached = loader.load(samples, self.source.views(projection), images)
+        features, cached = loader.load(samples, self.source.views()[projection], images)
         if cached:
             logger.info("features of %s (%s) come from the cache", dataset.name, projection)
         else:

@@ -10,6 +10,7 @@ import torch
 
 from opendlign_core.clip.features import unit
 from opendlign_core.clip.spec import IMAGENET_MEAN, IMAGENET_STD
+from opendlign_core.evaluation.finite import require_finite
 from opendlign_core.evaluation.labels import prompt_name
 from opendlign_core.evaluation.specs import Branch
 from opendlign_core.evaluation.templates import TextName, fill, resolve_templates
@@ -85,10 +86,17 @@ def encode_texts(model: EvaluatedModel, texts: Sequence[str], batch: int = 256) 
 def class_embeddings(
     model: EvaluatedModel, classes: Sequence[str], templates: Sequence[str], batch: int = 256
 ) -> torch.Tensor:
-    """Mean of the unit features of every class's sentences, made unit again: [C, E] float32."""
+    """Mean of the unit features of every class's sentences, made unit again: [C, E] float32.
+
+    Raises:
+        NotFinite: the text encoder answers a class with NaN or infinity.
+    """
     sentences = [fill(template, prompt_name(name)) for name in classes for template in templates]
     features = encode_texts(model, sentences, batch)  # [C * T, E]
-    return unit(features.view(len(classes), len(templates), -1).mean(dim=1))
+    embeddings = unit(features.view(len(classes), len(templates), -1).mean(dim=1))
+    named = [f"class {name!r}" for name in classes]
+    require_finite(embeddings.numpy(), named, "the text encoder gives features", "its weights are damaged")
+    return embeddings
 
 
 def text_classifier(

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from opendlign_core.evaluation.classification.ranking import mixed_queries, object_embeddings
+from opendlign_core.evaluation.classification.scoring import view_features
 from opendlign_core.evaluation.extractor import Extractor
-from opendlign_core.evaluation.features import EvalSample, Floats, plan_for
+from opendlign_core.evaluation.features import EvalSample, FeaturePlan, Floats, plan_for
 from opendlign_core.evaluation.index import EmbeddingIndex, Hit, IndexRow, search_file, write_index
 from opendlign_core.evaluation.labels import check_labels
 from opendlign_core.evaluation.model import EvaluatedModel, encode_texts, text_classifier
 from opendlign_core.evaluation.specs import METHODS, MethodSpec
-from opendlign_core.evaluation.classification.ranking import mixed_queries, object_embeddings
-from opendlign_core.evaluation.classification.scoring import view_features
 from opendlign_core.pictures import contact_sheet, depth_picture
 
 _PREVIEW = 112
@@ -56,13 +57,24 @@ def classify(
     """
     names = check_labels(labels, "the labels")
     text = text_classifier(model, names, method.text)  # [C, E]
-    extractor = Extractor(model, plan_for(method), method.pixels, image_batch=image_batch)
-    for _, features in extractor.stream(samples):
-        cosines = torch.from_numpy(view_features(features, method)) @ text.T  # [B, V, C]
+    for batch, features in _view_features(model, samples, method, image_batch):
+        cosines = torch.from_numpy(features) @ text.T  # [B, V, C]
         views = F.softmax(model.logit_scale * cosines, dim=-1).numpy()
         overall = F.softmax(model.logit_scale * cosines.mean(dim=1), dim=-1).numpy()
-        for row, object_id in enumerate(features.object_ids):
-            yield Classification(object_id, names, overall[row], views[row])
+        for row, sample in enumerate(batch):
+            yield Classification(sample.object_id, names, overall[row], views[row])
+
+
+def _view_features(
+    model: EvaluatedModel, samples: Iterable[EvalSample], method: MethodSpec, image_batch: int
+) -> Iterator[tuple[list[EvalSample], Floats]]:
+    """Batches of samples with the features [B, V, E] that a method judges; the first sample says how many views."""
+    waiting = iter(samples)
+    for first in waiting:
+        plan = plan_for(method, len(first.depth))
+        extractor = Extractor(model, plan, method.pixels, image_batch=image_batch)
+        for batch, features in extractor.stream(chain([first], waiting)):
+            yield batch, view_features(features, method)
 
 
 def classification_picture(sample: EvalSample, found: Classification, tile: int = 168) -> Image.Image:
@@ -86,14 +98,12 @@ def build_index(
 
     An object's embedding is the unit mean of its view features, each view through the branch `method` gives it.
     """
-    extractor = Extractor(model, plan_for(method), method.pixels, image_batch=image_batch)
-    return write_index(path, _index_rows(extractor, samples, method), model.fingerprint)
+    return write_index(path, _index_rows(_view_features(model, samples, method, image_batch)), model.fingerprint)
 
 
-def _index_rows(extractor: Extractor, samples: Iterable[EvalSample], method: MethodSpec) -> Iterator[IndexRow]:
-    for batch, features in extractor.stream(samples):
-        embeddings = object_embeddings(view_features(features, method))
-        for sample, embedding in zip(batch, embeddings, strict=True):
+def _index_rows(batches: Iterable[tuple[list[EvalSample], Floats]]) -> Iterator[IndexRow]:
+    for batch, features in batches:
+        for sample, embedding in zip(batch, object_embeddings(features), strict=True):
             yield IndexRow(sample.object_id, sample.label, embedding, preview_of(sample))
 
 
@@ -114,9 +124,8 @@ def query_embedding(
     Words are taken as they are written: a whole sentence is its own prompt.
     """
     if shape is not None:
-        method = METHODS["opendlign"]
-        features = Extractor(model, plan_for(method), method.pixels).extract([shape])
-        return object_embeddings(view_features(features, method))
+        ((_, features),) = _view_features(model, [shape], METHODS["opendlign"], len(shape.depth))
+        return object_embeddings(features)
     words = None if text is None else encode_texts(model, [text]).numpy()
     pixels = None if image is None else _image_embedding(model, image)
     if words is not None and pixels is not None:
@@ -156,8 +165,7 @@ def _preview_pixels(hit: Hit) -> np.ndarray[tuple[int, int, int], np.dtype[np.ui
 
 def _image_embedding(model: EvaluatedModel, image: Floats) -> Floats:
     pixels = torch.from_numpy(np.ascontiguousarray(image, np.float32)).movedim(-1, 0)[None]
-    extractor = Extractor(model, plan_for(METHODS["opendlign"]))
-    return extractor.encode_pictures(pixels)
+    return Extractor(model, FeaturePlan((), ())).encode_pictures(pixels)
 
 
 def _gray(depth: Floats) -> Floats:

@@ -1,6 +1,6 @@
 """What an evaluation is: data sets x benchmarks x methods, and every choice that changes a number. Torch-free."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
@@ -88,31 +88,42 @@ class EvalRecipe(Recipe):
         )
 
     def projections(self) -> tuple[str, ...]:
-        """Names of the projections whose depth maps are read, each of every source that `reads_source` names."""
+        """Names of the projections whose depth maps are read, each of all `sources`."""
         return tuple(dict.fromkeys(method.projection for method in self.judged)) if self.reads.depth else ()
 
-    def reads_source(self, name: str) -> bool:
-        """Whether some data set takes objects of the source of that name."""
-        return any(not dataset.sources or name in dataset.sources for dataset in self.datasets)
+    def sources(self) -> frozenset[str]:
+        """Names of the sources that the data sets take objects of; none stands for every source."""
+        if any(not dataset.sources for dataset in self.datasets):
+            return frozenset()
+        return frozenset(name for dataset in self.datasets for name in dataset.sources)
 
     def splits_read(self, dataset: DatasetSpec, method: MethodSpec) -> tuple[str | None, ...]:
         """The splits of a data set that a method is judged on and, where it learns, learns from."""
         learns = self.reads.train or method.search == "train-split"
         return (dataset.split, dataset.train_split) if learns else (dataset.split,)
 
-    def require_views(self, views_of: Callable[[str], int]) -> None:
-        """Refuse methods whose weights are not as many as the views that their projection draws.
+    def require_views(self, views: Mapping[str, int]) -> None:
+        """Refuse methods without depth maps, or with weights that are not as many as the depth maps of an object.
+
+        Args:
+            views: name of a projection -> how many depth maps it draws of an object.
 
         Raises:
             BadInput: names the method and says what would help.
         """
         for method in self.judged:
-            views = views_of(method.projection)
-            drawn = f"its projection {method.projection!r} draws {views} views"
-            if method.view_weights is not None and len(method.view_weights) != views:
+            if method.projection not in views:
+                known = ", ".join(views) or "none"
+                raise BadInput(
+                    f"method {method.name!r} judges depth maps of the projection {method.projection!r}, but there are "
+                    f"none of it among these: {known}"
+                )
+            count = views[method.projection]
+            drawn = f"its projection {method.projection!r} draws {count} views"
+            if method.view_weights is not None and len(method.view_weights) != count:
                 given = len(method.view_weights)
                 raise BadInput(f"method {method.name!r}: {given} view weights, but {drawn}; give one for each")
-            if method.search != "off" and views < (fixed := self.search.fixed_views):
+            if method.search != "off" and count < (fixed := self.search.fixed_views):
                 raise BadInput(f"method {method.name!r}: {fixed} fixed views, but {drawn}; lower search.fixed_views")
 
     @model_validator(mode="after")

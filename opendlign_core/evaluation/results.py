@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, cast
 
-import numpy as np
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from opendlign_core.errors import BadInput
@@ -87,14 +86,13 @@ class EvaluationResults(Numbers):
                 chosen[one.dataset] = one
         return list(chosen.values())
 
+    def benchmarks(self) -> list[Benchmark[Any]]:
+        """The benchmarks that have rows."""
+        return [benchmark for benchmark in benchmarks.BENCHMARKS if self.of(benchmark)]
+
     def headlines(self) -> list[tuple[Benchmark[Any], Headline]]:
         """The headlines of every benchmark that has rows."""
-        return [
-            (benchmark, headline)
-            for benchmark in benchmarks.BENCHMARKS
-            if self.of(benchmark)
-            for headline in benchmark.headlines(self)
-        ]
+        return [(benchmark, headline) for benchmark in self.benchmarks() for headline in benchmark.headlines(self)]
 
     def to_text(self) -> str:
         """The text of `results.json`.
@@ -107,8 +105,8 @@ class EvaluationResults(Numbers):
             again = type(self).model_validate_json(text)
         except ValueError as error:
             raise BadInput(f"these results cannot be read back: {error}") from error
-        if again != self:
-            raise BadInput("these results cannot be read back as they are; a number in them is not finite")
+        if again.model_dump_json(indent=1) + "\n" != text:
+            raise BadInput("these results cannot be read back as they are")
         return text
 
     @classmethod

@@ -33,7 +33,7 @@ def evaluate(
         BadInput: the recipe asks for what the source or the model cannot give.
     """
     if recipe.reads.depth:
-        recipe.require_views(source.views)
+        recipe.require_views(source.views())
     lab = Lab(model, recipe, source, execution or EvalExecution(), cache, advance)
     found: list[tuple[str, Findings[Row]]] = []
     for case in cases(lab):

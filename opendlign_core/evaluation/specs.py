@@ -17,6 +17,7 @@ Branches = Literal["split", "base", "depth", "both"]
 Aggregation = Literal["reference", "paper", "pointclip-v2"]
 PixelNorm = Literal["model", "imagenet", "clip", "none"]
 
+
 class DatasetSpec(Recipe):
     """One labelled data set: which samples of the store belong to it and the classes they are judged against."""
 

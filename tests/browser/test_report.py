@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from opendlign_core.evaluation.published import published_zero_shot
-from opendlign_core.evaluation.report import render_report
+from opendlign_core.evaluation import ZERO_SHOT
+from opendlign_core.evaluation.classification.published import published_zero_shot
+from opendlign_core.evaluation.report.page import render_report
 from tests.evaluation.report_case import filled_report
 
 pytestmark = pytest.mark.browser
@@ -64,7 +65,7 @@ def test_measured_rows_come_first_and_published_rows_are_marked(page: Any) -> No
     assert rows.count() == measured.count() + published.count() + 2
     assert all("published" in text for text in published.all_inner_texts())
     assert "82.6 / 96.2 / 98.4" in published.last.inner_text()
-    top1 = filled_report().results.zero_shot[0].top1.value
+    top1 = filled_report().results.of(ZERO_SHOT)[0].top1.value
     assert f"{100 * top1:.1f} / " in measured.first.inner_text()
 
 

@@ -15,9 +15,10 @@ from opendlign.pretrain import SUMMARY_FILE, mini_pretraining
 from opendlign_core.clip import ClipSpec, load_clip
 from opendlign_core.clip.spec import CONFIG_FILE, WEIGHTS_FILE, packaged_folder
 from opendlign_core.evaluation import METHODS, EvalSample, EvaluatedModel
-from opendlign_core.evaluation.features import Extractor, ViewFeatures, plan_for
+from opendlign_core.evaluation.classification.scoring import aggregate
+from opendlign_core.evaluation.extractor import Extractor
+from opendlign_core.evaluation.features import ViewFeatures, plan_for
 from opendlign_core.evaluation.model import encode_texts, text_classifier
-from opendlign_core.evaluation.scoring import aggregate
 from opendlign_core.ingestion.procedural import LABELS
 from opendlign_core.training import DepthAlignedCLIP
 
@@ -49,7 +50,8 @@ def judged() -> Judged:
     model = EvaluatedModel.aligned(DepthAlignedCLIP(load_clip(spec)), spec, "test")
     rows = enumerate(zip(corpus.words, corpus.depth, corpus.images, strict=True))
     samples = [EvalSample(str(row), word.label, depth, images) for row, (word, depth, images) in rows]
-    return Judged(corpus, model, Extractor(model, plan_for(METHODS["training-free"])).extract(samples))
+    plan = plan_for(METHODS["training-free"], corpus.depth.shape[1])
+    return Judged(corpus, model, Extractor(model, plan).extract(samples))
 
 
 def share(named: list[str], labels: list[str]) -> float:

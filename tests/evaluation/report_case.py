@@ -2,17 +2,15 @@
 
 import numpy as np
 
+from opendlign_core.evaluation.benchmark import ScoredObjects
+from opendlign_core.evaluation.classification.counting import examples_of, summarise
+from opendlign_core.evaluation.classification.few_shot import FewShotResult
+from opendlign_core.evaluation.classification.retrieval import RetrievalResult
+from opendlign_core.evaluation.classification.views import ViewsResult
 from opendlign_core.evaluation.labels import packaged_labels
-from opendlign_core.evaluation.recipe import BootstrapSpec
-from opendlign_core.evaluation.report_data import Curve, ExamplePicture, ImagePair, ReportData, StageCost
-from opendlign_core.evaluation.results import (
-    EvaluationResults,
-    FewShotResult,
-    RetrievalResult,
-    ScoredObjects,
-    ViewsResult,
-)
-from opendlign_core.evaluation.zero_shot import examples_of, summarise
+from opendlign_core.evaluation.report.data import Curve, ExamplePicture, ImagePair, ReportData, StageCost
+from opendlign_core.evaluation.results import EvaluationResults
+from opendlign_core.evaluation.specs import BootstrapSpec
 
 DATASETS = ("modelnet40", "omniobject3d")
 METHODS = ("opendlign", "training-free")
@@ -50,10 +48,7 @@ def filled_report() -> ReportData:
     results = EvaluationResults(
         model="ViT-tiny",
         model_fingerprint="0123abcd",
-        zero_shot=zero_shot,
-        few_shot=few,
-        views=views,
-        retrieval=(found,),
+        rows={"zero-shot": zero_shot, "few-shot": few, "views": views, "retrieval": (found,)},
         examples=tuple(examples_of(scored[0], 2)),
         notes=("A note about <the run>.",),
         seconds={"features": 12.5},

@@ -9,8 +9,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import (
     METHODS,
+    VIEWS,
+    ZERO_SHOT,
     DatasetSpec,
     EvalRecipe,
     EvalSample,
@@ -18,9 +21,8 @@ from opendlign_core.evaluation import (
     read_results,
     write_results,
 )
-from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.model import Encoder
-from opendlign_core.evaluation.recipe import Branch
+from opendlign_core.evaluation.specs import Branch
 from opendlign_core.projection.recipe import RECIPES
 from tests.evaluation.tiny import random_samples, seeded_model
 
@@ -45,6 +47,9 @@ class ListSource:
 
     def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:
         return f"{dataset.name}/{split}/{projection}/{len(self.test)}"
+
+    def views(self) -> Mapping[str, int]:
+        return {"opendlign": len(self.test[0].depth)}
 
 
 class MemoryCache(dict[str, Mapping[str, NDArray[Any]]]):
@@ -79,8 +84,8 @@ def test_methods_share_the_features_of_the_same_pixels() -> None:
     source = ListSource(random_samples(18, CLASSES))
     results, scored = evaluate(seeded_model(), recipe(), source)
     assert source.reads == [("small", "test", "opendlign")]
-    assert [row.method for row in results.zero_shot] == ["opendlign", "paper", "training-free"]
-    assert all(row.objects == 18 and len(row.classes) == 6 for row in results.zero_shot)
+    assert [row.method for row in results.of(ZERO_SHOT)] == ["opendlign", "paper", "training-free"]
+    assert all(row.objects == 18 and len(row.classes) == 6 for row in results.of(ZERO_SHOT))
     assert not np.allclose(scored[0].scores, scored[1].scores)
 
 
@@ -90,7 +95,7 @@ def test_a_second_run_starts_from_the_cache() -> None:
     first, _ = evaluate(seeded_model(), recipe(), source, cache=cache)
     second, _ = evaluate(seeded_model(), recipe(), source, cache=cache)
     assert len(source.reads) == 1
-    assert first.zero_shot == second.zero_shot
+    assert first.of(ZERO_SHOT) == second.of(ZERO_SHOT)
     assert "texts" in first.seconds
     assert not {"features", "texts"} & set(second.seconds)
     evaluate(seeded_model(seed=1), recipe(), source, cache=cache)
@@ -106,7 +111,7 @@ def test_other_methods_on_the_same_data_start_from_the_cache() -> None:
     assert len(source.reads) == 2
     halves, _ = evaluate(seeded_model(), both, source, cache=cache)
     assert len(source.reads) == 3, "the tuned branch has not seen the first half of the views"
-    assert halves.zero_shot == plain.zero_shot
+    assert halves.of(ZERO_SHOT) == plain.of(ZERO_SHOT)
     evaluate(seeded_model(), both, source, cache=cache)
     assert len(source.reads) == 3
 
@@ -115,8 +120,8 @@ def test_unlabelled_objects_are_left_out_and_counted() -> None:
     samples = random_samples(12, CLASSES)
     strange = [EvalSample("set/x", "spaceship", samples[0].depth), EvalSample("set/y", None, samples[0].depth)]
     results, scored = evaluate(seeded_model(), recipe(), ListSource([*samples, *strange]))
-    assert results.zero_shot[0].objects == 12
-    assert results.zero_shot[0].left_out == 2
+    assert results.of(ZERO_SHOT)[0].objects == 12
+    assert results.of(ZERO_SHOT)[0].left_out == 2
     assert "set/x" not in scored[0].object_ids
 
 
@@ -127,9 +132,9 @@ def test_aliases_and_labels_from_the_data() -> None:
     ]
     dataset = {"name": "small", "aliases": {"dining table": "table"}, "labels": CLASSES}
     results, _ = evaluate(seeded_model(), recipe(datasets=[dataset]), ListSource(samples))
-    assert results.zero_shot[0].left_out == 0
+    assert results.of(ZERO_SHOT)[0].left_out == 0
     found, _ = evaluate(seeded_model(), recipe(datasets=[{"name": "small"}]), ListSource(samples))
-    assert sorted(row.name for row in found.zero_shot[0].classes) == sorted(
+    assert sorted(row.name for row in found.of(ZERO_SHOT)[0].classes) == sorted(
         ["Dining_Table", *set(CLASSES) - {"table"}]
     )
 
@@ -139,7 +144,7 @@ def test_one_label_in_another_case_opens_no_class() -> None:
     odd = [replace(sample, label="Chair") if place == 6 else sample for place, sample in enumerate(samples)]
     plain, _ = evaluate(seeded_model(), recipe(datasets=[{"name": "small"}]), ListSource(samples))
     mixed, _ = evaluate(seeded_model(), recipe(datasets=[{"name": "small"}]), ListSource(odd))
-    assert mixed.zero_shot == plain.zero_shot
+    assert mixed.of(ZERO_SHOT) == plain.of(ZERO_SHOT)
 
 
 def test_aliases_overlook_case_where_labels_come_from_the_data() -> None:
@@ -149,7 +154,7 @@ def test_aliases_overlook_case_where_labels_come_from_the_data() -> None:
     ]
     dataset = {"name": "small", "aliases": {"dining table": "table"}}
     results, _ = evaluate(seeded_model(), recipe(datasets=[dataset]), ListSource(samples))
-    assert [row.name for row in results.zero_shot[0].classes] == sorted(CLASSES)
+    assert [row.name for row in results.of(ZERO_SHOT)[0].classes] == sorted(CLASSES)
 
 
 def test_a_data_set_of_one_class_can_be_read_again(tmp_path: Path) -> None:
@@ -169,9 +174,9 @@ def test_no_file_is_written_that_its_reader_refuses(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("broken", ["base", "depth"])
 def test_features_that_are_no_numbers_stop_the_evaluation(broken: str) -> None:
-    model = seeded_model()
+    model = replace(seeded_model(), encoder=Diverged(seeded_model().encoder, broken))
     with pytest.raises(BadInput, match=f"set/000: the {broken} branch .* not finite"):
-        evaluate(replace(model, encoder=Diverged(model.encoder, broken)), recipe(), ListSource(random_samples(6, CLASSES)))
+        evaluate(model, recipe(), ListSource(random_samples(6, CLASSES)))
 
 
 def test_remembered_features_that_are_no_numbers_are_computed_anew() -> None:
@@ -179,15 +184,17 @@ def test_remembered_features_that_are_no_numbers_are_computed_anew() -> None:
     source = ListSource(random_samples(12, CLASSES))
     first, _ = evaluate(seeded_model(), recipe(), source, cache=cache)
     for key, arrays in cache.items():
-        cache[key] = {name: array * np.float32("nan") if array.dtype == np.float32 else array for name, array in arrays.items()}
+        cache[key] = {
+            name: array * np.float32("nan") if array.dtype == np.float32 else array for name, array in arrays.items()
+        }
     again, _ = evaluate(seeded_model(), recipe(), source, cache=cache)
-    assert again.zero_shot == first.zero_shot
+    assert again.of(ZERO_SHOT) == first.of(ZERO_SHOT)
 
 
 def test_texts_that_are_no_numbers_stop_the_evaluation() -> None:
-    model = seeded_model()
-    with pytest.raises(BadInput, match="'chair'.* not finite"):
-        evaluate(replace(model, encoder=Diverged(model.encoder, "text")), recipe(), ListSource(random_samples(6, CLASSES)))
+    model = replace(seeded_model(), encoder=Diverged(seeded_model().encoder, "text"))
+    with pytest.raises(BadInput, match=r"'chair': .* not finite"):
+        evaluate(model, recipe(), ListSource(random_samples(6, CLASSES)))
 
 
 def test_no_label_among_the_classes_is_one_clear_error() -> None:
@@ -206,7 +213,7 @@ def test_results_survive_the_disk(tmp_path: Path) -> None:
     rows = pq.read_table(tmp_path / "results.parquet").to_pylist()
     assert len(rows) == 3 * 18
     hits = sum(row["rank"] == 0 for row in rows if row["method"] == "opendlign")
-    assert hits / 18 == pytest.approx(results.zero_shot[0].top1.value)
+    assert hits / 18 == pytest.approx(results.of(ZERO_SHOT)[0].top1.value)
     assert all((row["prediction"] == row["label"]) == (row["rank"] == 0) for row in rows)
     np.testing.assert_allclose(rows[0]["scores"], scored[0].scores[0], rtol=1e-6)
 
@@ -214,11 +221,13 @@ def test_results_survive_the_disk(tmp_path: Path) -> None:
 class ProjectedSource(ListSource):
     """As many views as the named projection draws."""
 
+    def views(self) -> Mapping[str, int]:
+        return {name: len(projection.views) for name, projection in RECIPES.items()}
+
     def samples(
         self, dataset: DatasetSpec, split: str | None, projection: str, images: bool = False
     ) -> Iterable[EvalSample]:
-        views = len(RECIPES[projection].views)
-        return [replace(sample, depth=sample.depth[:views]) for sample in self.test]
+        return [replace(sample, depth=sample.depth[: self.views()[projection]]) for sample in self.test]
 
 
 def test_every_ready_method_runs_on_its_projection() -> None:
@@ -226,8 +235,8 @@ def test_every_ready_method_runs_on_its_projection() -> None:
     methods = [method.model_copy(update={"text": TEXT}) for method in METHODS.values()]
     given = recipe(methods=[method.model_dump() for method in methods], tasks=["zero-shot", "views"])
     results, _ = evaluate(seeded_model(), given, source)
-    assert [row.method for row in results.zero_shot] == list(METHODS)
-    counts = {name: max(len(row.views) for row in results.views if row.method == name) for name in METHODS}
+    assert [row.method for row in results.of(ZERO_SHOT)] == list(METHODS)
+    counts = {name: max(len(row.views) for row in results.of(VIEWS) if row.method == name) for name in METHODS}
     assert counts == {name: 6 if name == "clip-pointclip" else 10 for name in METHODS}
 
 
@@ -237,7 +246,7 @@ def test_the_primary_method_is_the_first_with_the_tuned_branch() -> None:
     assert recipe(methods=["training-free", "contour-only"]).primary.name == "training-free"
     methods = [{"name": "plain", "branches": "base", "text": TEXT}, {"name": "tuned", "text": TEXT}]
     results, _ = evaluate(seeded_model(), recipe(methods=methods), ListSource(random_samples(12, CLASSES)))
-    assert [row.method for row in results.primary_rows()] == ["tuned"]
+    assert [row.method for row in results.primary_of(results.of(ZERO_SHOT))] == ["tuned"]
     assert {example.method for example in results.examples} == {"tuned"}
 
 
@@ -246,6 +255,36 @@ def test_searched_view_weights_serve_any_number_of_views() -> None:
     weighted = {**head, "view_weights": [1.0, 0.5, 0.25, 1.0, 0.5, 0.25, 1.0, 0.5, 0.25, 1.0]}
     given = recipe(methods=[weighted], tasks=["views"], view_counts=[1, 4, 10])
     results, _ = evaluate(seeded_model(), given, ListSource(random_samples(12, CLASSES)))
-    assert [len(row.views) for row in results.views] == [1, 4, 10]
-    with pytest.raises(ValueError, match="3 view weights, expected 10"):
-        recipe(methods=[{**head, "view_weights": [1, 1, 1]}])
+    assert [len(row.views) for row in results.of(VIEWS)] == [1, 4, 10]
+    few = recipe(methods=[{**head, "view_weights": [1, 1, 1]}])
+    with pytest.raises(BadInput, match="'head': 3 view weights, but its projection 'opendlign' draws 10 views"):
+        evaluate(seeded_model(), few, ListSource(random_samples(12, CLASSES)))
+
+
+@pytest.mark.parametrize("views", [1, 2, 3, 7])
+def test_a_model_is_judged_with_as_many_views_as_were_drawn(views: int) -> None:
+    samples = [replace(sample, depth=sample.depth[:views]) for sample in random_samples(12, CLASSES)]
+    source = ListSource(samples, samples)
+    given = recipe(tasks=["zero-shot", "views", "few-shot", "retrieval"], few_shot={"shots": (1,), "seeds": (0,)})
+    results, scored = evaluate(seeded_model(), given, source)
+    assert {len(row.views) for row in results.of(VIEWS)} == set(range(1, views + 1))
+    full = {row.method: row.top1.value for row in results.of(ZERO_SHOT)}
+    assert all(row.top1 == full[row.method] for row in results.of(VIEWS) if len(row.views) == views)
+    # The first half, rounded down, goes through the frozen branch; a softmax per view sums to one.
+    np.testing.assert_allclose(scored[0].scores.sum(axis=1), views, rtol=1e-5)
+    alone, _ = evaluate(seeded_model(), recipe(methods=[{"name": "tuned", "branches": "depth", "text": TEXT}]), source)
+    if views == 1:
+        assert results.of(ZERO_SHOT)[0].confusion == alone.of(ZERO_SHOT)[0].confusion
+
+
+def test_a_search_needs_as_many_views_as_it_fixes() -> None:
+    samples = [replace(sample, depth=sample.depth[:2]) for sample in random_samples(12, CLASSES)]
+    searched = {
+        "name": "head",
+        "aggregation": "pointclip-v2",
+        "branches": "base",
+        "text": TEXT,
+        "search": "test-labels",
+    }
+    with pytest.raises(BadInput, match=r"'head': 3 fixed views, but .* draws 2 views; lower search.fixed_views"):
+        evaluate(seeded_model(), recipe(methods=[searched]), ListSource(samples))

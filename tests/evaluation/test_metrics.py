@@ -5,8 +5,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from opendlign_core.evaluation.metrics import count_classes, f1_interval, label_ranks, macro_averages, share_interval
-from opendlign_core.evaluation.recipe import BootstrapSpec
+from opendlign_core.evaluation.classification.metrics import (
+    count_classes,
+    f1_interval,
+    label_ranks,
+    macro_averages,
+    share_interval,
+)
+from opendlign_core.evaluation.specs import BootstrapSpec
 
 SCORES = hnp.arrays(
     np.float32, st.tuples(st.integers(1, 20), st.integers(1, 8)), elements=st.sampled_from([0, 0.5, 1])

@@ -14,7 +14,7 @@ from opendlign_core.evaluation import (
     search,
 )
 from opendlign_core.evaluation.model import text_classifier
-from opendlign_core.evaluation.recipe import METHODS, MethodSpec
+from opendlign_core.evaluation.specs import METHODS, MethodSpec
 from tests.evaluation.tiny import random_samples, seeded_model
 
 LABELS = ("chair", "table", "lamp")

@@ -4,12 +4,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from opendlign_core.evaluation.charts import Series, confusion_chart, line_chart
-from opendlign_core.evaluation.html import Markup, table, tag
-from opendlign_core.evaluation.metrics import count_classes
-from opendlign_core.evaluation.published import published_few_shot, published_zero_shot
-from opendlign_core.evaluation.report import render_report
-from opendlign_core.evaluation.report_data import ReportData
+from opendlign_core.evaluation import RETRIEVAL, ZERO_SHOT, Row
+from opendlign_core.evaluation.classification.metrics import count_classes
+from opendlign_core.evaluation.classification.published import published_few_shot, published_zero_shot
+from opendlign_core.evaluation.report.charts import Series, confusion_chart, line_chart
+from opendlign_core.evaluation.report.data import ReportData
+from opendlign_core.evaluation.report.html import Markup, table, tag
+from opendlign_core.evaluation.report.page import render_report
 from opendlign_core.evaluation.results import EvaluationResults
 from tests.evaluation.report_case import filled_report, scored_objects
 
@@ -30,6 +31,10 @@ class Balance(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+
+
+def with_rows(results: EvaluationResults, benchmark: str, *rows: Row) -> EvaluationResults:
+    return results.model_copy(update={"rows": {**results.rows, benchmark: rows}})
 
 
 def test_text_is_escaped_everywhere() -> None:
@@ -72,10 +77,8 @@ def test_published_numbers_can_be_left_out() -> None:
 
 def test_numbers_chosen_on_test_labels_are_marked() -> None:
     data = filled_report()
-    first, *rest = data.results.zero_shot
-    marked = data.results.model_copy(
-        update={"zero_shot": (first.model_copy(update={"searched_on_test": True}), *rest)}
-    )
+    first, *rest = data.results.of(ZERO_SHOT)
+    marked = with_rows(data.results, "zero-shot", first.model_copy(update={"searched_on_test": True}), *rest)
     assert "searched on test labels" not in render_report(data)
     page = render_report(dataclasses.replace(data, results=marked))
     table = page[page.index('id="zero-shot-table"') :].split("</table>")[0]
@@ -123,8 +126,10 @@ def test_no_two_lines_look_alike() -> None:
 
 def test_nothing_asked_is_not_a_share_of_nought() -> None:
     data = filled_report()
-    row = data.results.retrieval[0].model_copy(update={"queries": 0, "recall": {1: 0.0}, "mean_average_precision": 0})
-    page = render_report(dataclasses.replace(data, results=data.results.model_copy(update={"retrieval": (row,)})))
+    row = data.results.of(RETRIEVAL)[0].model_copy(
+        update={"queries": 0, "recall": {1: 0.0}, "mean_average_precision": 0}
+    )
+    page = render_report(dataclasses.replace(data, results=with_rows(data.results, "retrieval", row)))
     assert "0.0" not in page.split('id="retrieval"')[1].split("</section>")[0]
 
 
@@ -136,8 +141,8 @@ def test_large_confusion_matrices_become_pictures(dataset: str, mark: str) -> No
 
 def test_published_numbers_stand_beside_a_data_set_however_it_is_spelled() -> None:
     data = filled_report()
-    rows = tuple(row.model_copy(update={"dataset": "ModelNet40"}) for row in data.results.zero_shot[:1])
-    page = render_report(dataclasses.replace(data, results=data.results.model_copy(update={"zero_shot": rows})))
+    rows = tuple(row.model_copy(update={"dataset": "ModelNet40"}) for row in data.results.of(ZERO_SHOT)[:1])
+    page = render_report(dataclasses.replace(data, results=with_rows(data.results, "zero-shot", *rows)))
     head = page[page.index('id="zero-shot-table"') :].split("</thead>")[0]
     assert head.count("ModelNet40") == 1
     assert head.count("<th ") == 4, "one column for each of the four benchmarks"

@@ -8,13 +8,22 @@ import numpy as np
 import pytest
 
 from opendlign_core.clip import unit_array
-from opendlign_core.evaluation import EvalExecution, EvalRecipe, EvalSample, evaluate
+from opendlign_core.evaluation import (
+    FEW_SHOT,
+    RETRIEVAL,
+    VIEWS,
+    ZERO_SHOT,
+    EvalExecution,
+    EvalRecipe,
+    EvalSample,
+    evaluate,
+)
+from opendlign_core.evaluation.classification.pointclip import read_sentences, search_sentences, search_weights
+from opendlign_core.evaluation.classification.ranking import retrieval_scores
+from opendlign_core.evaluation.classification.regression import draw_shots, few_shot_accuracy
+from opendlign_core.evaluation.classification.scoring import views_of_count
 from opendlign_core.evaluation.features import Floats
-from opendlign_core.evaluation.few_shot import draw_shots, few_shot_accuracy
-from opendlign_core.evaluation.pointclip import read_sentences, search_sentences, search_weights
-from opendlign_core.evaluation.recipe import FewShotSpec, SearchSpec
-from opendlign_core.evaluation.retrieval import retrieval_scores
-from opendlign_core.evaluation.scoring import views_of_count
+from opendlign_core.evaluation.specs import FewShotSpec, SearchSpec
 from tests.evaluation.test_benchmark import CLASSES, TEXT, ListSource
 from tests.evaluation.tiny import random_samples, seeded_model
 
@@ -45,23 +54,23 @@ def recipe(**changes: Any) -> EvalRecipe:
 def test_all_tasks_of_a_recipe() -> None:
     tasks = ("zero-shot", "few-shot", "views", "retrieval")
     results, _ = evaluate(seeded_model(), recipe(tasks=tasks), source(images=True))
-    assert [(row.method, row.shots) for row in results.few_shot] == [
+    assert [(row.method, row.shots) for row in results.of(FEW_SHOT)] == [
         ("opendlign", 1),
         ("opendlign", 2),
         ("training-free", 1),
         ("training-free", 2),
     ]
-    assert all(len(row.accuracies) == 2 for row in results.few_shot)
-    assert [len(row.views) for row in results.views] == [*range(1, 11), *range(1, 11)]
-    full = {row.method: row.top1.value for row in results.zero_shot}
-    assert all(row.top1 == full[row.method] for row in results.views if len(row.views) == 10)
-    assert [row.query for row in results.retrieval] == ["text", "image", "shape", "text+image"]
+    assert all(len(row.accuracies) == 2 for row in results.of(FEW_SHOT))
+    assert [len(row.views) for row in results.of(VIEWS)] == [*range(1, 11), *range(1, 11)]
+    full = {row.method: row.top1.value for row in results.of(ZERO_SHOT)}
+    assert all(row.top1 == full[row.method] for row in results.of(VIEWS) if len(row.views) == 10)
+    assert [row.query for row in results.of(RETRIEVAL)] == ["text", "image", "shape", "text+image"]
     assert set(results.seconds) >= {"features", "texts", "zero-shot", "few-shot", "retrieval"}
 
 
 def test_image_queries_are_left_out_with_a_note_where_nothing_was_painted() -> None:
     results, _ = evaluate(seeded_model(), recipe(tasks=("retrieval",)), source())
-    assert [row.query for row in results.retrieval] == ["text", "shape"]
+    assert [row.query for row in results.of(RETRIEVAL)] == ["text", "shape"]
     assert "no painted images" in results.notes[0]
 
 
@@ -69,15 +78,15 @@ def test_objects_without_painted_images_are_no_image_queries() -> None:
     data = source(images=True)
     half = [sample if row % 2 else replace(sample, images=None) for row, sample in enumerate(data.test)]
     results, _ = evaluate(seeded_model(), recipe(tasks=("retrieval",)), ListSource(half))
-    assert {row.query: row.queries for row in results.retrieval} == {
+    assert {row.query: row.queries for row in results.of(RETRIEVAL)} == {
         "text": 6, "image": 12, "shape": 24, "text+image": 12
     }  # fmt: skip
-    assert {row.gallery for row in results.retrieval} == {24}
+    assert {row.gallery for row in results.of(RETRIEVAL)} == {24}
     assert results.notes == ()
     batched, _ = evaluate(
         seeded_model(), recipe(tasks=("retrieval",)), ListSource(half), EvalExecution(image_batch=10)
     )
-    for one, other in zip(results.retrieval, batched.retrieval, strict=True):
+    for one, other in zip(results.of(RETRIEVAL), batched.of(RETRIEVAL), strict=True):
         assert one.mean_average_precision == pytest.approx(other.mean_average_precision, abs=1e-6)
 
 
@@ -86,7 +95,7 @@ def test_an_image_never_finds_its_own_shape() -> None:
     plain = [replace(sample, images=None) for sample in data.test if sample.label != "desk"]
     only_desk = next(sample for sample in data.test if sample.label == "desk")
     results, _ = evaluate(seeded_model(), recipe(tasks=("retrieval",)), ListSource([*plain, only_desk]))
-    found = {row.query: row.queries for row in results.retrieval}
+    found = {row.query: row.queries for row in results.of(RETRIEVAL)}
     assert (found["image"], found["shape"]) == (0, len(plain)), "nothing else is a desk"
 
 
@@ -94,8 +103,8 @@ def test_a_searched_method_is_asked_too() -> None:
     settings = {"levels": (0.5, 1.0), "fixed_views": 8}
     plan = recipe(methods=[head("test-labels")], search=settings, tasks=("retrieval", "views"), view_counts=(10,))
     results, _ = evaluate(seeded_model(), plan, source())
-    assert [(row.query, row.searched_on_test) for row in results.retrieval] == [("text", True), ("shape", True)]
-    assert all(row.searched_on_test for row in results.views)
+    assert [(row.query, row.searched_on_test) for row in results.of(RETRIEVAL)] == [("text", True), ("shape", True)]
+    assert all(row.searched_on_test for row in results.of(VIEWS))
 
 
 def test_training_is_needed_for_few_shot() -> None:
@@ -130,12 +139,12 @@ def test_shots_are_per_class_nested_and_seeded() -> None:
 
 def test_view_counts_take_from_both_sides() -> None:
     for count in range(1, 11):
-        views = views_of_count(count)
+        views = views_of_count(count, 10)
         assert len(set(views)) == count
         assert sum(view < 5 for view in views) == count // 2
-    assert views_of_count(10) == list(range(10))
+    assert views_of_count(10, 10) == list(range(10))
     with pytest.raises(ValueError, match="11 views asked for"):
-        views_of_count(11)
+        views_of_count(11, 10)
 
 
 def test_retrieval_numbers_by_hand() -> None:
@@ -182,9 +191,9 @@ def test_honest_search_never_reads_the_test_labels() -> None:
     other, _ = evaluate(
         seeded_model(), recipe(methods=[head("train-split")], search=settings), ListSource(shuffled, data.train)
     )
-    assert results.zero_shot[0].search == other.zero_shot[0].search
-    assert not results.zero_shot[0].searched_on_test
-    record = results.zero_shot[0].search
+    assert results.of(ZERO_SHOT)[0].search == other.of(ZERO_SHOT)[0].search
+    assert not results.of(ZERO_SHOT)[0].searched_on_test
+    record = results.of(ZERO_SHOT)[0].search
     assert record is not None
     assert record["objects"] + record["held_out"] == 30
 
@@ -197,7 +206,7 @@ def test_search_on_test_labels_is_marked(tmp_path: Path) -> None:
     dataset = {"name": "small", "labels": CLASSES, "sentences_sha256": digest}
     plan = recipe(methods=[head("test-labels")], search=settings, datasets=[dataset])
     results, _ = evaluate(seeded_model(), plan, source(), EvalExecution(libraries=(str(library),)))
-    row = results.zero_shot[0]
+    row = results.of(ZERO_SHOT)[0]
     assert row.searched_on_test
     assert row.search is not None
     assert row.search["accuracy_after"] >= row.search["accuracy_before"]

@@ -21,14 +21,18 @@ from flows.plan import plan_chain
 from flows.preset import load_preset
 from opendlign import show
 from opendlign_core.evaluation import (
+    FEW_SHOT,
     METHODS,
+    RETRIEVAL,
+    VIEWS,
+    ZERO_SHOT,
     EvalExecution,
     EvalRecipe,
     EvaluationResults,
     packaged_labels,
     read_results,
 )
-from opendlign_core.evaluation.results import ZeroShotResult
+from opendlign_core.evaluation.classification.counting import ZeroShotResult
 from opendlign_core.training import DepthAlignedCLIP
 from storage.output import find_manifest, load_manifest
 from storage.stores import open_store
@@ -93,8 +97,7 @@ class Judged:
     progress: list[ProgressState]
 
     def row(self, method: str, dataset: str = "shapes") -> ZeroShotResult:
-        found = self.results.find(dataset, method)
-        assert found is not None
+        (found,) = (row for row in self.results.of(ZERO_SHOT) if (row.dataset, row.method) == (dataset, method))
         return found
 
 
@@ -146,7 +149,7 @@ def counting(encode: Callable[..., Any], name: str, counts: Counter[str]) -> Cal
 
 
 def test_every_method_is_judged_on_every_data_set(judged: Judged) -> None:
-    rows = judged.results.zero_shot
+    rows = judged.results.of(ZERO_SHOT)
     assert [(row.dataset, row.method) for row in rows] == [
         (name, method) for name in ("shapes", "ModelNet40") for method in METHODS_IN_ORDER
     ]
@@ -175,7 +178,7 @@ def test_aliases_lead_to_the_classes_of_the_benchmark(judged: Judged) -> None:
 def test_every_object_has_its_scores(judged: Judged) -> None:
     assert len(judged.objects) == OBJECTS * len(METHODS_IN_ORDER) * 2
     assert {len(row["scores"]) for row in judged.objects} == {len(CLASSES), len(MODELNET)}
-    for found in judged.results.zero_shot:
+    for found in judged.results.of(ZERO_SHOT):
         ranks = [
             row["rank"] for row in judged.objects if (row["dataset"], row["method"]) == (found.dataset, found.method)
         ]
@@ -183,8 +186,8 @@ def test_every_object_has_its_scores(judged: Judged) -> None:
 
 
 def test_the_honest_search_saw_the_train_split_and_the_other_is_marked(judged: Judged) -> None:
-    marked = {row.method for row in judged.results.zero_shot if row.searched_on_test}
-    assert marked == {row.method for row in judged.results.views if row.searched_on_test} == {SEEN["name"]}
+    marked = {row.method for row in judged.results.of(ZERO_SHOT) if row.searched_on_test}
+    assert marked == {row.method for row in judged.results.of(VIEWS) if row.searched_on_test} == {SEEN["name"]}
     honest, seen = judged.row(HONEST["name"]).search, judged.row(SEEN["name"]).search
     assert honest is not None
     assert seen is not None
@@ -198,7 +201,7 @@ def test_the_honest_search_saw_the_train_split_and_the_other_is_marked(judged: J
 
 
 def test_few_shot_is_done_once_for_methods_that_share_features(judged: Judged) -> None:
-    rows = [row for row in judged.results.few_shot if row.dataset == "shapes"]
+    rows = [row for row in judged.results.of(FEW_SHOT) if row.dataset == "shapes"]
     assert {row.method for row in rows} == {
         "opendlign", "training-free", "aligned-only", "clip-pointclip", "pointclip-v2"
     }  # fmt: skip
@@ -208,14 +211,14 @@ def test_few_shot_is_done_once_for_methods_that_share_features(judged: Judged) -
 
 def test_views_grow_to_as_many_as_the_projection_draws(judged: Judged) -> None:
     for method in METHODS_IN_ORDER:
-        rows = [row for row in judged.results.views if (row.dataset, row.method) == ("shapes", method)]
+        rows = [row for row in judged.results.of(VIEWS) if (row.dataset, row.method) == ("shapes", method)]
         assert [len(row.views) for row in rows] == ([1, 4] if method == "clip-pointclip" else [1, 4, 10])
         if method != "clip-pointclip":
             assert rows[-1].top1 == judged.row(method).top1.value
 
 
 def test_retrieval_asks_in_four_ways(judged: Judged) -> None:
-    rows = [row for row in judged.results.retrieval if row.dataset == "shapes"]
+    rows = [row for row in judged.results.of(RETRIEVAL) if row.dataset == "shapes"]
     assert [row.query for row in rows] == ["text", "image", "shape", "text+image"]
     assert [row.queries for row in rows] == [len(CLASSES), PAINTED, OBJECTS, PAINTED]
     for row in rows:
@@ -256,7 +259,8 @@ def test_the_terminal_marks_what_was_searched_on_test_labels(judged: Judged, mon
     printed = io.StringIO()
     monkeypatch.setattr(show, "console", Console(file=printed, width=200))
     show.print_results(judged.results)
-    marked = [line for line in printed.getvalue().splitlines() if "searched on test labels" in line]
+    table = printed.getvalue().split("Few-shot")[0]
+    marked = [line for line in table.splitlines() if "searched on test labels" in line]
     assert len(marked) == 2, "one row on each data set"
     assert all(SEEN["name"] in line for line in marked)
 
@@ -264,7 +268,7 @@ def test_the_terminal_marks_what_was_searched_on_test_labels(judged: Judged, mon
 def test_the_report_holds_every_table(judged: Judged) -> None:
     sections = re.findall(r'<section id="([^"]+)"', judged.report)
     assert sections == [
-        "results", "classes", "examples", "few-shot", "views", "retrieval", "training", "images", "cost", "provenance"
+        "results", "classes", "few-shot", "views", "retrieval", "examples", "training", "images", "cost", "provenance"
     ]  # fmt: skip
     table = judged.report.split('id="zero-shot-table"')[1].split("</table>")[0]
     assert table.count('class="measured"') == len(METHODS_IN_ORDER)
@@ -300,7 +304,8 @@ def test_damaged_features_are_computed_anew(
     again = judge(store, tiny_preset, recipe(library, bootstrap={"samples": 70}), library, tmp_path)
     assert encoded["images"] > 0
     assert encoded["texts"] > 0
-    assert [row.confusion for row in again.results.zero_shot] == [row.confusion for row in judged.results.zero_shot]
+    assert again.results.of(ZERO_SHOT)[0].confusion == judged.results.of(ZERO_SHOT)[0].confusion
+    assert len(again.results.of(ZERO_SHOT)) == len(judged.results.of(ZERO_SHOT))
     assert {key: (store / key).read_bytes() for key in entries} == original
 
 

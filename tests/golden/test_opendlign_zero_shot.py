@@ -5,14 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from opendlign_core.evaluation.features import EvalSample, Extractor, Floats, plan_for
-from opendlign_core.evaluation.labelled import LabelledFeatures, with_labels
+from opendlign_core.evaluation.classification.counting import scored_objects, summarise
+from opendlign_core.evaluation.classification.labelled import LabelledFeatures, with_labels
+from opendlign_core.evaluation.classification.metrics import Ints, count_classes, label_ranks
+from opendlign_core.evaluation.classification.scoring import aggregate, score, view_features
+from opendlign_core.evaluation.extractor import Extractor
+from opendlign_core.evaluation.features import EvalSample, Floats, plan_for
 from opendlign_core.evaluation.labels import packaged_labels
-from opendlign_core.evaluation.metrics import Ints, count_classes, label_ranks
 from opendlign_core.evaluation.model import text_classifier
-from opendlign_core.evaluation.recipe import METHODS, BootstrapSpec, DatasetSpec
-from opendlign_core.evaluation.scoring import aggregate, score, view_features
-from opendlign_core.evaluation.zero_shot import zero_shot_result
+from opendlign_core.evaluation.specs import METHODS, BootstrapSpec, DatasetSpec
 from tests.evaluation.tiny import golden_model
 
 Find = Callable[[str], list[Path]]
@@ -35,7 +36,7 @@ def golden_samples(archive: Any) -> list[EvalSample]:
 
 
 def labelled(archive: Any, image_batch: int = 70) -> LabelledFeatures:
-    extractor = Extractor(golden_model(archive), plan_for(METHOD), image_batch=image_batch)
+    extractor = Extractor(golden_model(archive), plan_for(METHOD, 10), image_batch=image_batch)
     return with_labels(extractor.extract(golden_samples(archive)), DATASET)
 
 
@@ -77,7 +78,8 @@ def test_labels_counters_and_logged_numbers(archives: list[Any]) -> None:
     for archive in archives:
         data = labelled(archive)
         np.testing.assert_array_equal(data.labels, archive["zs/labels"])
-        result, scored = zero_shot_result("modelnet40", METHOD, data, text_of(archive), NO_BOOTSTRAP)
+        scored = scored_objects("modelnet40", METHOD, data, text_of(archive))
+        result = summarise(scored, NO_BOOTSTRAP)
         check_counters(archive, "zs/metrics", scored.scores, scored.labels)
         logged = [line.split(": ")[1] for line in archive["zs/summary_lines"]]
         ours = [result.top1, result.top3, result.top5, result.macro_f1]

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from opendlign_core.evaluation.features import EvalSample, Extractor, Floats, plan_for
+from opendlign_core.evaluation.classification.pointclip import pooled, search_sentences, search_weights
+from opendlign_core.evaluation.classification.scoring import aggregate, score
+from opendlign_core.evaluation.extractor import Extractor
+from opendlign_core.evaluation.features import EvalSample, Floats, plan_for
 from opendlign_core.evaluation.model import EvaluatedModel
-from opendlign_core.evaluation.pointclip import pooled, search_sentences, search_weights
-from opendlign_core.evaluation.recipe import METHODS, Branch, SearchSpec
-from opendlign_core.evaluation.scoring import aggregate, score
+from opendlign_core.evaluation.specs import METHODS, Branch, SearchSpec
 from opendlign_core.projection import project
 
 Find = Callable[[str], list[Path]]
@@ -52,7 +53,7 @@ def test_features_and_logits_from_points(archives: list[Any]) -> None:
     for archive in archives:
         depth = project(torch.from_numpy(archive["points"]), "pointclip-v2").numpy()
         samples = [EvalSample(str(i), "", maps) for i, maps in enumerate(depth)]
-        features = Extractor(model, plan_for(METHOD), METHOD.pixels).extract(samples)
+        features = Extractor(model, plan_for(METHOD, 10), METHOD.pixels).extract(samples)
         found, expected = features.base.reshape(6, 160), archive["features_f32"]
         # A point at a rounding boundary may land in the neighbouring cell, which moves a few features by up to 2e-4.
         assert np.abs(found - expected).max() < 2e-4

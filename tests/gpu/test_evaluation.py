@@ -3,10 +3,11 @@ import pytest
 import torch
 
 from opendlign_core.clip import ClipSpec, load_clip
-from opendlign_core.evaluation.features import Extractor, Floats, ViewFeatures, plan_for
+from opendlign_core.evaluation.classification.scoring import view_features
+from opendlign_core.evaluation.extractor import Extractor
+from opendlign_core.evaluation.features import Floats, ViewFeatures, plan_for
 from opendlign_core.evaluation.model import EvaluatedModel
-from opendlign_core.evaluation.recipe import METHODS
-from opendlign_core.evaluation.scoring import view_features
+from opendlign_core.evaluation.specs import METHODS
 from opendlign_core.training import DepthAlignedCLIP
 from tests.evaluation.tiny import random_samples
 
@@ -20,7 +21,9 @@ METHOD = METHODS["opendlign"]
 def features(device: str, precision: str) -> Floats:
     spec = ClipSpec(model="ViT-B-32", weights="random")
     model = EvaluatedModel.aligned(DepthAlignedCLIP(load_clip(spec)).to(device), spec, "random")
-    found: ViewFeatures = Extractor(model, plan_for(METHOD), "model", precision).extract(random_samples(4, ("a", "b")))
+    found: ViewFeatures = Extractor(model, plan_for(METHOD, 10), "model", precision).extract(
+        random_samples(4, ("a", "b"))
+    )
     return view_features(found, METHOD)
 
 

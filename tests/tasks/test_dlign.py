@@ -10,12 +10,12 @@ from opendlign.adapters import named_clip
 
 from opendlign_core.clip import ClipSpec, images_to_input, load_clip, tagged_spec
 from opendlign_core.recipe import FrozenMapping
+from opendlign_core.samples import Painted
 from opendlign_core.training import DlignRecipe
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.stores import Store, open_store
 from tasks import dlign as stage
-from tasks.samples import painted_views
 from tasks.shards import ShardWork
 from tests.tasks.aligned import CLIP, CPU, VIEWS, write_aligned
 
@@ -40,7 +40,7 @@ def test_every_object_has_the_unit_embeddings_of_its_images(store: Store) -> Non
     with SampleReader(store, aligned) as images, SampleReader(store, found) as embeddings:
         for painted, embedded in zip(images, embeddings, strict=True):
             assert embedded.key == painted.key
-            pixels = images_to_input(torch.from_numpy(painted_views(painted)), CLIP)
+            pixels = images_to_input(torch.from_numpy(Painted.read(painted.key, painted.fields).pictures()), CLIP)
             with torch.inference_mode():
                 expected = torch.nn.functional.normalize(clip.encode_image(pixels), dim=-1).numpy()
             np.testing.assert_allclose(embedded.array("views.npy"), expected, atol=1e-6)

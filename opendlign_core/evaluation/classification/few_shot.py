@@ -77,12 +77,12 @@ class FewShot(Benchmark[FewShotResult]):
                     value=row.mean,
                     low=max(row.mean - row.std, 0.0),
                     high=min(row.mean + row.std, 1.0),
-                    remark=f"{row.shots} examples a class, {len(row.accuracies)} draws",
+                    remark=f"{row.shots} examples a class, ± one deviation of {len(row.accuracies)} draws",
                 )
 
     def table(self, results: "EvaluationResults") -> ResultTable:
         columns = (Column("data set"), Column("method"), Column("examples a class"), Column("top-1"), Column("±"))
-        return ResultTable("few-shot", "Few-shot accuracy, percent", columns, tuple(map(_cells, results.of(self))))
+        return ResultTable("Few-shot accuracy, percent", columns, tuple(map(_cells, results.of(self))))
 
     def sections(self, data: "ReportData") -> Iterator[Section]:
         """Accuracy over shots per data set, with one standard deviation, beside published lines."""

@@ -83,7 +83,7 @@ class Retrieval(Benchmark[RetrievalResult]):
             Column("data set"), Column("query"), Column("queries"), Column("gallery"),
             *(Column(f"R@{rank}") for rank in ranks), Column("mAP"),
         )  # fmt: skip
-        return ResultTable("retrieval", "Retrieval, percent", columns, tuple(_cells(row, ranks) for row in rows))
+        return ResultTable("Retrieval, percent", columns, tuple(_cells(row, ranks) for row in rows))
 
     def sections(self, data: "ReportData") -> Iterator[Section]:
         yield Section("retrieval", "Retrieval", _table(data.results.of(self)))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opendlign_core.evaluation.features import Floats, ViewFeatures
+from opendlign_core.evaluation.finite import require_finite
 from opendlign_core.evaluation.specs import Aggregation, Branch, MethodSpec
 
 _ROWS = 1024
@@ -65,7 +66,11 @@ def aggregate(cosines: Floats, rule: Aggregation, weights: Sequence[float] | Non
 
 
 def score(features: ViewFeatures, text: Floats, method: MethodSpec, views: Sequence[int] | None = None) -> Floats:
-    """Class scores [N, C] of one method; `text` holds unit class embeddings [C, E]."""
+    """Class scores [N, C] of one method; `text` holds unit class embeddings [C, E].
+
+    Raises:
+        NotFinite: an object's scores are no numbers.
+    """
     judged = view_features(features, method, views)
     chosen = method.view_weights
     weights = chosen if chosen is None or views is None else [chosen[view] for view in views]
@@ -73,7 +78,10 @@ def score(features: ViewFeatures, text: Floats, method: MethodSpec, views: Seque
         aggregate(judged[start : start + _ROWS] @ text.T, method.aggregation, weights)
         for start in range(0, len(judged), _ROWS)
     ]
-    return np.concatenate(parts)
+    scores = np.concatenate(parts)
+    what = f"method {method.name!r} gives scores"
+    require_finite(scores, features.object_ids, what, "look at its view weights and at the model's weights")
+    return scores
 
 
 def views_of_count(count: int, views: int) -> list[int]:

@@ -65,7 +65,7 @@ class Views(Benchmark[ViewsResult]):
 
     def table(self, results: "EvaluationResults") -> ResultTable:
         columns = (Column("data set"), Column("method"), Column("views"), Column("top-1"))
-        return ResultTable("views", "Accuracy over views, percent", columns, tuple(map(_cells, results.of(self))))
+        return ResultTable("Accuracy over views, percent", columns, tuple(map(_cells, results.of(self))))
 
     def sections(self, data: "ReportData") -> Iterator[Section]:
         """Accuracy over the number of views, a chart for each data set."""

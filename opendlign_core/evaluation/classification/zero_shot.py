@@ -37,6 +37,10 @@ class ZeroShot(Benchmark[ZeroShotResult]):
     row = ZeroShotResult
     written_when_empty = True
 
+    @property
+    def shows(self) -> tuple[str, ...]:
+        return "results", "confusion"
+
     def run(self, case: "Case") -> Findings[ZeroShotResult]:
         head, data, recipe = case.head, case.test, case.recipe
         scored = scored_objects(case.dataset.name, head.method, data, head.text)
@@ -63,7 +67,7 @@ class ZeroShot(Benchmark[ZeroShotResult]):
             Column(f"{100 * results.interval_level:g}% interval"),
             Column("top-3", wide=True), Column("top-5"), Column("macro F1", wide=True),
         )  # fmt: skip
-        return ResultTable("results", "Zero-shot accuracy, percent", columns, tuple(map(_cells, results.of(self))))
+        return ResultTable("Zero-shot accuracy, percent", columns, tuple(map(_cells, results.of(self))))
 
     def sections(self, data: "ReportData") -> Iterator[Section]:
         rows = data.results.of(self)
@@ -75,11 +79,12 @@ class ZeroShot(Benchmark[ZeroShotResult]):
 
         for row in results.primary_of(results.of(self))[:1]:
             picture = confusion_png(row.confusion, [entry.name for entry in row.classes])
-            yield ResultPicture("confusion", f"{row.method} on {row.dataset}: true class down", picture)
+            yield ResultPicture(f"{row.method} on {row.dataset}: true class down", picture)
 
 
 def _cells(row: ZeroShotResult) -> tuple[Cell, ...]:
-    top1, top3, top5, macro_f1 = (round(100 * share.value, 2) for share in (row.top1, row.top3, row.top5, row.macro_f1))
+    shares = (row.top1, row.top3, row.top5, row.macro_f1)
+    top1, top3, top5, macro_f1 = (round(100 * share.value, 2) for share in shares)
     low, high = row.top1.low, row.top1.high
     interval = "" if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
     method = f"{row.method} ({SEARCHED_ON_TEST})" if row.searched_on_test else row.method

@@ -53,7 +53,8 @@ def _header(data: ReportData) -> Markup:
     results = data.results
     level = f"Ranges are {100 * results.interval_level:g} % bootstrap intervals over objects."
     words = f"{results.model}, features in {results.precision}. {level}"
-    return tag("header", tag("h1", data.title), tag("p", words, class_="lead"), tag("div", *_cards(data), class_="cards"))
+    cards = tag("div", *_cards(data), class_="cards")
+    return tag("header", tag("h1", data.title), tag("p", words, class_="lead"), cards)
 
 
 def _cards(data: ReportData) -> Iterator[Markup]:
