@@ -25,7 +25,7 @@ from torch.nn.functional import conv3d, max_pool3d, pad
 from opendlign_core.projection import ProjectionExecution, project, project_clouds
 from opendlign_core.projection.grid import Cells, cells_of
 from opendlign_core.projection.recipe import RECIPES, Bilateral, Gaussian, ProjectionRecipe, WindowMax
-from opendlign_core.samples import encode_depth
+from opendlign_core.samples import Cloud, CloudMeta, DepthMaps, encode_depth
 
 RESULTS = Path(__file__).parent / "results" / "projection.json"
 Row = dict[str, Any]
@@ -182,10 +182,12 @@ def scaling(repeats: int) -> list[Row]:
 
 def streaming(objects: int) -> Row:
     """Return objects per second of the whole stream and bytes per object; bench.stage_project has the shares."""
-    clouds = [(f"chair/{seed}", chair(10_000, seed % 16).numpy()) for seed in range(objects)]
-    maps = project(clouds[0][1][None], "opendlign")[0]
+    metas = [CloudMeta(object_id=f"chair/{seed}", source="chair", split="train") for seed in range(objects)]
+    clouds = [Cloud(meta, chair(10_000, seed % 16).numpy()) for seed, meta in enumerate(metas)]
+    maps = project(clouds[0].points[None], "opendlign")[0]
     started = time.perf_counter()
-    size = sum(len(stored) for _, stored in project_clouds(clouds, "opendlign", ProjectionExecution()))  # type: ignore[misc, arg-type]
+    outcomes = project_clouds(clouds, "opendlign", ProjectionExecution())
+    size = sum(len(maps.encoded) for maps in outcomes if isinstance(maps, DepthMaps))
     elapsed = time.perf_counter() - started
     started = time.perf_counter()
     for _ in range(16):

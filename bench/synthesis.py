@@ -21,11 +21,9 @@ from numpy.typing import NDArray
 
 from bench.projection import chair
 from opendlign_core.projection import project
-from opendlign_core.samples import ImageRecipe, decode_depth, encode_depth, encode_image
+from opendlign_core.samples import DepthMaps, ImageRecipe, Meta, Painted, encode_image
 from opendlign_core.synthesis import (
-    AlignedObject,
     ControlNetRecipe,
-    DepthObject,
     ModelRef,
     SynthesisExecution,
     SynthesisRecipe,
@@ -135,17 +133,18 @@ def stage_seconds(
         source = StageOutput(store, StageIdentity.of("project", 1, recipe))
         with ShardWriter(tar) as writer:
             for number, maps in enumerate(depth):
-                writer.add(f"chair-{number}", {"depth.npy": encode_depth(maps)})
+                meta = Meta(object_id=f"chair/{number}", source="chair", split="train", caption="red chair")
+                stored = DepthMaps.of(meta, maps)
+                writer.add(stored.key, stored.fields())
         source.commit_shard(0, tar, writer.samples)
         depths, target = source.commit_manifest(plan), StageOutput(store, StageIdentity.of("synthesize", 1, recipe))
 
         def run() -> None:
             with SampleReader(store, depths) as reader, ShardWriter(tar) as writer:
-                objects = (DepthObject(s.key, decode_depth(s.fields["depth.npy"]), "red chair") for s in reader)
+                objects = (DepthMaps.read(sample.key, sample.fields) for sample in reader)
                 for outcome in synthesize_objects(objects, recipe, painter, execution):
-                    if isinstance(outcome, AlignedObject):
-                        images = {f"{view:02d}.webp": image for view, image in enumerate(outcome.images)}
-                        writer.add(outcome.key, images)
+                    if isinstance(outcome, Painted):
+                        writer.add(outcome.key, outcome.fields())
             target.commit_shard(0, tar, writer.samples)
 
         seconds = clock(run)

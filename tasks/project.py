@@ -1,18 +1,14 @@
 """Project: every cloud as its depth maps, shard for shard."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from opendlign_core.projection import STAGE_VERSION, ProjectionExecution, ProjectionRecipe, resolve_recipe
-from opendlign_core.samples import Cloud, CloudMeta, DepthMaps, DepthMeta
+from opendlign_core.samples import Cloud, Rejected
 from storage.output import ShardRange
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.shards import Sample
 from storage.stores import Store
 from tasks.pictures import show_depth
 from tasks.shards import ShardBuilder, throughput_table
@@ -57,19 +53,16 @@ class Project(ShardedStage[ProjectionRecipe, ProjectionExecution]):
         builder: ShardBuilder,
     ) -> None:
         """Project the clouds of a shard; reading, computing, encoding and writing overlap."""
-        from opendlign_core.projection import Rejection, project_clouds
+        from opendlign_core.projection import project_clouds
 
-        metas: dict[str, CloudMeta] = {}
-        clouds = _clouds(ready.read(shard.start, shard.stop), metas)
-        views, size = len(job.recipe.views), job.recipe.image_size
-        for key, outcome in project_clouds(clouds, job.recipe, job.execution):
-            meta = metas.pop(key)
-            if isinstance(outcome, Rejection):
-                builder.reject(meta.object_id, outcome.reason)
+        clouds = (Cloud.read(sample.key, sample.fields) for sample in ready.read(shard.start, shard.stop))
+        for outcome in project_clouds(clouds, job.recipe, job.execution):
+            if isinstance(outcome, Rejected):
+                builder.reject(outcome.object_id, outcome.reason)
                 job.progress.advance(rejected=1)
-                continue
-            builder.add(DepthMaps(DepthMeta.of(meta, views=views, size=size), outcome))
-            job.progress.advance()
+            else:
+                builder.add(outcome)
+                job.progress.advance()
 
     def show(self, store: Store, manifest: Manifest, ui: Showcase) -> None:
         ui.table("throughput", throughput_table(store, manifest), "Depth maps and what they cost")
@@ -77,10 +70,3 @@ class Project(ShardedStage[ProjectionRecipe, ProjectionExecution]):
 
 
 PROJECT = Project()
-
-
-def _clouds(samples: Iterable[Sample], metas: dict[str, CloudMeta]) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    for sample in samples:
-        cloud = Cloud.read(sample.key, sample.fields)
-        metas[cloud.key] = cloud.meta
-        yield cloud.key, cloud.points

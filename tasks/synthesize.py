@@ -7,12 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from opendlign_core.samples import DepthMaps, Painted, PaintedMeta
+from opendlign_core.samples import DepthMaps, Rejected
 from opendlign_core.synthesis import (
     STAGE_VERSION,
-    AlignedObject,
     ControlNetRecipe,
-    DepthObject,
     GateRecipe,
     Progress,
     PromptRecipe,
@@ -73,20 +71,18 @@ class Synthesize(ShardedStage[SynthesisRecipe, SynthesisExecution]):
         from opendlign_core.synthesis import synthesize_objects
 
         recipe, execution, progress = job.recipe, job.execution, job.progress
-        wanted: dict[str, DepthMaps] = {}
-        objects = _objects(ready.read(shard.start, shard.stop), recipe.splits, wanted)
+        objects = _objects(ready.read(shard.start, shard.stop), recipe.splits)
         report = _Reporter(progress)
         painter, scorer = _painter(recipe, execution), _scorer(recipe.gate, execution)
         painted = 0
         for outcome in synthesize_objects(objects, recipe, painter, execution, report, scorer):
             painted += 1
-            maps = wanted.pop(outcome.key)
-            if isinstance(outcome, AlignedObject):
-                builder.add(_painted(maps, outcome))
-                progress.advance()
-            else:
-                builder.reject(maps.meta.object_id, outcome.reason)
+            if isinstance(outcome, Rejected):
+                builder.reject(outcome.object_id, outcome.reason)
                 progress.advance(rejected=1)
+            else:
+                builder.add(outcome)
+                progress.advance()
         if skipped := shard.stop - shard.start - painted:
             progress.advance(skipped, skipped=skipped)
         builder.summary["gate"] = {"images": report.images, "rejected_images": report.rejected}
@@ -144,20 +140,12 @@ class _Reporter:
         self.images, self.rejected = totals.images, totals.rejected_images
 
 
-def _objects(
-    samples: Iterable[Sample], splits: tuple[str, ...], wanted: dict[str, DepthMaps]
-) -> Iterator[DepthObject]:
-    """The objects of the splits to paint; `wanted` gets their depth maps."""
+def _objects(samples: Iterable[Sample], splits: tuple[str, ...]) -> Iterator[DepthMaps]:
+    """The depth maps of the objects of the splits to paint."""
     for sample in samples:
         found = DepthMaps.read(sample.key, sample.fields)
         if not splits or found.meta.split in splits:
-            wanted[found.key] = found
-            yield DepthObject(found.key, found.maps(), found.meta.caption or found.meta.label)
-
-
-def _painted(maps: DepthMaps, painted: AlignedObject) -> Painted:
-    told = {"prompts": painted.prompts, "seeds": painted.seeds, "gate": painted.gate, "attempts": painted.attempts}
-    return Painted(PaintedMeta.of(maps.meta, **told), maps.encoded, painted.images, painted.extension)
+            yield found
 
 
 def cost_sentence(job: Job[SynthesisRecipe, SynthesisExecution], ahead: Sequence[ShardRange]) -> str:
@@ -166,10 +154,11 @@ def cost_sentence(job: Job[SynthesisRecipe, SynthesisExecution], ahead: Sequence
 
     recipe, depths = job.recipe, job.manifest("depths")
     with SampleReader(job.store, depths) as reader:
-        first = next(_objects(reader, (), {}))
-    rate = _images_per_second(_painter(recipe, job.execution), first.depth, recipe.prompt.prompt(first.caption))
+        first = next(_objects(reader, ()))
+    prompt = recipe.prompt.prompt(first.meta.words)
+    rate = _images_per_second(_painter(recipe, job.execution), first.maps(), prompt)
     objects = round(_wanted_share(depths, recipe.splits) * sum(shard.stop - shard.start for shard in ahead))
-    return estimate_cost(recipe, rate, objects, len(first.depth)).sentence()
+    return estimate_cost(recipe, rate, objects, first.meta.views).sentence()
 
 
 def _images_per_second(painter: Synthesizer, maps: "NDArray[np.float32]", prompt: str) -> float:

@@ -9,5 +9,4 @@ from .recipe import STAGE_VERSION as STAGE_VERSION
 from .recipe import ProjectionExecution as ProjectionExecution
 from .recipe import ProjectionRecipe as ProjectionRecipe
 from .recipe import resolve_recipe as resolve_recipe
-from .stream import Rejection as Rejection
 from .stream import project_clouds as project_clouds

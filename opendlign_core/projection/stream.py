@@ -1,11 +1,9 @@
-"""A stream of clouds into a stream of stored depth maps: in order, reading, computing and encoding at once."""
+"""Clouds in, stored depth maps out, in order: reading, computing and encoding at once."""
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, islice
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,27 +19,18 @@ from opendlign_core.projection.recipe import (
     WeightedSplat,
     resolve_recipe,
 )
-from opendlign_core.samples import encode_depth
+from opendlign_core.samples import Cloud, DepthMaps, Rejected
 from opendlign_core.streams import mapped, prefetched
 
-Cloud = tuple[str, NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """Why a cloud has no depth maps."""
-
-    reason: str
-
-
-Maps = Tensor | Rejection
-Batch = list[tuple[str, Maps]]
+Maps = Tensor | str
+"""Of one cloud, or why there are none."""
+Batch = list[tuple[Cloud, Maps]]
 
 
 def project_clouds(
     clouds: Iterable[Cloud], recipe: str | ProjectionRecipe, execution: ProjectionExecution | None = None
-) -> Iterator[tuple[str, bytes | Rejection]]:
-    """Yield (key, stored depth maps or rejection) for every (key, points [N, 3] float32), in order.
+) -> Iterator[DepthMaps | Rejected]:
+    """Yield the depth maps of every cloud, or why it has none, in order.
 
     Clouds may differ in their number of points. What one cloud holds never changes what another becomes, and
     neither do batch size and workers. Closing the generator ends its threads and closes `clouds`.
@@ -87,21 +76,19 @@ def _computed(
 
 
 def _batch_maps(batch: list[Cloud], recipe: ProjectionRecipe, backend: str, device: torch.device) -> Batch:
-    maps: list[Maps | None] = [_misshapen(points) for _, points in batch]
-    good = [place for place, rejection in enumerate(maps) if rejection is None]
+    maps: list[Maps | None] = [_misshapen(cloud.points) for cloud in batch]
+    good = [place for place, reason in enumerate(maps) if reason is None]
     for group in _stackable(good, batch, recipe):
-        stacked = _stacked([batch[place][1] for place in group]).to(device)
+        stacked = _stacked([batch[place].points for place in group]).to(device)
         for place, result in zip(group, _projected(stacked, recipe, backend), strict=True):
             maps[place] = result
-    return [(key, result) for (key, _), result in zip(batch, maps, strict=True) if result is not None]
+    return [(cloud, result) for cloud, result in zip(batch, maps, strict=True) if result is not None]
 
 
-def _misshapen(points: Any) -> Rejection | None:
-    if not isinstance(points, np.ndarray) or points.ndim != 2 or points.shape[1] != 3:
-        return Rejection(f"points must be an array of the shape [points, 3], got {np.shape(points)}")
+def _misshapen(points: NDArray[np.float32]) -> str | None:
     if points.dtype != np.float32:
-        return Rejection(f"points must be float32, got {points.dtype}")
-    return None if len(points) else Rejection("the cloud has no points")
+        return f"points must be float32, got {points.dtype}"
+    return None if len(points) else "the cloud has no points"
 
 
 def _stackable(places: list[int], batch: list[Cloud], recipe: ProjectionRecipe) -> Iterator[list[int]]:
@@ -109,7 +96,7 @@ def _stackable(places: list[int], batch: list[Cloud], recipe: ProjectionRecipe) 
     if not isinstance(recipe.densify, WeightedSplat):
         yield from [places] if places else []
         return
-    for _, group in groupby(places, key=lambda place: len(batch[place][1])):
+    for _, group in groupby(places, key=lambda place: len(batch[place].points)):
         yield list(group)
 
 
@@ -122,16 +109,19 @@ def _stacked(clouds: list[NDArray[np.float32]]) -> Tensor:
 
 def _projected(points: Tensor, recipe: ProjectionRecipe, backend: str) -> list[Maps]:
     """Project what can be projected; the rest of the batch is not affected by what cannot."""
-    results: dict[int, Maps] = {index: Rejection(reason) for index, reason in unusable(points).items()}
+    results: dict[int, Maps] = dict(unusable(points))
     while left := [index for index in range(len(points)) if index not in results]:
         try:
             maps = project(points[left], recipe, backend).cpu()
         except UnusableCloud as error:  # a cloud that only its views show to be flat
-            results[left[error.index]] = Rejection(error.reason)
+            results[left[error.index]] = error.reason
         else:
             results.update(zip(left, maps, strict=True))
     return [results[index] for index in range(len(points))]
 
 
-def _encoded(batch: Batch) -> list[tuple[str, bytes | Rejection]]:
-    return [(key, maps if isinstance(maps, Rejection) else encode_depth(maps)) for key, maps in batch]
+def _encoded(batch: Batch) -> list[DepthMaps | Rejected]:
+    return [
+        Rejected(cloud.meta.object_id, maps) if isinstance(maps, str) else DepthMaps.of(cloud.meta, maps)
+        for cloud, maps in batch
+    ]

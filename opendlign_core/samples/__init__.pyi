@@ -17,6 +17,7 @@ from .meta import Meta as Meta
 from .meta import PaintedMeta as PaintedMeta
 from .painted import Painted as Painted
 from .recipe import ImageRecipe as ImageRecipe
+from .sample import Rejected as Rejected
 from .sample import TypedSample as TypedSample
 from .sample import WrongSample as WrongSample
 from .sample import read_meta as read_meta

@@ -11,7 +11,7 @@ from opendlign_core.samples.meta import DepthMeta, Meta
 from opendlign_core.samples.sample import Fields, TypedSample, field, read_meta
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class DepthMaps(TypedSample[DepthMeta]):
     """The maps of all views of one object.
 

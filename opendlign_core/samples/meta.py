@@ -20,6 +20,11 @@ class Meta(BaseModel):
     label: str = ""
     caption: str = ""
 
+    @property
+    def words(self) -> str:
+        """What the object is called: its caption, or else its label."""
+        return self.caption or self.label
+
     @classmethod
     def of(cls, earlier: "Meta", **more: Any) -> Self:
         """What an earlier stage said, and more.

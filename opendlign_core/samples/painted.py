@@ -16,7 +16,7 @@ from opendlign_core.samples.sample import Fields, TypedSample, WrongSample, fiel
 _VIEW = re.compile(r"(\d{2,})\.(webp|jpg|png)")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Painted(TypedSample[PaintedMeta]):
     """Depth maps and aligned images; image i shows the object as depth map i sees it."""
 

@@ -23,6 +23,14 @@ class WrongSample(BadInput):
     """The bytes of a sample are not those of its kind; the message names the object and what is wrong."""
 
 
+@dataclass(frozen=True)
+class Rejected:
+    """An object that does not go on to the next stage, and why."""
+
+    object_id: str
+    reason: str
+
+
 @dataclass(frozen=True, eq=False)
 class TypedSample(ABC, Generic[M_co]):
     """One object as a stage leaves it."""

@@ -19,7 +19,5 @@ from .seeds import image_seed as image_seed
 from .stream import synthesize_objects as synthesize_objects
 from .synthesizer import Painting as Painting
 from .synthesizer import Synthesizer as Synthesizer
-from .types import AlignedObject as AlignedObject
-from .types import DepthObject as DepthObject
 from .types import Progress as Progress
 from .types import RejectedSynthesis as RejectedSynthesis

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opendlign_core.clip.features import unit_array
-from opendlign_core.samples import decode_image
+from opendlign_core.samples import Painted
 from opendlign_core.synthesis.recipe import GateRecipe
-from opendlign_core.synthesis.types import AlignedObject, RejectedSynthesis
+from opendlign_core.synthesis.types import RejectedSynthesis
 
 
 class CaptionScorer(Protocol):
@@ -25,8 +25,8 @@ class CaptionScorer(Protocol):
 
 
 def keep_recognised(
-    outcomes: Iterable[AlignedObject | RejectedSynthesis], scorer: CaptionScorer, gate: GateRecipe
-) -> Iterator[AlignedObject | RejectedSynthesis]:
+    outcomes: Iterable[Painted | RejectedSynthesis], scorer: CaptionScorer, gate: GateRecipe
+) -> Iterator[Painted | RejectedSynthesis]:
     """Reject objects whose own prompt ranks below `gate.caption_top_k` among those of their batch.
 
     A batch is `gate.caption_batch` consecutive outcomes. An object's feature is the mean of its views' normalised
@@ -37,11 +37,13 @@ def keep_recognised(
         return
     stream = iter(outcomes)
     while batch := list(islice(stream, gate.caption_batch)):
-        painted = [outcome for outcome in batch if isinstance(outcome, AlignedObject)]
+        painted = [outcome for outcome in batch if isinstance(outcome, Painted)]
         ranks = iter(_ranks(painted, scorer) if painted else ())
         for outcome in batch:
-            verdict = _Verdict(next(ranks), gate.caption_top_k) if isinstance(outcome, AlignedObject) else None
-            yield RejectedSynthesis(outcome.key, verdict.reason) if verdict and verdict.fails else outcome
+            if isinstance(outcome, Painted) and (verdict := _Verdict(next(ranks), gate.caption_top_k)).fails:
+                yield RejectedSynthesis(outcome.meta.object_id, verdict.reason)
+            else:
+                yield outcome
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,12 @@ class _Verdict:
         return f"unrecognised: its caption ranks {self.rank} in its batch, {self.top_k} is the last that passes"
 
 
-def _ranks(painted: list[AlignedObject], scorer: CaptionScorer) -> list[int]:
+def _ranks(painted: list[Painted], scorer: CaptionScorer) -> list[int]:
     """The place, from 1, of every object's prompt among the distinct prompts."""
-    prompts = list(dict.fromkeys(item.prompts[0] for item in painted))
+    prompts = list(dict.fromkeys(item.meta.prompts[0] for item in painted))
     texts = unit_array(scorer.text_features(prompts))
     ranks = []
     for item in painted:
-        views = np.stack([decode_image(image) for image in item.images])
-        scores = texts @ unit_array(scorer.image_features(views)).mean(0)
-        ranks.append(1 + int((scores > scores[prompts.index(item.prompts[0])]).sum()))
+        scores = texts @ unit_array(scorer.image_features(item.pictures())).mean(0)
+        ranks.append(1 + int((scores > scores[prompts.index(item.meta.prompts[0])]).sum()))
     return ranks

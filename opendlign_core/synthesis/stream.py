@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from opendlign_core.samples import GateScore, encode_image
+from opendlign_core.samples import DepthMaps, GateScore, Painted, PaintedMeta, encode_image
 from opendlign_core.streams import prefetched
 from opendlign_core.synthesis.captions import CaptionScorer, keep_recognised
 from opendlign_core.synthesis.gate import judge
@@ -17,9 +17,10 @@ from opendlign_core.synthesis.loading import load_scorer, load_synthesizer
 from opendlign_core.synthesis.recipe import SynthesisExecution, SynthesisRecipe
 from opendlign_core.synthesis.seeds import image_seed
 from opendlign_core.synthesis.synthesizer import Painting, Synthesizer
-from opendlign_core.synthesis.types import AlignedObject, DepthObject, Progress, RejectedSynthesis
+from opendlign_core.synthesis.types import Progress, RejectedSynthesis
 
-Outcome = AlignedObject | RejectedSynthesis
+Outcome = Painted | RejectedSynthesis
+_Decoded = tuple[DepthMaps, NDArray[np.float32]]
 _READ_AHEAD = 8  # objects whose depth maps are read while others are painted
 
 
@@ -27,7 +28,8 @@ _READ_AHEAD = 8  # objects whose depth maps are read while others are painted
 class _Work:
     """An object under way: its views' images arrive in any order."""
 
-    source: DepthObject
+    source: DepthMaps
+    depth: NDArray[np.float32]  # [V, S, S]
     prompt: str
     images: dict[int, bytes] = field(default_factory=dict)
     scores: dict[int, GateScore] = field(default_factory=dict)
@@ -39,18 +41,17 @@ class _Work:
         """The finished object, or None while views are missing."""
         if self.failure is not None:
             return self.failure
-        views = range(len(self.source.depth))
+        views = range(len(self.depth))
         if len(self.images) < len(views):
             return None
-        return AlignedObject(
-            key=self.source.key,
-            images=tuple(self.images[view] for view in views),
-            extension=extension,
+        meta = PaintedMeta.of(
+            self.source.meta,
             prompts=(self.prompt,) * len(views),
             seeds=tuple(self.seeds[view] for view in views),
             gate=tuple(self.scores[view] for view in views),
             attempts=tuple(self.attempts[view] for view in views),
         )
+        return Painted(meta, self.source.encoded, tuple(self.images[view] for view in views), extension)
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class _Job:
 
 
 def synthesize_objects(
-    objects: Iterable[DepthObject],
+    objects: Iterable[DepthMaps],
     recipe: SynthesisRecipe,
     synthesizer: Synthesizer | None = None,
     execution: SynthesisExecution | None = None,
@@ -85,7 +86,7 @@ def synthesize_objects(
     scorer = scorer or load_scorer(recipe.gate, execution)
     with ThreadPoolExecutor(execution.workers, thread_name_prefix="encode") as pool:
         run = _Run(recipe, painter, pool, on_progress)
-        source = prefetched(objects, _READ_AHEAD)
+        source = prefetched(((sample, sample.maps()) for sample in objects), _READ_AHEAD)
         try:
             outcomes = run.outcomes(source)
             yield from outcomes if scorer is None else keep_recognised(outcomes, scorer, recipe.gate)
@@ -110,7 +111,7 @@ class _Run:
         self.counts = {"objects": 0, "images": 0, "rejected_objects": 0, "rejected_images": 0}
         self.started = time.perf_counter()
 
-    def outcomes(self, source: Iterator[DepthObject]) -> Iterator[Outcome]:
+    def outcomes(self, source: Iterator[_Decoded]) -> Iterator[Outcome]:
         """Paint batch after batch; the verdicts on a batch are read once the next one is painted."""
         judged: list[tuple[_Job, Future[tuple[GateScore, bytes]]]] = []
         while True:
@@ -124,28 +125,30 @@ class _Run:
             yield from self._finished()
         yield from self._finished()
 
-    def _next_batch(self, source: Iterator[DepthObject]) -> list[_Job]:
+    def _next_batch(self, source: Iterator[_Decoded]) -> list[_Job]:
         """Second tries first, then views of the next objects; all of one batch have one size."""
         batch: list[_Job] = []
         size: tuple[int, ...] | None = None
         while len(batch) < self.painter.batch_size:
             queue = self.again or self._refill(source)
-            if not queue or size not in (None, queue[0].work.source.depth.shape[1:]):
+            if not queue or size not in (None, queue[0].work.depth.shape[1:]):
                 break
-            size = queue[0].work.source.depth.shape[1:]
+            size = queue[0].work.depth.shape[1:]
             batch.append(queue.popleft())
         return batch
 
-    def _refill(self, source: Iterator[DepthObject]) -> deque[_Job]:
+    def _refill(self, source: Iterator[_Decoded]) -> deque[_Job]:
         while not self.fresh and (item := next(source, None)) is not None:
-            work = _Work(item, self.recipe.prompt.prompt(item.caption), failure=_unusable(item))
+            sample, depth = item
+            prompt = self.recipe.prompt.prompt(sample.meta.words)
+            work = _Work(sample, depth, prompt, failure=_unusable(sample, depth))
             self.open.append(work)
             if work.failure is None:
-                self.fresh.extend(_Job(work, view, 0) for view in range(len(item.depth)))
+                self.fresh.extend(_Job(work, view, 0) for view in range(len(depth)))
         return self.fresh
 
     def _paint(self, batch: list[_Job]) -> list[tuple[_Job, Future[tuple[GateScore, bytes]]]]:
-        depth = np.stack([job.work.source.depth[job.view] for job in batch])
+        depth = np.stack([job.work.depth[job.view] for job in batch])
         painting = self.painter.paint(
             depth, [job.work.prompt for job in batch], [job.seed(self.recipe) for job in batch]
         )
@@ -176,7 +179,7 @@ class _Run:
         work, tries = job.work, job.attempt + 1
         failed = {view: verdict for view, verdict in work.scores.items() if verdict.reason}
         reason = f"view {job.view}: {score.reason}, after {tries} {'try' if tries == 1 else 'tries'}"
-        work.failure = work.failure or RejectedSynthesis(work.source.key, reason, failed)
+        work.failure = work.failure or RejectedSynthesis(work.source.meta.object_id, reason, failed)
         self.again = deque(other for other in self.again if other.work is not work)
         self.fresh = deque(other for other in self.fresh if other.work is not work)
 
@@ -184,7 +187,7 @@ class _Run:
         """Objects at the head of the line whose every view is there, or that were given up."""
         while self.open and (outcome := self.open[0].outcome(self.recipe.image.extension)) is not None:
             self.open.popleft()
-            kept = isinstance(outcome, AlignedObject)
+            kept = isinstance(outcome, Painted)
             self.counts["objects" if kept else "rejected_objects"] += 1
             yield outcome
 
@@ -194,14 +197,9 @@ class _Run:
             self.on_progress(Progress(**self.counts, batch_size=self.painter.batch_size, seconds=seconds))
 
 
-def _unusable(item: DepthObject) -> RejectedSynthesis | None:
+def _unusable(sample: DepthMaps, depth: NDArray[np.float32]) -> RejectedSynthesis | None:
     """Why an object cannot be painted at all."""
-    depth = item.depth
-    if depth.ndim != 3 or not depth.size:
-        return RejectedSynthesis(item.key, f"depth maps must be [V, H, W], not {depth.shape}")
-    if not np.isfinite(depth).all() or depth.min() < 0 or depth.max() > 1:
-        return RejectedSynthesis(item.key, "depth maps must be finite and lie in [0, 1]")
+    if not depth.size:
+        return RejectedSynthesis(sample.meta.object_id, "it has no depth maps")
     empty = [view for view, image in enumerate(depth) if image.min() >= 0.9995]
-    if empty:
-        return RejectedSynthesis(item.key, f"view {empty[0]}: the depth map is empty")
-    return None
+    return RejectedSynthesis(sample.meta.object_id, f"view {empty[0]}: the depth map is empty") if empty else None

@@ -1,41 +1,14 @@
-"""What goes into and comes out of a synthesis: plain values, free of torch."""
+"""What a synthesis says beside the objects it paints: plain values, free of torch."""
 
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-from opendlign_core.samples import GateScore
+from opendlign_core.samples import GateScore, Rejected
 
 
 @dataclass(frozen=True)
-class DepthObject:
-    """One object to paint: its id (seeds derive from it), its depth maps and the caption that names it."""
-
-    key: str
-    depth: NDArray[np.float32]  # [V, H, W] in [0, 1], background 1, nearest 0
-    caption: str
-
-
-@dataclass(frozen=True)
-class AlignedObject:
-    """One painted object; view i of every tuple belongs to depth map i."""
-
-    key: str
-    images: tuple[bytes, ...]
-    extension: str
-    prompts: tuple[str, ...]
-    seeds: tuple[int, ...]
-    gate: tuple[GateScore, ...]
-    attempts: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class RejectedSynthesis:
+class RejectedSynthesis(Rejected):
     """An object that is not written, with the reason and the scores of the views that failed."""
 
-    key: str
-    reason: str
     failed: dict[int, GateScore] = field(default_factory=dict)
 
 

@@ -5,7 +5,7 @@ import torch
 
 from bench.projection import chair, dense_project, torch_bilateral
 from opendlign_core.projection import RECIPES, ProjectionExecution, UnusableCloud, project, project_clouds
-from opendlign_core.samples import decode_depth
+from opendlign_core.samples import Cloud, CloudMeta, DepthMaps
 
 pytestmark = [
     pytest.mark.gpu,
@@ -54,13 +54,13 @@ def test_memory_does_not_grow_with_the_batch() -> None:
 
 
 def test_the_stream_gives_the_cpu_s_maps() -> None:
-    clouds = [(str(seed), chair(1000 + seed, seed).numpy()) for seed in range(5)]
+    metas = [CloudMeta(object_id=f"chair/{seed}", source="chair", split="train") for seed in range(5)]
+    clouds = [Cloud(meta, chair(1000 + seed, seed).numpy()) for seed, meta in enumerate(metas)]
     runs = [
-        dict(project_clouds(clouds, "opendlign", ProjectionExecution(device=device, batch_size=2)))
+        list(project_clouds(clouds, "opendlign", ProjectionExecution(device=device, batch_size=2)))
         for device in ("cpu", "cuda")
     ]
-    for key, stored in runs[0].items():
-        other = runs[1][key]
-        assert isinstance(stored, bytes)
-        assert isinstance(other, bytes)
-        assert abs(decode_depth(stored) - decode_depth(other)).max() < 3e-5
+    for one, other in zip(*runs, strict=True):
+        assert isinstance(one, DepthMaps)
+        assert isinstance(other, DepthMaps)
+        assert abs(one.maps() - other.maps()).max() < 3e-5

@@ -6,8 +6,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from opendlign_core.projection import RECIPES, ProjectionExecution, Rejection, project, project_clouds
-from opendlign_core.samples import decode_depth, encode_depth
+from opendlign_core.projection import RECIPES, ProjectionExecution, ProjectionRecipe, project, project_clouds
+from opendlign_core.samples import Cloud, CloudMeta, DepthMaps, Rejected, encode_depth
 from tests.projection.shapes import blob
 
 torch.set_num_threads(1)
@@ -15,31 +15,33 @@ RECIPE = RECIPES["opendlign"].replace(size=48, views=RECIPES["opendlign"].views[
 SPLAT = RECIPES["pointclip"].replace(size=48)
 
 
-def clouds() -> list[tuple[str, NDArray[np.float32]]]:
-    good = [(f"c{i}", blob(100 + 10 * i, i).numpy()) for i in range(11)]
-    good[2] = ("flat", np.ones((40, 3), np.float32))
-    good[5] = ("nan", np.full((40, 3), np.nan, np.float32))
-    good[6] = ("shape", np.ones((40, 2), np.float32))
-    good[7] = ("dtype", np.ones((40, 3)))
-    good[8] = ("empty", np.ones((0, 3), np.float32))
-    good[9] = ("tiny", np.array([[1e-8, 0, 0], [0, 0, 0]], np.float32))
+def cloud(name: str, points: NDArray[np.float32]) -> Cloud:
+    return Cloud(CloudMeta(object_id=f"set/{name}", source="set", split="train", caption=name), points)
+
+
+def clouds() -> list[Cloud]:
+    good = [cloud(f"c{i}", blob(100 + 10 * i, i).numpy()) for i in range(11)]
+    good[2] = cloud("flat", np.ones((40, 3), np.float32))
+    good[5] = cloud("nan", np.full((40, 3), np.nan, np.float32))
+    good[7] = cloud("dtype", np.ones((40, 3)))  # type: ignore[arg-type]
+    good[8] = cloud("empty", np.ones((0, 3), np.float32))
+    good[9] = cloud("tiny", np.array([[1e-8, 0, 0], [0, 0, 0]], np.float32))
     return good
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, SPLAT], ids=["windows", "splat"])
-def test_bad_clouds_become_rejections_and_harm_nobody(recipe: object) -> None:
-    assert not isinstance(recipe, str)
-    results = list(project_clouds(clouds(), recipe, ProjectionExecution(batch_size=4)))  # type: ignore[arg-type]
-    assert [key for key, _ in results] == [key for key, _ in clouds()]
-    reasons = {key: result.reason for key, result in results if isinstance(result, Rejection)}
-    assert set(reasons) == {"flat", "nan", "shape", "dtype", "empty", "tiny"}
-    assert "coincide" in reasons["flat"]
-    assert "NaN" in reasons["nan"]
-    assert "(40, 2)" in reasons["shape"]
-    assert "float64" in reasons["dtype"]
-    for (_, points), (_, stored) in zip(clouds(), results, strict=True):
-        if isinstance(stored, bytes):
-            assert stored == encode_depth(project(points[None], recipe)[0])  # type: ignore[arg-type]
+def test_bad_clouds_become_rejections_and_harm_nobody(recipe: ProjectionRecipe) -> None:
+    results = list(project_clouds(clouds(), recipe, ProjectionExecution(batch_size=4)))
+    named = [found.object_id if isinstance(found, Rejected) else found.meta.object_id for found in results]
+    assert named == [given.meta.object_id for given in clouds()]
+    reasons = {found.object_id: found.reason for found in results if isinstance(found, Rejected)}
+    assert set(reasons) == {"set/flat", "set/nan", "set/dtype", "set/empty", "set/tiny"}
+    assert "coincide" in reasons["set/flat"]
+    assert "NaN" in reasons["set/nan"]
+    assert "float64" in reasons["set/dtype"]
+    for given, found in zip(clouds(), results, strict=True):
+        if isinstance(found, DepthMaps):
+            assert found.encoded == encode_depth(project(given.points[None], recipe)[0])
 
 
 def test_bytes_do_not_depend_on_execution() -> None:
@@ -51,13 +53,14 @@ def test_bytes_do_not_depend_on_execution() -> None:
 
 
 def test_maps_have_the_recipe_s_shape() -> None:
-    (_, stored), *_ = project_clouds(clouds(), RECIPE)
-    assert isinstance(stored, bytes)
-    assert decode_depth(stored).shape == (3, 48, 48)
+    first = next(project_clouds(clouds(), RECIPE))
+    assert isinstance(first, DepthMaps)
+    assert first.maps().shape == (3, 48, 48)
+    assert (first.meta.views, first.meta.size, first.meta.caption) == (3, 48, "c0")
 
 
 def test_an_error_of_the_source_arrives_and_threads_end() -> None:
-    def source() -> Iterator[tuple[str, NDArray[np.float32]]]:
+    def source() -> Iterator[Cloud]:
         yield from clouds()[:2]
         raise OSError("shard is gone")
 
@@ -69,7 +72,7 @@ def test_an_error_of_the_source_arrives_and_threads_end() -> None:
 def test_stopping_early_closes_the_source_and_ends_threads() -> None:
     closed = threading.Event()
 
-    def source() -> Iterator[tuple[str, NDArray[np.float32]]]:
+    def source() -> Iterator[Cloud]:
         try:
             while True:
                 yield clouds()[0]

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from opendlign_core.synthesis import ControlNetRecipe, DepthObject, ModelRef, SynthesisRecipe
-from tests.synthesis.scenes import scene
+from opendlign_core.samples import DepthMaps
+from opendlign_core.synthesis import ControlNetRecipe, ModelRef, SynthesisRecipe
+from tests.synthesis.scenes import scene, toy
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -58,7 +59,7 @@ def depth() -> NDArray[np.float32]:
 
 
 @pytest.fixture(scope="session")
-def objects(depth: NDArray[np.float32]) -> list[DepthObject]:
+def objects(depth: NDArray[np.float32]) -> list[DepthMaps]:
     """Six objects of two views each."""
     captions = ("red ball", "blue wooden box", "chair", "green metal ring", "gold vase", "striped lamp")
-    return [DepthObject(f"toys/{i}", depth[2 * i : 2 * i + 2], caption) for i, caption in enumerate(captions)]
+    return [toy(str(i), depth[2 * i : 2 * i + 2], caption) for i, caption in enumerate(captions)]

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from opendlign_core.samples import DepthMaps, Meta
+
 
 def scene(number: int, side: int) -> NDArray[np.float32]:
     """A ball, a leaning plate or a ring, of a place and size that depend on `number`."""
@@ -21,3 +23,8 @@ def scene(number: int, side: int) -> NDArray[np.float32]:
     near = height - height[inside].min() if inside.any() else height
     depth = 0.8 * (1 - near / max(float(near[inside].max()), 1e-6))
     return np.where(inside, np.clip(depth, 0, 0.8), 1.0).astype(np.float32)
+
+
+def toy(name: str, maps: NDArray[np.float32], caption: str) -> DepthMaps:
+    """The depth maps [V, S, S] of a toy that is called so."""
+    return DepthMaps.of(Meta(object_id=f"toys/{name}", source="toys", split="train", caption=caption), maps)

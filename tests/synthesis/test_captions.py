@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from opendlign_core.samples import ImageRecipe, encode_image
+from opendlign_core.samples import DepthMaps, ImageRecipe, Painted, PaintedMeta, encode_image
 from opendlign_core.synthesis import (
-    AlignedObject,
-    DepthObject,
     GateRecipe,
     RejectedSynthesis,
     SynthesisRecipe,
@@ -29,18 +27,22 @@ class MeanColour:
         return np.array([COLOURS[caption] for caption in captions], np.float32)
 
 
-def painted(key: str, prompt: str, shown: str) -> AlignedObject:
+def painted(key: str, prompt: str, shown: str) -> Painted:
     image = encode_image(np.full((16, 16, 3), COLOURS[shown], np.uint8), ImageRecipe(format="png"))
-    return AlignedObject(key, (image,) * 2, "png", (prompt,) * 2, (0, 1), (), (1, 1))
+    meta = PaintedMeta(object_id=key, source="set", split="train", views=2, size=16, prompts=(prompt,) * 2)
+    return Painted(meta, b"", (image,) * 2, "png")
 
 
-def run(outcomes: list[AlignedObject | RejectedSynthesis], **gate: int) -> list[str]:
+def run(outcomes: list[Painted | RejectedSynthesis], **gate: int) -> list[str]:
     kept = keep_recognised(outcomes, MeanColour(), GateRecipe.model_validate(gate))
-    return [f"{outcome.key} {'kept' if isinstance(outcome, AlignedObject) else outcome.reason}" for outcome in kept]
+    return [
+        f"{outcome.meta.object_id} kept" if isinstance(outcome, Painted) else f"{outcome.object_id} {outcome.reason}"
+        for outcome in kept
+    ]
 
 
 def test_objects_unlike_their_caption_are_rejected_in_place() -> None:
-    outcomes: list[AlignedObject | RejectedSynthesis] = [
+    outcomes: list[Painted | RejectedSynthesis] = [
         painted("a", "red", "red"),
         painted("b", "green", "blue"),
         RejectedSynthesis("c", "black"),
@@ -56,7 +58,7 @@ def test_objects_unlike_their_caption_are_rejected_in_place() -> None:
 
 
 def test_only_captions_of_the_same_batch_compete() -> None:
-    outcomes: list[AlignedObject | RejectedSynthesis] = [
+    outcomes: list[Painted | RejectedSynthesis] = [
         painted("a", "green", "blue"),
         painted("b", "red", "red"),
         painted("c", "blue", "blue"),
@@ -67,7 +69,7 @@ def test_only_captions_of_the_same_batch_compete() -> None:
 
 
 def test_equal_captions_count_once_and_no_ranking_is_the_default() -> None:
-    outcomes: list[AlignedObject | RejectedSynthesis] = [painted(str(i), "red", "red") for i in range(5)]
+    outcomes: list[Painted | RejectedSynthesis] = [painted(str(i), "red", "red") for i in range(5)]
     assert all(line.endswith("kept") for line in run(outcomes, caption_top_k=1))
     assert run([painted("a", "red", "blue"), painted("b", "blue", "red")]) == ["a kept", "b kept"]
 
@@ -91,20 +93,20 @@ TINY_CLIP = {
 }
 
 
-def test_a_named_clip_ranks_in_the_stream(objects: list[DepthObject]) -> None:
+def test_a_named_clip_ranks_in_the_stream(objects: list[DepthMaps]) -> None:
     gate = {"caption_top_k": 1, "caption_batch": 6, "caption_clip": TINY_CLIP}
     recipe = SynthesisRecipe.model_validate({"gate": gate})
     painted = list(synthesize_objects(objects, SynthesisRecipe()))
     outcomes = list(synthesize_objects(objects, recipe))
     assert outcomes == list(synthesize_objects(objects, recipe))
-    kept = [outcome for outcome in outcomes if isinstance(outcome, AlignedObject)]
+    kept = [outcome for outcome in outcomes if isinstance(outcome, Painted)]
     assert 0 < len(kept) < len(objects), "a CLIP that knows nothing agrees with some captions by chance, not with all"
     assert all(outcome in painted for outcome in kept)
     lost = [outcome for outcome in outcomes if isinstance(outcome, RejectedSynthesis)]
     assert all(outcome.reason.startswith("unrecognised: its caption ranks") for outcome in lost)
 
 
-def test_features_do_not_depend_on_the_company(objects: list[DepthObject]) -> None:
+def test_features_do_not_depend_on_the_company(objects: list[DepthMaps]) -> None:
     gate = GateRecipe.model_validate({"caption_top_k": 1, "caption_clip": TINY_CLIP})
     scorer = load_scorer(gate)
     assert scorer is not None

@@ -41,10 +41,7 @@ def write_clouds(store: Store) -> Manifest:
         with building(output, shard) as builder:
             for object_id in taken:
                 meta = CloudMeta(object_id=object_id, source="blobs", split="train")
-                cloud = Cloud(meta, np.zeros((3, 3), np.float32))
-                fields = cloud.fields()
-                fields.pop("json")
-                builder.add(cloud.key, fields, meta.as_dict())
+                builder.add(Cloud(meta, np.zeros((3, 3), np.float32)))
     return finish(output, plan, max_rejected_share=0.0)
 
 
