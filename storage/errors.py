@@ -19,6 +19,10 @@ class StoreUnavailable(StorageError):
     """The store cannot be reached or refuses access."""
 
 
+class UnsuitableStore(StorageError):
+    """The server lacks what the commit protocol rests on."""
+
+
 class StoreFull(StorageError):
     """There is no room for an object; trying again is of no use before somebody makes some."""
 

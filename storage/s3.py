@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from storage.errors import InvalidStoreUrl
+from storage.first_wins import PROBE, require_first_wins
 from storage.s3_client import S3Client, allowance, error_code
 from storage.settings import Settings
 from storage.stores import SHARED_FOR, ObjectInfo, check_key
@@ -23,6 +24,12 @@ PAGE_KEYS = 1000
 
 # Interrupted multipart uploads, which S3 keeps (and bills) unseen, go by keys in this folder.
 UPLOADS = ".uploads"
+
+# How each listing goes on: the argument that asks for the next page, and where the last page gives its value.
+_CONTINUED = {
+    "list_objects_v2": {"ContinuationToken": "NextContinuationToken"},
+    "list_multipart_uploads": {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"},
+}
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]+")
 
@@ -58,8 +65,9 @@ class S3Store:
         prefix = (f"{base}/" if base else "") + starting
         for page in self._pages("list_objects_v2", Prefix=prefix, MaxKeys=PAGE_KEYS):
             for entry in page.get("Contents", ()):
-                if not entry["Key"].endswith("/"):  # consoles put empty objects where they draw folders
-                    yield self._info(entry)
+                found = self._info(entry)
+                if found.key != PROBE and not found.key.endswith("/"):  # consoles put empty objects as folders
+                    yield found
 
     def exists(self, key: str) -> bool:
         return self._find(key) is not None
@@ -104,6 +112,11 @@ class S3Store:
         self._client.call(put, key)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
+        check_key(key)
+        require_first_wins(self._settings.s3_endpoint, self.url, self._create)
+        return self._create(key, data)
+
+    def _create(self, key: str, data: bytes) -> bool:
         attempts = 0
 
         def create() -> bool:
@@ -140,10 +153,10 @@ class S3Store:
     def leftovers(self, older_than: timedelta) -> Sequence[ObjectInfo]:
         latest = datetime.now(UTC) - older_than
         prefix = f"{self.prefix}/" if self.prefix else ""
-        answer = self._request("list_multipart_uploads", "uploads", Prefix=prefix)
         return [
             ObjectInfo(f"{UPLOADS}/{upload['UploadId']}/{self._relative(upload['Key'])}", 0)
-            for upload in answer.get("Uploads", ())
+            for page in self._pages("list_multipart_uploads", Prefix=prefix)
+            for upload in page.get("Uploads", ())
             if upload["Initiated"] < latest
         ]
 
@@ -164,7 +177,7 @@ class S3Store:
             yield page
             if not page.get("IsTruncated"):
                 return
-            arguments["ContinuationToken"] = page["NextContinuationToken"]
+            arguments |= {name: page[source] for name, source in _CONTINUED[operation].items()}
 
     def _request(self, operation: str, what: str, **arguments: Any) -> dict[str, Any]:
         answer = self._client.request(operation, what, Bucket=self.bucket, **arguments)

@@ -81,7 +81,8 @@ def _filesystem(process: int, settings: Settings) -> Any:
     class OneAttemptSession(AIOHTTPSession):  # type: ignore[misc]
         async def _get_session(self, proxy_url: str | None) -> Any:
             session = await super()._get_session(proxy_url)
-            # There is no public switch: aiohttp sends a request again when the connection broke under it.
+            # There is no public switch: aiohttp sends a request again when the connection broke under it. That would
+            # double every attempt, and a put whose first answer got lost would take itself for somebody else's.
             session._retry_connection = False
             return session
 

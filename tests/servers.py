@@ -125,6 +125,8 @@ class FaultyProxy(ServerProcess):
         Kinds: `error` answers 500, `throttle` 503 SlowDown, `reset` breaks the connection before the server sees
         the request, `lost` breaks it after the server has answered, `cut` breaks it in the middle of the answer's
         body, `slow` waits `seconds` first, `trickle` sends the answer a byte at a time, `seconds` apart.
+        Two are servers that know no conditional puts: `unconditional` ignores If-None-Match, as many did before they
+        learnt it, and `unimplemented` answers 501 to it.
         """
         self._control({"kind": kind, "times": times, "method": method, "seconds": seconds})
 
@@ -201,7 +203,7 @@ class _ProxyHandler(socketserver.StreamRequestHandler):
         time.sleep(fault["seconds"] if fault["kind"] == "slow" else 0)
         if fault["kind"] == "reset":
             self._break()
-        elif fault["kind"] in ("error", "throttle"):
+        elif fault["kind"] in ("error", "throttle") or (fault["kind"] == "unimplemented" and _is_conditional(head)):
             self._request_body(head)
             self._refuse(fault["kind"])
         else:
@@ -210,7 +212,8 @@ class _ProxyHandler(socketserver.StreamRequestHandler):
     def _pass_on(self, head: bytes, fault: dict[str, Any]) -> None:
         body = self._request_body(head)
         with socket.create_connection(self.server.upstream) as upstream:
-            upstream.sendall(_without_persistence(head) + body)
+            dropped = (b"if-none-match:",) if fault["kind"] == "unconditional" else ()
+            upstream.sendall(_without_persistence(head, *dropped) + body)
             with upstream.makefile("rb") as stream:
                 answer = stream.read()
         if fault["kind"] == "lost":
@@ -247,7 +250,11 @@ class _ProxyHandler(socketserver.StreamRequestHandler):
         return b""
 
     def _refuse(self, kind: str) -> None:
-        status, code = {"error": ("500", "InternalError"), "throttle": ("503", "SlowDown")}[kind]
+        status, code = {
+            "error": ("500", "InternalError"),
+            "throttle": ("503", "SlowDown"),
+            "unimplemented": ("501", "NotImplemented"),
+        }[kind]
         body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>as asked</Message></Error>".encode()
         self.wfile.write(
             f"HTTP/1.1 {status} {code}\r\nContent-Type: application/xml\r\nConnection: close\r\n"
@@ -262,8 +269,13 @@ class _ProxyHandler(socketserver.StreamRequestHandler):
         self.connection.close()
 
 
-def _without_persistence(head: bytes) -> bytes:
-    kept = [line for line in head.split(b"\r\n") if line and not line.lower().startswith((b"connection:", b"expect:"))]
+def _is_conditional(head: bytes) -> bool:
+    return b"\r\nif-none-match:" in head.lower()
+
+
+def _without_persistence(head: bytes, *dropped: bytes) -> bytes:
+    unwanted = (b"connection:", b"expect:", *dropped)
+    kept = [line for line in head.split(b"\r\n") if line and not line.lower().startswith(unwanted)]
     return b"\r\n".join([*kept, b"Connection: close", b"", b""])
 
 

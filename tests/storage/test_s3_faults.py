@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import StoreUnavailable
+from storage.errors import StoreUnavailable, UnsuitableStore
 from storage.s3 import S3Store
 from storage.settings import Settings
 from tests.servers import S3_KEY, S3_SECRET, FaultyProxy, S3Server, free_port
@@ -27,6 +27,12 @@ READS: dict[str, Act] = {
 }
 
 
+def warm_up(store: S3Store, proxy: FaultyProxy) -> None:
+    """Let the store ask its server what it asks only once."""
+    store.put_if_absent("there", b"content")
+    proxy.reset()
+
+
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short time-outs and pauses."""
@@ -41,9 +47,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_bad_answer_is_retried_once(
     s3_store: S3Store, proxied_store: S3Store, proxy: FaultyProxy, kind: str, act: str
 ) -> None:
-    s3_store.put_if_absent("there", b"content")
-    READS["exists"](proxied_store)
-    proxy.reset()
+    warm_up(proxied_store, proxy)
     READS[act](proxied_store)
     undisturbed = len(proxy.requests())
     s3_store.put_if_absent("there", b"content")
@@ -68,6 +72,7 @@ def test_one_bad_answer_is_retried_once(
 def test_a_server_that_stays_bad_is_asked_three_times(
     proxied_store: S3Store, proxy: FaultyProxy, kind: str, act: str
 ) -> None:
+    warm_up(proxied_store, proxy)
     proxy.fault(kind, times=99, seconds=4)
     started = time.monotonic()
     with pytest.raises(StoreUnavailable, match="no answer after 3 attempts") as caught:
@@ -127,10 +132,48 @@ def test_a_failed_part_leaves_neither_object_nor_upload(
     assert s3_store.leftovers(timedelta(seconds=-60)) == []
 
 
+@pytest.mark.parametrize(("kind", "reason"), [("unconditional", "ignores"), ("unimplemented", "does not know")])
+def test_a_server_without_conditional_puts_is_refused(
+    s3_store: S3Store, proxied_store: S3Store, proxy: FaultyProxy, kind: str, reason: str
+) -> None:
+    """The last record would win instead of the first, and nobody would notice."""
+    proxy.fault(kind, times=99)
+    with pytest.raises(UnsuitableStore, match=rf"{proxied_store.url}: .*{reason} If-None-Match.*another server"):
+        proxied_store.put_if_absent("record", b"1")
+    assert not s3_store.exists("record")
+    assert list(s3_store.list()) == []
+
+
+def test_a_store_is_asked_once_whether_the_first_wins(proxied_store: S3Store, proxy: FaultyProxy) -> None:
+    assert proxied_store.put_if_absent("a", b"1")
+    assert [line.split()[0] for line in proxy.requests()] == ["PUT", "PUT", "PUT"]
+    proxy.reset()
+    for store in (proxied_store, S3Store(proxied_store.url, proxied_store._settings)):
+        assert store.put_if_absent("a", b"2") is False
+    assert len(proxy.requests()) == 2
+    assert [info.key for info in proxied_store.list()] == ["a"]
+
+
+def test_another_process_asks_again_with_one_request(
+    s3_store: S3Store, proxied_store: S3Store, proxy: FaultyProxy
+) -> None:
+    s3_store.put_if_absent("a", b"1")
+    proxied_store.put_if_absent("b", b"1")
+    assert len(proxy.requests()) == 2
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_lost_answer_is_no_proof_against_a_server(proxied_store: S3Store, proxy: FaultyProxy) -> None:
+    proxy.fault("lost", times=2, method="PUT")
+    assert proxied_store.put_if_absent("a", b"1")
+    assert proxied_store.read("a") == b"1"
+
+
 def test_a_loser_is_told_even_after_a_lost_answer(
     s3_store: S3Store, proxied_store: S3Store, proxy: FaultyProxy
 ) -> None:
     s3_store.put_if_absent("record", b"theirs")
+    warm_up(proxied_store, proxy)
     proxy.fault("lost")
     assert proxied_store.put_if_absent("record", b"ours") is False
     assert s3_store.read("record") == b"theirs"
@@ -139,6 +182,7 @@ def test_a_loser_is_told_even_after_a_lost_answer(
 def test_retries_are_logged_by_key(
     proxied_store: S3Store, proxy: FaultyProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
+    warm_up(proxied_store, proxy)
     proxy.fault("throttle")
     with caplog.at_level(logging.WARNING, "storage"):
         proxied_store.put_if_absent("a/record", b"1")

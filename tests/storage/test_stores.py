@@ -10,7 +10,9 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -245,6 +247,43 @@ def test_leftovers_of_a_bucket_are_unfinished_uploads(s3_store: S3Store, s3: S3S
     assert len(other.leftovers(timedelta(seconds=-60))) == 1
 
 
+class Uploads(BaseHTTPRequestHandler):
+    """A bucket with more unfinished uploads than fit on one page."""
+
+    def do_GET(self) -> None:
+        asked = parse_qs(urlsplit(self.path).query)
+        after = (asked.get("key-marker", [""])[0], asked.get("upload-id-marker", [""])[0])
+        uploads = [(f"p/{number // 2}.tar", f"id-{number}") for number in range(5)]
+        rest = [upload for upload in uploads if upload > after]
+        listed = "".join(
+            f"<Upload><Key>{key}</Key><UploadId>{name}</UploadId><Initiated>2020-01-01T00:00:00Z</Initiated></Upload>"
+            for key, name in rest[:2]
+        )
+        more = f"<IsTruncated>{str(len(rest) > 2).lower()}</IsTruncated>"
+        if len(rest) > 2:
+            key, name = rest[1]
+            more += f"<NextKeyMarker>{key}</NextKeyMarker><NextUploadIdMarker>{name}</NextUploadIdMarker>"
+        body = f"<ListMultipartUploadsResult>{listed}{more}</ListMultipartUploadsResult>".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+def test_leftovers_on_every_page_are_found() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Uploads) as server, ThreadPoolExecutor(1) as pool:
+        pool.submit(server.serve_forever)
+        try:
+            store = S3Store("s3://bucket/p", settings_for(f"http://127.0.0.1:{server.server_port}"))
+            found = [info.key for info in store.leftovers(timedelta(days=1))]
+        finally:
+            server.shutdown()
+    assert found == [f".uploads/id-{number}/{number // 2}.tar" for number in range(5)]
+
+
 def test_large_files_travel_in_parts(s3_store: S3Store, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.s3.PART_BYTES", 5 << 20)
     content = os.urandom((21 << 20) + 17)
@@ -269,7 +308,9 @@ def test_an_object_appears_at_once(store: Store, make_file: MakeFile) -> None:
 
 FILLER = """
 import resource, sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 from storage.stores import open_store
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 store = open_store(sys.argv[1])
