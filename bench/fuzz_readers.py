@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from opendlign_core.ingestion import IngestExecution, IngestRecipe, ObjectEntry, RejectedObject, SourceSpec
+from opendlign_core.ingestion.errors import LimitReached
 from opendlign_core.ingestion.workers import ParserWorker
 from tests.ingestion.mutations import damage
 from tests.ingestion.samples import SAMPLES
@@ -49,7 +50,7 @@ def classify(reason: str) -> str:
         ("took longer", "timed out"),
         ("needs more than", "out of memory"),
     ):
-        if reason.startswith(start):
+        if start in reason:
             return kind
     return "rejected"
 
@@ -82,8 +83,12 @@ class Fuzzer:
         path.write_bytes(data)
         entry = ObjectEntry(object_id="fuzz/input", source="fuzz", split="fuzz", uri=path.name, member=member)
         before = time.perf_counter()
-        outcome = self.worker.parse(entry, path)
-        self.slowest = max(self.slowest, time.perf_counter() - before)
+        try:
+            outcome = self.worker.parse(entry, path)
+        except LimitReached as error:
+            return classify(str(error))
+        finally:
+            self.slowest = max(self.slowest, time.perf_counter() - before)
         self._note_memory()
         if isinstance(outcome, RejectedObject):
             return classify(outcome.reason)

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from opendlign.ask import Changes, Place, Source, wanted_changes
 from opendlign.show import console, stage_bars
+from opendlign_core.errors import BadInput
 from storage.settings import get_settings
 from storage.stores import open_store
 
@@ -33,17 +34,17 @@ def import_data(
     split
         Split of all its objects: train is trained on, test is evaluated.
     """
-    from tasks import official_data
+    from tasks import depth_folder
 
     place = store or get_settings().store
     with stage_bars() as listener:
-        manifest = official_data.import_data(open_store(place), folder.expanduser(), name, split, listener=listener)
+        manifest = depth_folder.import_data(open_store(place), folder.expanduser(), name, split, listener=listener)
     console.print(
         f"{manifest.folder} holds {manifest.samples} objects in {place}, {manifest.rejected} left out", soft_wrap=True
     )
     if train:
         if manifest.stage != "synthesize":
-            raise ValueError(f"{folder} has depth maps but no images: nothing to train on")
+            raise BadInput(f"{folder} has depth maps but no images: nothing to train on")
         _train(place, manifest.fingerprint, train)
     return 0
 
@@ -81,10 +82,10 @@ def export_data(
         raise NotADirectoryError(f"{folder} is a file; name a folder")
     opened = open_store(store or get_settings().store)
     manifest = _named(opened, output) if output else _painted(opened, preset, wanted_changes(set_, source))
-    from tasks import official_data
+    from tasks import depth_folder
 
     with stage_bars() as listener:
-        objects = official_data.export_data(opened, manifest, folder.expanduser(), listener)
+        objects = depth_folder.export_data(opened, manifest, folder.expanduser(), listener)
     console.print(f"{objects} objects of {manifest.folder} are in {folder}", soft_wrap=True)
     return 0
 
@@ -94,7 +95,7 @@ def _named(store: "Store", output: str) -> "Manifest":
 
     stage, _, fingerprint = output.partition("/")
     if stage not in ("project", "synthesize") or not fingerprint:
-        raise ValueError(f"--output {output!r}: write it as synthesize/FINGERPRINT or project/FINGERPRINT")
+        raise BadInput(f"--output {output!r}: write it as synthesize/FINGERPRINT or project/FINGERPRINT")
     return load_manifest(store, stage, fingerprint)
 
 

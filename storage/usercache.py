@@ -36,6 +36,17 @@ class UserCache:
             self._make(path, make)
         return path
 
+    def read(self, name: str) -> bytes | None:
+        """What was last written under that name; None where nothing was, or not whole."""
+        self._prepare()
+        path = self.folder / check_key(name)
+        return path.read_bytes() if _is_whole(path) else None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Keep `content` under that name in place of what was there."""
+        self._prepare()
+        self._make(self.folder / check_key(name), lambda part: part.write_bytes(content))
+
     def _prepare(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = self.folder.stat()

@@ -1,40 +1,50 @@
-"""The files of a data source, local or on S3, as ingestion wants to see them."""
+"""The files of a data source on S3, as ingestion wants to see them: brought to a local folder when first needed."""
 
 import errno
-import json
 import os
 import posixpath
-import re
 import shutil
 import tempfile
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import cached_property
-from itertools import count, islice
+from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
-from urllib.parse import unquote
+from typing import BinaryIO, Protocol
 
+from opendlign_core.ingestion import DirectoryFiles, FileInfo, Files
+from opendlign_core.ingestion.companions import MOST_GLTF_BYTES, companion_keys
+from opendlign_core.ingestion.files import check_list_size
 from storage.errors import InvalidKey, StoreFull
 from storage.local import LocalStore
 from storage.stores import Store, check_key, open_store
 
 BLOCK = 8 << 20
-
-# A hostile glTF file may be of any size and name any number of buffers.
-MOST_GLTF_BYTES = 64 << 20
-MOST_COMPANIONS = 64
 MOST_COMPANION_BYTES = 512 << 20
 LONGEST_NAME = 200
 
-_URI = re.compile(rb'"uri"\s*:\s*("[^"\n]{1,1024}")')
-_PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".ktx2", ".basis", ".dds"}
+
+class SourceFiles(Files, Protocol):
+    """The files of a source with what one listing tells of each."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def infos(self) -> dict[str, FileInfo]:
+        """Every file by its key, as it was when first asked."""
+        ...
+
+    def info(self, key: str) -> FileInfo | None:
+        """What is known of the file that `local` gives now; None where it gives nothing."""
+        ...
 
 
 class StoreFiles:
-    """The objects of a store as an ingestion source; files on S3 are brought to a local folder when first needed.
+    """The objects below an `s3://` url as an ingestion source.
 
     Threads may share one; each object is brought once. A download stays until `keep` other objects were asked for, or
     until `close`. Use as a context manager.
@@ -47,8 +57,6 @@ class StoreFiles:
         self._guard = threading.Lock()
         self._downloads: dict[str, Future[Path]] = {}
         self._numbers = count()
-        if isinstance(self.store, LocalStore) and not self.store.root.is_dir():
-            raise FileNotFoundError(_no_folder(url, self.store.root))
 
     def __reduce__(self) -> tuple[type["StoreFiles"], tuple[str]]:
         return (StoreFiles, (self.url,))
@@ -67,34 +75,29 @@ class StoreFiles:
                 shutil.rmtree(scratch, ignore_errors=True)
 
     @cached_property
-    def sizes(self) -> dict[str, int]:
-        """Every key of the source with its size in bytes, from one listing."""
-        return {info.key: info.size for info in self.store.list()}
+    def infos(self) -> dict[str, FileInfo]:
+        return {info.key: FileInfo(info.size, info.version) for info in self.store.list()}
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        yield from sorted(key for key in self.sizes if key.startswith(prefix))
+        yield from sorted(key for key in self.infos if key.startswith(prefix))
 
     def read(self, key: str) -> bytes:
+        if key in self.infos:
+            check_list_size(key, self.infos[key].size)
         return self.store.read(key)
 
-    def local(self, key: str) -> Path:
-        """A local path of the object, the buffers of a glTF file beside it.
+    def info(self, key: str) -> FileInfo | None:
+        """The download has no version: the object may have been replaced between the listing and it."""
+        try:
+            return FileInfo(self.local(key).stat().st_size, "")
+        except FileNotFoundError:
+            return None
 
-        Raises `FileNotFoundError` where the source holds no such object, and for no other reason. Its text ends up in
-        outputs, so it is the same wherever the source lies.
-        """
+    def local(self, key: str) -> Path:
         try:
             check_key(key)
         except InvalidKey:
             raise FileNotFoundError(f"{key!r} does not name a file inside the source") from None
-        if not isinstance(self.store, LocalStore):
-            return self._downloaded(key)
-        path = self.store.path(key)
-        if not path.is_file():
-            raise FileNotFoundError(_absent(key))
-        return path
-
-    def _downloaded(self, key: str) -> Path:
         with self._guard:
             wanted = self._downloads.pop(key, None)
             first = wanted is None
@@ -130,14 +133,12 @@ class StoreFiles:
 
     def _bring_buffers(self, key: str, path: Path) -> None:
         """What is absent or too large stays away; the reader says so."""
-        left = MOST_COMPANION_BYTES
-        for uri in islice(buffer_uris(path.read_bytes()), MOST_COMPANIONS):
-            beside = posixpath.normpath(uri)
-            companion = posixpath.join(posixpath.dirname(key), beside)
-            size = 0 if beside.startswith(("/", "../")) else self.sizes.get(companion, 0)
+        left, folder = MOST_COMPANION_BYTES, posixpath.dirname(key)
+        for companion in companion_keys(key, path.read_bytes()):
+            size = self.infos[companion].size if companion in self.infos else 0
             if 0 < size <= left:
                 left -= size
-                self._fetch(companion, path.parent / beside)
+                self._fetch(companion, path.parent / posixpath.relpath(companion, folder or "."))
 
     def _fetch(self, key: str, path: Path) -> None:
         with self._opened(key) as source:
@@ -156,7 +157,7 @@ class StoreFiles:
         try:
             return self.store.open(key)
         except FileNotFoundError:
-            raise FileNotFoundError(_absent(key)) from None
+            raise FileNotFoundError(f"{key!r} does not exist in the source") from None
 
     @cached_property
     def _scratch(self) -> Path:
@@ -165,27 +166,19 @@ class StoreFiles:
         return folder
 
 
-def buffer_uris(gltf: bytes) -> Iterator[str]:
-    """The external files that a .gltf names, pictures apart; looked for in the text, since it may be hostile."""
-    seen = set()
-    for match in _URI.finditer(gltf):
-        try:
-            uri = unquote(json.loads(match[1])).replace("\\", "/")
-        except ValueError:
-            continue
-        if uri not in seen and ":" not in uri and PurePosixPath(uri).suffix.lower() not in _PICTURES:
-            seen.add(uri)
-            yield uri
+@contextmanager
+def open_files(url: str) -> Iterator[SourceFiles]:
+    """The files below a url: a folder, or `s3://bucket/prefix`.
 
-
-def _absent(key: str) -> str:
-    return f"{key!r} does not exist in the source"
-
-
-def _no_folder(url: str, root: Path) -> str:
-    if root.is_file():
-        return f"source {url} is a file: give its folder as the url and, for the adapter list, its name as option list"
-    return f"source folder {url} does not exist"
+    Raises:
+        FileNotFoundError: no such folder.
+    """
+    store = open_store(url)
+    if isinstance(store, LocalStore):
+        yield DirectoryFiles(store.root)
+        return
+    with StoreFiles(url) as files:
+        yield files
 
 
 def _remove_own(folder: Path, process: int) -> None:

@@ -13,8 +13,8 @@ from storage.output import ShardRange, plan_shards
 from storage.records import Manifest, ShardRecord
 from storage.stores import Store
 from tasks.catalog import CATALOG
-from tasks.files import StoreFiles
-from tasks.listing import SourceListing, list_source, source_files
+from tasks.files import SourceFiles
+from tasks.listing import SourceListing, changed_files, list_source, source_files
 from tasks.pictures import show_clouds
 from tasks.shards import ShardBuilder
 from tasks.showcase import Showcase
@@ -26,7 +26,7 @@ class OpenSource:
     """What a source lists, and its files while they are open; generated data has none."""
 
     listing: SourceListing
-    files: StoreFiles | None
+    files: SourceFiles | None
 
     @property
     def digest(self) -> str:
@@ -68,7 +68,8 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
         source: OpenSource = job.opened
         rows = []
         entries = source.listing.entries[shard.start : shard.stop]
-        for outcome in ingest_entries(entries, job.recipe, job.execution, source.files):
+        files = source.listing.watched(source.files)
+        for outcome in ingest_entries(entries, job.recipe, job.execution, files):
             row = _catalog_row(outcome.entry)
             if isinstance(outcome, RejectedObject):
                 builder.reject(outcome.entry.object_id, outcome.reason)
@@ -86,6 +87,8 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
             rows.append(row)
             job.progress.advance()
         builder.attachments["catalog"] = CATALOG.write(rows, builder.folder / "catalog.parquet")
+        if files is not None:
+            builder.attachments |= files.attachments(entries, builder.folder)
 
     def files(
         self, job: Job[IngestRecipe, IngestExecution], records: Sequence[ShardRecord], folder: Path
@@ -94,6 +97,10 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
         with Fetcher(job.store, keep=len(records) + 1) as fetcher:
             parts = [fetcher.path(job.output.identity, record.attachments[0]) for record in records]
             return {"catalog": CATALOG.join(parts, folder / "catalog.parquet")}
+
+    def changed_since(self, store: Store, recipe: IngestRecipe, manifest: Manifest) -> Sequence[str]:
+        with Fetcher(store) as fetcher:
+            return changed_files(recipe, fetcher, manifest)
 
     def show(self, store: Store, manifest: Manifest, ui: Showcase) -> None:
         ui.table("counts", counts_table(manifest), "Objects per split and label")

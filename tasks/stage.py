@@ -180,6 +180,13 @@ class Stage(ABC, Generic[R, X]):
         """The `Origin` of a stage that reads no other stage."""
         return None
 
+    def changed_since(self, store: Store, recipe: R, manifest: Manifest) -> Sequence[str]:
+        """What a finished output was made from that is in no store and holds other bytes now.
+
+        Only as far as this can be told quickly, and only what its fingerprint does not tell already.
+        """
+        return ()
+
     def accept(self, store: Store, manifest: Manifest, execution: X, series: str) -> None:
         """Refuse a finished output that is not good enough, by raising; it stays in the store.
 

@@ -4,11 +4,16 @@ from .cloud import IngestedObject as IngestedObject
 from .cloud import Mesh as Mesh
 from .cloud import PointCloud as PointCloud
 from .cloud import RejectedObject as RejectedObject
+from .depth_folder import FolderObject as FolderObject
+from .depth_folder import read_folder_object as read_folder_object
+from .depth_folder import write_folder_object as write_folder_object
 from .dictionaries import load_array_dictionary as load_array_dictionary
 from .entry import ObjectEntry as ObjectEntry
 from .entry import UpAxis as UpAxis
+from .errors import LimitReached as LimitReached
 from .errors import UnreadableShape as UnreadableShape
 from .files import DirectoryFiles as DirectoryFiles
+from .files import FileInfo as FileInfo
 from .files import Files as Files
 from .ingest import ingest_entries as ingest_entries
 from .procedural import procedural_cloud as procedural_cloud

@@ -3,12 +3,11 @@
 import math
 import zipfile
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
 from opendlign_core.ingestion.dictionaries import load_array_dictionary
-from opendlign_core.ingestion.errors import UnreadableShape
 from opendlign_core.ingestion.npy import MAX_NPY_HEADER, NpyHeader, parse_npy, read_npy_header
 from opendlign_core.ingestion.safety import MAX_FILE_BYTES, read_bounded, read_zip_member, require
 from opendlign_core.ingestion.shapes import Array
@@ -104,34 +103,21 @@ class PickledArrays:
 
 
 class H5Arrays:
-    """An HDF5 file; rows are read one by one through a chunk cache that holds whole packs of the usual kind."""
+    """An HDF5 file; rows are read one by one."""
 
     def __init__(self, path: Path) -> None:
-        import h5py
+        from opendlign_core.ingestion.hdf5 import numeric_arrays, open_hdf5
 
-        self._file = h5py.File(path, "r", rdcc_nbytes=64 << 20)
-        self._dataset_type = h5py.Dataset
+        self._file = open_hdf5(path)
+        self._arrays = numeric_arrays(self._file)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of every numeric dataset at the top of the file or one group below."""
-        found: dict[str, tuple[int, ...]] = {}
-        for name, item in self._file.items():
-            inner = (
-                {name: item} if isinstance(item, self._dataset_type) else {f"{name}/{k}": v for k, v in item.items()}
-            )
-            found |= {key: data.shape for key, data in inner.items() if self._is_array(data)}
-        return found
-
-    def _is_array(self, item: Any) -> bool:
-        return isinstance(item, self._dataset_type) and item.shape is not None and item.dtype.kind in "biuf"
+        """The shape of every array of numbers at the top of the file or one group below."""
+        return {name: array.shape for name, array in self._arrays.items()}
 
     def read(self, name: str, row: int | None) -> Array:
         """A dataset or one of its rows; chunks larger than a file may be are refused."""
-        dataset = self._file[name]
-        if not self._is_array(dataset):
-            raise UnreadableShape(f"has no array named {name!r}")
-        # External and virtual storage would read other files of this machine.
-        require(dataset.external is None and not dataset.is_virtual, f"keeps {name!r} in other files")
+        dataset = self._arrays[name]
         cells = dataset.shape if row is None else dataset.shape[1:]
         for wanted in (cells, dataset.chunks or ()):
             needed = math.prod(wanted) * dataset.dtype.itemsize

@@ -7,50 +7,81 @@ import resource
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
+from opendlign_core.ingestion.depth_folder import read_folder_object
 from opendlign_core.ingestion.entry import ObjectEntry
-from opendlign_core.ingestion.errors import UnreadableShape
+from opendlign_core.ingestion.errors import DoubtfulShape, UnreadableShape
+from opendlign_core.ingestion.list_files import read_list
 from opendlign_core.ingestion.parse import Parser
 from opendlign_core.ingestion.recipe import IngestRecipe
-from opendlign_core.ingestion.wire import encode_failure, encode_object, encode_rejection
+from opendlign_core.ingestion.wire import (
+    encode_failure,
+    encode_folder_object,
+    encode_list,
+    encode_object,
+    encode_refusal,
+)
 
 OUT_OF_MEMORY = 77
 """Exit status of a process that reached its memory limit."""
 
 _GRACE_SECONDS = 5.0
 
+Request = dict[str, Any]
+
 
 def main() -> None:
     """Serve the connection whose descriptor is the first argument until it closes."""
     connection = Connection(int(sys.argv[1]))
     settings = json.loads(connection.recv_bytes())
-    parser = Parser(IngestRecipe.model_validate(settings["recipe"]))
+    answers = _answers(settings["recipe"])
     limit_resources(int(settings["memory_mib"]))
+    _offer_to_the_oom_killer()
     connection.send_bytes(b"ready")
     with contextlib.suppress(EOFError):
         while True:
             request = json.loads(connection.recv_bytes())
             # The parent kills a process that overruns; the alarm does so when there is no parent left.
-            signal.setitimer(signal.ITIMER_REAL, float(settings["timeout_seconds"]) + _GRACE_SECONDS)
-            reply = _answer(parser, request)
+            signal.setitimer(signal.ITIMER_REAL, float(settings["seconds"]) + _GRACE_SECONDS)
+            # Ends the process by SIGPROF: what a file needs does not depend on what else the machine does.
+            signal.setitimer(signal.ITIMER_PROF, float(settings["cpu_seconds"]))
+            reply = _answer(answers[request["kind"]], request)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             signal.setitimer(signal.ITIMER_REAL, 0)
             connection.send_bytes(reply)
 
 
-def _answer(parser: Parser, request: dict[str, str | None]) -> bytes:
-    entry = ObjectEntry.model_validate_json(request["entry"] or "")
-    path = Path(request["path"]) if request["path"] else None
+def _answers(recipe: dict[str, Any] | None) -> dict[str, Callable[[Request], bytes]]:
+    """What a parser process can be asked; objects only where it was given a recipe."""
+    answers: dict[str, Callable[[Request], bytes]] = {
+        "list": lambda request: encode_list(read_list(request["form"], Path(request["path"]))),
+        "folder-object": lambda request: encode_folder_object(read_folder_object(Path(request["path"]))),
+    }
+    if recipe is not None:
+        parser = Parser(IngestRecipe.model_validate(recipe))
+        answers["object"] = lambda request: _object(parser, request)
+    return answers
+
+
+def _object(parser: Parser, request: Request) -> bytes:
+    entry = ObjectEntry.model_validate_json(request["entry"])
+    return encode_object(parser.parse(entry, Path(request["path"]) if request["path"] else None))
+
+
+def _answer(answer: Callable[[Request], bytes], request: Request) -> bytes:
     try:
-        return encode_object(parser.parse(entry, path))
+        return answer(request)
     except UnreadableShape as error:
-        return encode_rejection(str(error))
+        return encode_refusal(str(error), doubtful=isinstance(error, DoubtfulShape))
     except MemoryError:
         # A fresh process tells a file that is too large from one that met a fragmented heap.
         os._exit(OUT_OF_MEMORY)
     except Exception:
-        return encode_failure(traceback.format_exc())
+        return encode_failure(f"{request}\n{traceback.format_exc()}")
 
 
 def limit_resources(memory_mib: int) -> None:
@@ -63,6 +94,12 @@ def limit_resources(memory_mib: int) -> None:
     ):
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(kind, (value, resource.getrlimit(kind)[1]))
+
+
+def _offer_to_the_oom_killer() -> None:
+    """A machine short of memory ends a parser, whose object is tried again, before anything else."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _address_space() -> int:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import UpAxis
 from opendlign_core.recipe import Execution, Recipe
 
@@ -53,6 +54,13 @@ class SourceSpec(Recipe):
         """The adapter-specific setting `key`, or `default`."""
         return dict(self.options).get(key, default)
 
+    def number(self, key: str, default: int) -> int:
+        """The adapter-specific setting `key` as a whole number that is not negative; raises BadInput."""
+        text = self.option(key, str(default))
+        if not text.isdecimal():
+            raise BadInput(f"option {key} of adapter {self.adapter!r} must be a whole number, got {text!r}")
+        return int(text)
+
 
 class IngestRecipe(Recipe):
     """Everything that changes the clouds of the ingest stage."""
@@ -66,6 +74,10 @@ class IngestRecipe(Recipe):
     """Seeds mesh sampling and random reduction together with the object id."""
     shard_size: int = Field(default=500, ge=1)
     """Objects per shard."""
+    parse_seconds: float | None = Field(default=None, ge=1, json_schema_extra={"added": True})
+    """Processor time that parsing one object may need before it is rejected; without a limit, none is rejected."""
+    parse_memory_mib: int | None = Field(default=None, ge=64, json_schema_extra={"added": True})
+    """Memory that parsing one object may need before it is rejected; without a limit, none is rejected."""
 
 
 class IngestExecution(Execution):
@@ -74,8 +86,8 @@ class IngestExecution(Execution):
     workers: int = Field(default=2, ge=1)
     """Parser processes."""
     timeout_seconds: float = Field(default=60.0, gt=0)
-    """Time one object may take to parse before its process is killed and the object rejected."""
+    """Time that the first try at an object may take; two more tries get three and nine times as long."""
     memory_mib: int = Field(default=768, ge=64)
-    """Memory one parser process may allocate on top of its own start-up size."""
+    """Memory that the first try may allocate; two more tries get three and nine times as much."""
     max_rejected_share: float = Field(default=0.05, ge=0, le=1)
     """Share of rejected objects above which the stage fails."""

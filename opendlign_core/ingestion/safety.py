@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from opendlign_core.ingestion.errors import UnreadableShape
+from opendlign_core.ingestion.errors import DoubtfulShape, UnreadableShape
+
+_DOUBTFUL = (OSError, RuntimeError, SystemError, ImportError)
+"""What native code also raises where it finds no memory."""
 
 MAX_FILE_BYTES = 512 << 20
 """Largest file or archive member that is read whole."""
@@ -64,6 +67,8 @@ def parsing(kind: str) -> Iterator[None]:
         yield
     except (UnreadableShape, MemoryError):
         raise
+    except _DOUBTFUL as error:
+        raise DoubtfulShape(f"is not a valid {kind} file ({_brief(error)})") from error
     except Exception as error:
         raise UnreadableShape(f"is not a valid {kind} file ({_brief(error)})") from error
     except BaseException as error:

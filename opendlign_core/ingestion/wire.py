@@ -1,20 +1,68 @@
-"""Messages between the ingest process and its parser processes: JSON and raw arrays, never pickles.
+"""Messages from parser processes: a line of JSON and raw arrays, never pickles.
 
 A parser process handles hostile files, so what it sends back is checked like any other input.
 """
 
 import json
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from opendlign_core.ingestion.cloud import IngestedObject, RejectedObject
+from opendlign_core.ingestion.cloud import IngestedObject
+from opendlign_core.ingestion.depth_folder import FolderObject
 from opendlign_core.ingestion.entry import ObjectEntry
 
 _HEADER_BYTES = 64 << 10
 
+MOST_LIST_BYTES = 512 << 20
+MOST_FOLDER_OBJECT_BYTES = 1 << 30
 
-def reply_limit(points: int) -> int:
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer of a parser process."""
+
+    header: dict[str, Any]
+    body: bytes
+
+    @property
+    def refusal(self) -> str:
+        """Why the file cannot be read; empty where it was."""
+        return str(self.header.get("refusal", ""))
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the refusal may come from too little memory."""
+        return bool(self.header.get("doubtful"))
+
+
+def split_reply(message: bytes) -> Reply:
+    """A message as header and body.
+
+    Raises:
+        RuntimeError: when the parser process reports a fault of its own.
+        ValueError: when the message is none.
+    """
+    line, _, body = message.partition(b"\n")
+    header = json.loads(line)
+    if "failure" in header:
+        raise RuntimeError(f"parsing failed unexpectedly:\n{header['failure']}")
+    return Reply(header, body)
+
+
+def encode_refusal(reason: str, *, doubtful: bool) -> bytes:
+    """A file that cannot be read."""
+    return json.dumps({"refusal": reason[:2000], "doubtful": doubtful}).encode() + b"\n"
+
+
+def encode_failure(report: str) -> bytes:
+    """A fault of this program rather than of the file."""
+    return json.dumps({"failure": report[-8000:]}).encode() + b"\n"
+
+
+def most_object_bytes(points: int) -> int:
     """Most bytes that a reply about clouds of that many points may have."""
     return _HEADER_BYTES + points * 15
 
@@ -33,33 +81,13 @@ def encode_object(found: IngestedObject) -> bytes:
     return json.dumps(header).encode() + b"\n" + found.points.astype("<f4").tobytes() + colors
 
 
-def encode_rejection(reason: str) -> bytes:
-    """A rejected object."""
-    return json.dumps({"reason": reason[:2000]}).encode() + b"\n"
-
-
-def encode_failure(report: str) -> bytes:
-    """A fault of this program rather than of the file."""
-    return json.dumps({"failure": report[-8000:]}).encode() + b"\n"
-
-
-def decode_reply(reply: bytes, entry: ObjectEntry, points: int) -> IngestedObject | RejectedObject:
-    """The outcome that a reply describes.
-
-    Raises:
-        RuntimeError: when the parser process reports a fault of its own.
-        ValueError: when the reply does not have the promised size.
-    """
-    line, _, body = reply.partition(b"\n")
-    header: dict[str, Any] = json.loads(line)
-    if "failure" in header:
-        raise RuntimeError(f"parsing {entry.object_id} failed unexpectedly:\n{header['failure']}")
-    if "reason" in header:
-        return RejectedObject(entry, str(header["reason"]))
+def decode_object(reply: Reply, entry: ObjectEntry, points: int) -> IngestedObject:
+    """The object that a reply describes; RuntimeError where it does not have the promised size."""
+    header, body = reply.header, reply.body
     split = points * 12
     expected = split + (points * 3 if header["colors"] else 0)
     if len(body) != expected:
-        raise ValueError(f"the parser process sent {len(body)} bytes for {entry.object_id}, expected {expected}")
+        raise RuntimeError(f"the parser process sent {len(body)} bytes for {entry.object_id}, expected {expected}")
     cloud = np.frombuffer(body[:split], dtype="<f4").reshape(points, 3)
     colors = np.frombuffer(body[split:], dtype=np.uint8).reshape(points, 3) if header["colors"] else None
     return IngestedObject(
@@ -72,3 +100,31 @@ def decode_reply(reply: bytes, entry: ObjectEntry, points: int) -> IngestedObjec
         up_axis=header["up_axis"],
         unit=str(header["unit"]),
     )
+
+
+def encode_list(found: Any) -> bytes:
+    """What a list holds, in terms of JSON."""
+    return json.dumps({}).encode() + b"\n" + json.dumps(found).encode()
+
+
+def decode_list(reply: Reply) -> Any:
+    """What a list holds."""
+    return json.loads(reply.body)
+
+
+def encode_folder_object(found: FolderObject) -> bytes:
+    """Depth maps and images of one object; its name is known to the receiver and not sent."""
+    header = {"depth": found.depth.shape, "images": None if found.images is None else found.images.shape}
+    images = b"" if found.images is None else found.images.tobytes()
+    return json.dumps(header).encode() + b"\n" + found.depth.astype("<f4").tobytes() + images
+
+
+def decode_folder_object(reply: Reply, name: str, label: str | None) -> FolderObject:
+    """The object that a reply describes; RuntimeError where it does not have the promised size."""
+    depth_shape, image_shape = reply.header["depth"], reply.header["images"]
+    split = 4 * math.prod(depth_shape)
+    if len(reply.body) != split + (0 if image_shape is None else math.prod(image_shape)):
+        raise RuntimeError(f"the parser process sent {len(reply.body)} bytes for {name}")
+    depth = np.frombuffer(reply.body[:split], dtype="<f4").reshape(depth_shape)
+    images = None if image_shape is None else np.frombuffer(reply.body[split:], np.uint8).reshape(image_shape)
+    return FolderObject(name, label, depth, images)

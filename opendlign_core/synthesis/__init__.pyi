@@ -4,9 +4,6 @@ from .cost import CostEstimate as CostEstimate
 from .cost import estimate_cost as estimate_cost
 from .loading import load_scorer as load_scorer
 from .loading import load_synthesizer as load_synthesizer
-from .official import OfficialObject as OfficialObject
-from .official import export_official as export_official
-from .official import read_official as read_official
 from .recipe import STAGE_VERSION as STAGE_VERSION
 from .recipe import ControlNetRecipe as ControlNetRecipe
 from .recipe import GateRecipe as GateRecipe

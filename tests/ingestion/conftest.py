@@ -8,6 +8,26 @@ import pytest
 
 from opendlign_core.ingestion import IngestRecipe, ObjectEntry, SourceSpec
 
+LIBRARY = """
+import os, signal, sys, time
+
+def first_time():
+    try:
+        os.close(os.open({folder!r} + "/called", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+def read_well(stream):
+    sys.path.remove({folder!r})
+    del sys.modules["laspy"]
+    import laspy
+    return laspy.read(stream)
+
+def read(stream):
+{body}
+"""
+
 
 @pytest.fixture
 def recipe() -> IngestRecipe:
@@ -26,13 +46,16 @@ def entry_of() -> Callable[..., ObjectEntry]:
 
 @pytest.fixture
 def broken_laz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Gives parser processes a LAZ library whose `read` runs the given statements."""
+    """Gives parser processes a LAZ library whose `read` runs the given statements.
+
+    Among them may be `first_time()`, true for one call alone in whichever process, and `return read_well(stream)`.
+    """
 
     def install(statements: str) -> None:
         folder = tmp_path / "library"
         folder.mkdir()
         body = "\n".join(f"    {line}" for line in statements.split("\n"))
-        (folder / "laspy.py").write_text(f"import os, signal, time\n\ndef read(stream):\n{body}\n")
+        (folder / "laspy.py").write_text(LIBRARY.format(body=body, folder=str(folder)))
         monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
 
     return install

@@ -118,7 +118,7 @@ def test_packs_that_cannot_be_packs_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "shape_names.txt", "airplane\n")
     path = tmp_path / "ply_data_test0.h5"
     write(path, "not HDF5")
-    with pytest.raises(ValueError, match=r"ply_data_test0\.h5 is not a readable HDF5 file"):
+    with pytest.raises(ValueError, match=r"ply_data_test0\.h5 is not a valid HDF5 file"):
         entries("modelnet40-h5", tmp_path)
     with h5py.File(path, "w") as pack:
         pack["points"] = np.zeros((2, 8, 3))

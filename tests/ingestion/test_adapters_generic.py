@@ -120,7 +120,7 @@ def test_packs_that_are_no_lists_are_refused(tmp_path: Path) -> None:
 
 def test_pickled_labels_are_never_loaded(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", points=np.zeros((1, 4, 3)), labels=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle"):
+    with pytest.raises(ValueError, match=r"a\.npz holds pickled objects"):
         entries("list", tmp_path)
 
 

@@ -10,7 +10,7 @@ import pytest
 from opendlign_core.ingestion import SourceSpec, list_entries, read_shape
 from storage.settings import get_settings
 from storage.stores import open_store
-from tasks.files import StoreFiles
+from tasks.files import open_files
 from tests.servers import S3_KEY, S3_SECRET, s3_server
 
 pytestmark = pytest.mark.server
@@ -52,12 +52,11 @@ def test_buckets_and_folders_give_the_same_objects(bucket: str, tmp_path: Path) 
     for path in sorted(tmp_path.rglob("*.*")):
         open_store(bucket).put_file(path, path.relative_to(tmp_path).as_posix())
     for folder, source in SOURCES.items():
-        here, there = StoreFiles(str(tmp_path / folder)), StoreFiles(f"{bucket}/{folder}")
-        local, remote = list(list_entries(source, here)), list(list_entries(source, there))
-        assert local == remote
-        assert local
-        for entry in local:
-            clouds = [read_shape(files.local(entry.uri), entry.member) for files in (here, there)]
-            first, second = (np.asarray(cloud.points) for cloud in clouds)  # type: ignore[union-attr]
-            assert np.array_equal(first, second)
-        there.close()
+        with open_files(str(tmp_path / folder)) as here, open_files(f"{bucket}/{folder}") as there:
+            local, remote = list(list_entries(source, here)), list(list_entries(source, there))
+            assert local == remote
+            assert local
+            for entry in local:
+                clouds = [read_shape(files.local(entry.uri), entry.member) for files in (here, there)]
+                first, second = (np.asarray(cloud.points) for cloud in clouds)  # type: ignore[union-attr]
+                assert np.array_equal(first, second)

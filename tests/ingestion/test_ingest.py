@@ -102,8 +102,6 @@ def test_larger_clouds_are_reduced_to_a_subset(tmp_path: Path, entry_of: EntryMa
         ("os.kill(os.getpid(), signal.SIGSEGV)", "killed its parser process (SIGSEGV)"),
         ("os.abort()", "killed its parser process (SIGABRT)"),
         ("os._exit(3)", "ended its parser process (exit status 3)"),
-        ("return bytearray(1 << 34)", "needs more than 256 MiB of memory to parse"),
-        ("time.sleep(60)", "took longer than 3 s to parse"),
     ],
 )
 def test_a_file_that_kills_its_parser_costs_itself_alone(
@@ -115,7 +113,7 @@ def test_a_file_that_kills_its_parser_costs_itself_alone(
     reason: str,
 ) -> None:
     broken_laz(statements)
-    execution = IngestExecution(workers=2, timeout_seconds=3, memory_mib=256)
+    execution = IngestExecution(workers=2, timeout_seconds=3)
     entries = [entry_of(name, object_id=f"test/{i}") for i, name in enumerate(["a.off", "d.laz", "c.ply", "e.xyz"])]
     outcomes = list(ingest_entries(entries, recipe, execution, files))
     rejected = [outcome for outcome in outcomes if isinstance(outcome, RejectedObject)]

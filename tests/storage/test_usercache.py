@@ -97,3 +97,12 @@ def test_a_name_stays_inside(cache: UserCache, name: str) -> None:
 def test_the_folder_is_the_user_s(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert UserCache().folder == tmp_path / "opendlign"
+
+
+def test_what_is_written_is_read_back_or_nothing(cache: UserCache) -> None:
+    assert cache.read("notes.json") is None
+    cache.write("notes.json", b"one")
+    cache.write("notes.json", b"two")
+    assert cache.read("notes.json") == b"two"
+    (cache.folder / "notes.json").write_bytes(b"tw")
+    assert cache.read("notes.json") is None

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from opendlign_core.ingestion import Mesh, UnreadableShape, read_shape
+from opendlign_core.ingestion.companions import companion_keys
 from storage.errors import StoreFull, StoreUnavailable
 from storage.settings import get_settings
 from storage.stores import open_store
-from tasks.files import StoreFiles, buffer_uris
+from tasks.files import StoreFiles, open_files
 from tests.servers import S3_KEY, S3_SECRET, s3_server
 
 pytestmark = pytest.mark.server
@@ -111,14 +112,14 @@ def test_a_gltf_gets_no_file_outside_its_folder(place: str, uri: str) -> None:
 
 def test_buffers_are_found_in_any_text() -> None:
     hostile = b'{"uri": "a.bin", "uri":"a.bin", "uri" : "b\\u0041.bin", "uri": "\\x", "uri": "data:,A", "uri": "p.JPG"'
-    assert list(buffer_uris(hostile)) == ["a.bin", "bA.bin"]
+    assert companion_keys("m/a.gltf", hostile) == ["m/a.bin", "m/bA.bin"]
 
 
 @pytest.mark.parametrize("key", ["nowhere.obj", "../outside.obj", "/etc/passwd", "a//b.obj", ""])
 def test_absent_objects_are_file_not_found(place: str, tmp_path: Path, key: str) -> None:
     put(place, here_dot_obj=b"v 0 0 0")
     for url in (place, str(tmp_path)):
-        with StoreFiles(url) as files, pytest.raises(FileNotFoundError, match="does not"):
+        with open_files(url) as files, pytest.raises(FileNotFoundError, match="does not"):
             files.local(key)
 
 
@@ -164,7 +165,10 @@ def test_a_name_too_long_for_the_disk_is_shortened(place: str) -> None:
 
 def test_a_file_given_as_a_source_says_what_to_give(tmp_path: Path) -> None:
     (tmp_path / "shapes.csv").write_text("uri\n")
-    with pytest.raises(FileNotFoundError, match="give its folder as the url"):
-        StoreFiles(str(tmp_path / "shapes.csv"))
-    with pytest.raises(FileNotFoundError, match="does not exist"):
-        StoreFiles(str(tmp_path / "nowhere"))
+    with (
+        pytest.raises(FileNotFoundError, match="give its folder as the url"),
+        open_files(str(tmp_path / "shapes.csv")),
+    ):
+        pass
+    with pytest.raises(FileNotFoundError, match="does not exist"), open_files(str(tmp_path / "nowhere")):
+        pass

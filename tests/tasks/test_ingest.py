@@ -13,11 +13,12 @@ from storage.fetch import Fetcher
 from storage.records import Manifest
 from storage.settings import get_settings
 from storage.stores import Store, open_store
-from tasks import ingest
 from tasks.catalog import CATALOG
-from tasks.listing import list_source, source_files
-from tasks.shards import ShardWork, TooManyRejected
+from tasks.ingest import INGEST, counts_table
+from tasks.listing import list_source
+from tasks.shards import TooManyRejected
 from tests.servers import S3_KEY, S3_SECRET, s3_server
+from tests.tasks.running import build_output
 
 pytestmark = pytest.mark.server
 
@@ -54,13 +55,7 @@ def recipe(url: str) -> IngestRecipe:
 
 
 def run(store: Store, wanted: IngestRecipe, allowed: float = 0.5) -> Manifest:
-    execution = IngestExecution(workers=1, max_rejected_share=allowed)
-    with source_files(wanted) as files:
-        listing = list_source(wanted, files)
-        planned = ingest.plan(store, wanted, listing)
-        work = ShardWork(store.url, planned.output.identity, planned.missing)
-        ingest.ingest_shard.fn(work, wanted, execution, listing.entries, files)
-    return ingest.commit(planned, execution)
+    return build_output(INGEST, store, wanted, IngestExecution(workers=1, max_rejected_share=allowed))
 
 
 def contents(store: Store) -> dict[str, bytes]:
@@ -83,7 +78,7 @@ def test_the_catalog_lists_the_rejected_with_their_reasons(source: Path, tmp_pat
     store = open_store(tmp_path / "store")
     manifest = run(store, recipe(str(source)))
     assert (manifest.samples, manifest.rejected) == (2, 2)
-    assert ingest.counts_table(manifest)[-1] == {"by": "rejected", "value": "all", "objects": 2}
+    assert counts_table(manifest)[-1] == {"by": "rejected", "value": "all", "objects": 2}
     with Fetcher(store) as fetcher:
         rows = CATALOG.read(fetcher.path(manifest, manifest.file("catalog")))
     assert [row["object_id"] for row in rows] == [
@@ -111,7 +106,7 @@ def test_too_many_rejections_are_told_and_another_run_with_more_patience_ends_we
 def test_what_lies_in_the_source_counts_and_where_it_lies_does_not(source: Path, tmp_path: Path) -> None:
     def fingerprint(folder: Path) -> str:
         wanted = recipe(str(folder))
-        return ingest.identify(wanted, list_source(wanted)).fingerprint
+        return INGEST.identify(wanted, {}, list_source(wanted)).fingerprint
 
     before = fingerprint(source)
     moved = source.rename(tmp_path / "moved")

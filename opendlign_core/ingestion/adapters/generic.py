@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
+from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.adapters.listing import Listing, stem
 from opendlign_core.ingestion.adapters.selection import SELECTION_OPTIONS, select
 from opendlign_core.ingestion.adapters.spec import Adapter, Found
@@ -44,7 +45,7 @@ def _suffixes(source: SourceSpec) -> set[str]:
     given = [f".{suffix.strip().lstrip('.').lower()}" for suffix in source.option("suffixes", "").split(",") if suffix]
     unknown = set(given) - set(SUFFIXES)
     if unknown:
-        raise ValueError(
+        raise BadInput(
             f"no reader for {', '.join(sorted(unknown))}; there are readers for {', '.join(sorted(SUFFIXES))}"
         )
     return set(given) or set(SUFFIXES) - _NEVER

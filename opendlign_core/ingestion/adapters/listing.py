@@ -8,9 +8,11 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any
 
+from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.adapters.spec import Absent
 from opendlign_core.ingestion.files import Files
 
@@ -60,7 +62,16 @@ class Listing:
         try:
             return json.loads(self.files.read(key))
         except ValueError as error:
-            raise ValueError(f"{key} is not valid JSON: {error}") from None
+            raise BadInput(f"{key} is not valid JSON: {error}") from None
+
+
+@contextmanager
+def rows_of(key: str) -> Iterator[None]:
+    """Rows of a list that lack what the layout promises are the list's fault."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"{key} does not have the rows that its layout promises: {error!r}") from error
 
 
 def warn_of_gaps(listed: int, present: int, what: str) -> None:
@@ -75,7 +86,7 @@ def stem(key: str) -> str:
 
 
 def label_at(names: Sequence[str], index: int, where: str) -> str:
-    """The class name of an integer label; ValueError when the file's labels go beyond the names."""
+    """The class name of an integer label; BadInput when the file's labels go beyond the names."""
     if not 0 <= index < len(names):
-        raise ValueError(f"{where} has the label {index}, but there are {len(names)} class names")
+        raise BadInput(f"{where} has the label {index}, but there are {len(names)} class names")
     return names[index]

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any
 
-import numpy as np
-
+from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.adapters.listing import Listing, stem
 from opendlign_core.ingestion.adapters.selection import SELECTION_OPTIONS, select
 from opendlign_core.ingestion.adapters.spec import Absent, Adapter, Found
 from opendlign_core.ingestion.entry import UpAxis
 from opendlign_core.ingestion.files import Files
 from opendlign_core.ingestion.labels import article, plain_label
+from opendlign_core.ingestion.list_reader import ListReader
 from opendlign_core.ingestion.recipe import SourceSpec
 
 LIST_SUFFIXES = (".csv", ".tsv", ".parquet", ".npz")
@@ -32,7 +30,7 @@ def _list(source: SourceSpec, files: Files) -> Iterable[Found]:
 def _entries(source: SourceSpec, listing: Listing, key: str, several: bool) -> Iterator[Found]:
     if key.endswith(".npz"):
         if named := [column_option(column) for column in _COLUMNS if source.option(column_option(column), "")]:
-            raise ValueError(f"{key} is a pack, which has no columns: leave out {', '.join(named)}")
+            raise BadInput(f"{key} is a pack, which has no columns: leave out {', '.join(named)}")
         return _pack(listing, key)
     return _table(source, listing, key, several)
 
@@ -44,7 +42,7 @@ def _list_keys(source: SourceSpec, listing: Listing) -> list[str]:
     top = [key for key in listing.keys if "/" not in key and key.endswith(LIST_SUFFIXES)]
     tables = [key for key in top if not key.endswith(".npz")]
     if len(tables) > 1:
-        raise ValueError(f"several lists at {source.url}: {', '.join(tables)}; name one with the option list")
+        raise BadInput(f"several lists at {source.url}: {', '.join(tables)}; name one with the option list")
     if not top:
         raise Absent("a .csv, .tsv, .parquet or .npz file at the top of the source")
     return tables or top
@@ -67,11 +65,16 @@ def _table(source: SourceSpec, listing: Listing, key: str, several: bool) -> Ite
     for number, row in enumerate(rows, start=2):
         uri = row[columns["uri"]].strip()
         if not uri:
-            raise ValueError(f"{key} has an empty uri in row {number}")
+            raise BadInput(f"{key} has an empty uri in row {number}")
         if uri in seen:
-            raise ValueError(f"{key} names {uri} twice, the second time in row {number}")
+            raise BadInput(f"{key} names {uri} twice, the second time in row {number}")
         seen.add(uri)
         yield _row(row, columns, uri, folder, stem(key) if several else "")
+
+
+def _parquet(listing: Listing, key: str) -> list[dict[str, str]]:
+    with ListReader() as reader:
+        return reader.table(listing.files.local(key), key)
 
 
 def _check_columns(source: SourceSpec, key: str, columns: Mapping[str, str], there: Mapping[str, str]) -> None:
@@ -79,7 +82,7 @@ def _check_columns(source: SourceSpec, key: str, columns: Mapping[str, str], the
     for column, name in columns.items():
         named = column == "uri" or source.option(column_option(column), "")
         if named and name not in there:
-            raise ValueError(f"{key} has no column {name!r} (it has {', '.join(there)}); see option {column}_column")
+            raise BadInput(f"{key} has no column {name!r} (it has {', '.join(there)}); see option {column}_column")
 
 
 def _row(row: Mapping[str, str], columns: Mapping[str, str], uri: str, folder: str, prefix: str) -> Found:
@@ -101,33 +104,15 @@ def column_option(column: str) -> str:
     return f"{column}_column"
 
 
-def _parquet(listing: Listing, key: str) -> list[dict[str, str]]:
-    import pyarrow.parquet as parquet
-
-    table = parquet.read_table(io.BytesIO(listing.files.read(key)))
-    return [{name: "" if value is None else str(value) for name, value in row.items()} for row in table.to_pylist()]
-
-
 def _pack(listing: Listing, key: str) -> Iterator[Found]:
     """Rows of a pack with `points` [N, P, 3], `labels` [N] and, if there, `split`, `text`, `up_axis`."""
-    with np.load(listing.files.local(key), allow_pickle=False) as pack:
-        if "labels" not in pack.files or not {"points", "data", "xyz"} & set(pack.files):
-            raise ValueError(
-                f"{key} is no list of objects: it needs points and labels, but has {', '.join(pack.files)}"
-            )
-        labels = [plain_label(str(label)) for label in pack["labels"]]
-        splits, texts, ups = (_texts(pack, name, len(labels), key) for name in ("split", "text", "up_axis"))
-    for row, (label, split, text, up) in enumerate(zip(labels, splits, texts, ups, strict=True)):
+    with ListReader() as reader:
+        pack = reader.pack(listing.files.local(key), key)
+    columns = zip(pack["labels"], pack["split"], pack["text"], pack["up_axis"], strict=True)
+    for row, (given, split, text, up) in enumerate(columns):
+        label = plain_label(given)
         caption = article(plain_label(text) or label)
         yield Found(f"{stem(key)}/{row:05d}", split, label, key, row, caption, up_axis=read_up_axis(up))
-
-
-def _texts(pack: Any, name: str, count: int, key: str) -> list[str]:
-    """One text per object: an array of them, one for all, or empty ones where the pack has no such array."""
-    values = np.asarray(pack[name]).astype(str).reshape(-1) if name in pack.files else np.array([""])
-    if len(values) not in (1, count):
-        raise ValueError(f"{key} has {count} labels but {len(values)} values of {name}")
-    return [str(value) for value in (values if len(values) == count else np.repeat(values, count))]
 
 
 def read_up_axis(text: str) -> UpAxis | None:

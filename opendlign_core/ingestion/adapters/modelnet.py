@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from opendlign_core.ingestion.adapters.h5 import pack_labels
+from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.adapters.listing import Listing, label_at, stem, warn_of_gaps
 from opendlign_core.ingestion.adapters.spec import Adapter, Found
 from opendlign_core.ingestion.files import Files
 from opendlign_core.ingestion.labels import article, plain_label
+from opendlign_core.ingestion.list_reader import ListReader
 from opendlign_core.ingestion.recipe import SourceSpec
 
 LICENCE = "ModelNet: research use only"
@@ -23,10 +24,11 @@ def _off_tree(source: SourceSpec, files: Files) -> Iterator[Found]:
 
 def h5_packs(listing: Listing, names: list[str]) -> Iterator[Found]:
     """Rows of `ply_data_<split><n>.h5`, or of the packs that the `*_files.txt` lists name."""
-    for split, key in _pack_keys(listing):
-        for row, index in enumerate(pack_labels(listing.files.local(key))):
-            label = label_at(names, index, key)
-            yield Found(f"{stem(key)}-{row:05d}", split, label, key, member=row, caption=article(label))
+    with ListReader() as reader:
+        for split, key in _pack_keys(listing):
+            for row, index in enumerate(reader.labels(listing.files.local(key), key)):
+                label = label_at(names, index, key)
+                yield Found(f"{stem(key)}-{row:05d}", split, label, key, member=row, caption=article(label))
 
 
 def _pack_keys(listing: Listing) -> Iterator[tuple[str, str]]:
@@ -59,9 +61,7 @@ def _resampled(source: SourceSpec, files: Files) -> Iterator[Found]:
         for name in listed:
             label = re.sub(r"_\d+$", "", name)
             if label not in names:
-                raise ValueError(
-                    f"modelnet{classes}_{split}.txt names {name!r}, whose class is not in the shape names"
-                )
+                raise BadInput(f"modelnet{classes}_{split}.txt names {name!r}, whose class is not in the shape names")
             if name in present:
                 words = plain_label(label)
                 yield Found(name, split, words, present[name], caption=article(words))

@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Iterator
 
-from opendlign_core.ingestion.adapters.listing import Listing, stem, warn_of_gaps
+from opendlign_core.ingestion.adapters.listing import Listing, rows_of, stem, warn_of_gaps
 from opendlign_core.ingestion.adapters.spec import Absent, Adapter, Found
 from opendlign_core.ingestion.entry import UpAxis
 from opendlign_core.ingestion.files import Files
@@ -30,10 +30,11 @@ def _lvis(source: SourceSpec, files: Files) -> Iterator[Found]:
 def _categories(listing: Listing) -> list[tuple[str, str]]:
     """(uid, category) of OpenShape's list, of Objaverse's category -> uids, or of a table of index, category, uid."""
     if key := listing.find("lvis.json") or listing.find("lvis-annotations.json"):
-        content = listing.json(key)
-        if isinstance(content, dict):
-            return [(uid, category) for category, uids in sorted(content.items()) for uid in uids]
-        return [(row.get("uid") or row["id"], row["category"]) for row in content]
+        with rows_of(key):
+            content = listing.json(key)
+            if isinstance(content, dict):
+                return [(uid, category) for category, uids in sorted(content.items()) for uid in uids]
+            return [(row.get("uid") or row["id"], row["category"]) for row in content]
     if key := listing.find("lvis.csv"):
         rows = csv.reader(listing.lines(key))
         return [(row[-1], row[-2]) for row in rows if re.fullmatch("[0-9a-f]{32}", row[-1])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.adapters.generated import PROCEDURAL, NoFiles
 from opendlign_core.ingestion.adapters.generic import FOLDER, OPENDLIGN
 from opendlign_core.ingestion.adapters.lists import LIST
@@ -25,9 +26,9 @@ ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ALL}
 
 
 def adapter_named(name: str) -> Adapter:
-    """The adapter of that name; ValueError with the known names otherwise."""
+    """The adapter of that name; BadInput with the known names otherwise."""
     if name not in ADAPTERS:
-        raise ValueError(f"unknown adapter {name!r}; known are {', '.join(sorted(ADAPTERS))}")
+        raise BadInput(f"unknown adapter {name!r}; known are {', '.join(sorted(ADAPTERS))}")
     return ADAPTERS[name]
 
 
@@ -36,9 +37,9 @@ def list_entries(source: SourceSpec, files: Files | None = None) -> Iterator[Obj
 
     Raises:
         WrongLayout: If the source does not hold what its adapter looks for.
-        ValueError: If the adapter or one of its options is unknown, or `files` is missing.
+        BadInput: If the adapter or one of its options is unknown, or `files` is missing.
     """
     adapter = adapter_named(source.adapter)
     if files is None and adapter is not PROCEDURAL:
-        raise ValueError(f"adapter {adapter.name!r} reads files: give the source a url")
+        raise BadInput(f"adapter {adapter.name!r} reads files: give the source a url")
     return entries_of(adapter, source, files or NoFiles())

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from opendlign_core.ingestion.adapters.h5 import pack_labels, pack_rows
+from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.adapters.listing import Listing, label_at
 from opendlign_core.ingestion.adapters.spec import Adapter, Found
 from opendlign_core.ingestion.files import Files
 from opendlign_core.ingestion.labels import SCANOBJECTNN, article, plain_label
+from opendlign_core.ingestion.list_reader import ListReader
 from opendlign_core.ingestion.recipe import SourceSpec
 
 VARIANTS = {
@@ -19,22 +20,25 @@ VARIANTS = {
 }
 """Folder and file ending of each variant; the files start with `training_` or `test_`."""
 
+_SPLITS = (("train", "training"), ("test", "test"))
+
 
 def _scanobjectnn(source: SourceSpec, files: Files) -> Iterator[Found]:
     variant = source.option("variant", "PB_T50_RS").upper()
     if variant not in VARIANTS:
-        raise ValueError(f"ScanObjectNN has no variant {variant!r}; it has {', '.join(VARIANTS)}")
+        raise BadInput(f"ScanObjectNN has no variant {variant!r}; it has {', '.join(VARIANTS)}")
     folder, ending = VARIANTS[variant]
     listing = Listing(files)
-    for split, prefix in (("train", "training_"), ("test", "test_")):
-        if key := listing.find(f"{folder}/{prefix}{ending}"):
-            for row, index in enumerate(pack_labels(files.local(key))):
+    packs = [(split, listing.find(f"{folder}/{start}_{ending}")) for split, start in _SPLITS]
+    with ListReader() as reader:
+        for split, key in ((split, key) for split, key in packs if key is not None):
+            for row, index in enumerate(reader.labels(files.local(key), key)):
                 label = label_at(SCANOBJECTNN, index, key)
                 yield Found(f"{variant}-{split}-{row:05d}", split, label, key, row, article(label))
 
 
 def _omniobject3d(source: SourceSpec, files: Files) -> Iterator[Found]:
-    listing, wanted = Listing(files), source.option("points", "")
+    listing, wanted = Listing(files), source.number("points", 0)
     count = wanted or r"\d+"
     clouds = listing.match(rf"(?P<label>[^/]+)/(?P<name>[^/]+)/pcd_(?P<points>{count})\.ply")
     scans = listing.match(r"(?P<label>[^/]+)/(?P<name>[^/]+)/Scan/Scan\.obj")
@@ -54,17 +58,17 @@ def _coarse_first(keys: Iterable[tuple[str, re.Match[str]]]) -> list[tuple[str, 
     return sorted(keys, key=lambda item: int(item[1].groupdict().get("points", 0)))
 
 
-def _omniobject3d_packs(listing: Listing, wanted: str) -> Iterator[Found]:
+def _omniobject3d_packs(listing: Listing, wanted: int) -> Iterator[Found]:
     """Rows of `<points>/<category>_<points>.hdf5`, whose objects have no names of their own."""
     packs = {
         (m["label"], int(m["points"])): key for key, m in listing.match(r"(?P<label>[^/]+)_(?P<points>\d+)\.hdf5")
     }
     finest = max((points for _, points in packs), default=0)
-    chosen = int(wanted) if wanted else finest
-    for (name, points), key in sorted(packs.items()):
-        if points == chosen:
+    chosen = wanted or finest
+    with ListReader() as reader:
+        for name, key in sorted((name, key) for (name, points), key in packs.items() if points == chosen):
             label = plain_label(name)
-            dataset, rows = pack_rows(listing.files.local(key))
+            dataset, rows = reader.clouds(listing.files.local(key), key)
             for row in range(rows):
                 yield Found(f"{name}-{row:04d}", "test", label, key, f"{dataset}:{row}", article(label))
 

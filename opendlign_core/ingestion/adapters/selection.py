@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.adapters.spec import Found
 from opendlign_core.ingestion.recipe import SourceSpec
 
@@ -21,9 +23,9 @@ def select(source: SourceSpec, found: Iterable[Found]) -> Iterable[Found]:
     """Apply the selection options; only `min_per_label` needs the whole listing at once.
 
     Raises:
-        ValueError: for an option that would change nothing, since somebody meant something by it.
+        BadInput: for an option that would change nothing, since somebody meant something by it.
     """
-    floor = int(source.option("min_per_label", "0"))
+    floor = source.number("min_per_label", 0)
     placed = _placed(source, found)
     if not floor:
         return placed
@@ -36,7 +38,7 @@ def _placed(source: SourceSpec, found: Iterable[Found]) -> Iterator[Found]:
     """Every object with a split: drawn, its own, or the one for objects that state none."""
     share, given = source.option("train_share", ""), source.option("split", "")
     if share and given:
-        raise ValueError(f"split {given} and train_share {share} exclude each other: leave one out")
+        raise BadInput(f"split {given} and train_share {share} exclude each other: leave one out")
     stated = without = 0
     for item in found:
         stated, without = stated + bool(item.split), without + (not item.split)
@@ -45,16 +47,19 @@ def _placed(source: SourceSpec, found: Iterable[Found]) -> Iterator[Found]:
         else:
             yield item if item.split else replace(item, split=given or "train")
     if given and stated and not without:
-        raise ValueError(
+        raise BadInput(
             f"option split={given} is for objects that state no split, but all {stated} state one: leave it out, "
             "choose among theirs with the field splits, or draw new ones with the option train_share"
         )
 
 
 def _share(text: str) -> float:
-    share = float(text)
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
     if not 0 < share < 1:
-        raise ValueError(f"train_share must lie between 0 and 1, got {text}")
+        raise BadInput(f"train_share must lie between 0 and 1, got {text}")
     return share
 
 

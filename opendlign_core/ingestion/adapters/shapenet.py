@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from opendlign_core.ingestion.adapters.listing import Listing, stem, warn_of_gaps
+from opendlign_core.ingestion.adapters.listing import Listing, rows_of, stem, warn_of_gaps
 from opendlign_core.ingestion.adapters.modelnet import h5_packs
 from opendlign_core.ingestion.adapters.spec import Adapter, Found
 from opendlign_core.ingestion.files import Files
@@ -26,8 +26,9 @@ class Taxonomy:
         key = listing.find("taxonomy.json")
         if key is None:
             return Taxonomy()
-        rows = listing.json(key)
-        return Taxonomy({row["synsetId"]: [plain_label(n) for n in row["name"].split(",")] for row in rows})
+        with rows_of(key):
+            rows = listing.json(key)
+            return Taxonomy({row["synsetId"]: [plain_label(n) for n in row["name"].split(",")] for row in rows})
 
     def label(self, synset: str) -> str:
         """The class name: the common one of the 55 classes, else the first of the taxonomy, else the synset."""
@@ -58,7 +59,8 @@ def _official_splits(listing: Listing) -> dict[str, tuple[str, str]]:
     key = listing.find("all.csv")
     if key is None:
         return {}
-    return {row["modelId"]: (row["split"], row.get("subSynsetId", "").zfill(8)) for row in listing.rows(key)}
+    with rows_of(key):
+        return {row["modelId"]: (row["split"], row.get("subSynsetId", "").zfill(8)) for row in listing.rows(key)}
 
 
 def _openshape(source: SourceSpec, files: Files) -> Iterator[Found]:

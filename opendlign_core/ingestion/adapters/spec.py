@@ -59,7 +59,7 @@ def entries_of(adapter: Adapter, source: SourceSpec, files: Files) -> Iterator[O
 
     Raises:
         WrongLayout: If nothing is found, or nothing in the wanted splits.
-        ValueError: If an option is unknown, or two objects have one name.
+        BadInput: If an option is unknown, or two objects have one name.
     """
     _check_options(adapter, source)
     seen, given = set[str](), 0
@@ -98,7 +98,7 @@ def _check_options(adapter: Adapter, source: SourceSpec) -> None:
     unknown = [name for name, _ in source.options if name not in known]
     if unknown:
         accepted = f"it accepts {', '.join(known)}" if known else "it accepts none"
-        raise ValueError(f"adapter {adapter.name!r} has no option {', '.join(unknown)}; {accepted}")
+        raise BadInput(f"adapter {adapter.name!r} has no option {', '.join(unknown)}; {accepted}")
 
 
 def _found(adapter: Adapter, source: SourceSpec, files: Files) -> Iterator[Found]:
@@ -114,7 +114,7 @@ def _unique(listing: Iterator[Found]) -> Iterator[Found]:
     for found in listing:
         home = found.uri if found.member is None else f"{found.uri}#{found.member}"
         if found.name in homes:
-            raise ValueError(f"two objects are called {found.name}: {homes[found.name]} and {home}")
+            raise BadInput(f"two objects are called {found.name}: {homes[found.name]} and {home}")
         homes[found.name] = home
         yield found
 

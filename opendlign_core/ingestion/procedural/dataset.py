@@ -15,6 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.cloud import Mesh, PointCloud
 from opendlign_core.ingestion.entry import PROCEDURAL, ObjectEntry
 from opendlign_core.ingestion.procedural import captions
@@ -72,7 +73,7 @@ def select_categories(labels: tuple[str, ...]) -> tuple[Category, ...]:
     known = {category.label: category for category in CATEGORIES}
     unknown = [label for label in labels if label not in known]
     if unknown:
-        raise ValueError(f"unknown procedural categories {unknown}; known are {', '.join(LABELS)}")
+        raise BadInput(f"unknown procedural categories {unknown}; known are {', '.join(LABELS)}")
     return tuple(known[label] for label in labels) or CATEGORIES
 
 
@@ -142,7 +143,7 @@ def procedural_mesh(seed: int, index: int, labels: tuple[str, ...] = ()) -> Mesh
 
 def source_seed(source: SourceSpec) -> int:
     """The `seed` option of a procedural source."""
-    return int(source.option("seed", "0"))
+    return source.number("seed", 0)
 
 
 def source_labels(source: SourceSpec) -> tuple[str, ...]:
@@ -167,5 +168,5 @@ def list_procedural(source: SourceSpec) -> Iterator[ObjectEntry]:
 def _indices(source: SourceSpec, categories: int) -> Sequence[int]:
     """Indices of the wanted splits, found without building a shape."""
     wanted = set(source.splits) or set(SPLIT_ROUNDS)
-    everything = range(int(source.option("objects", "1000")))
+    everything = range(source.number("objects", 1000))
     return [i for i in everything if SPLIT_ROUNDS[i // categories % len(SPLIT_ROUNDS)] in wanted]
