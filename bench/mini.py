@@ -35,14 +35,13 @@ from opendlign_core.ingestion import (
     list_entries,
 )
 from opendlign_core.ingestion.procedural import LABELS
+from opendlign_core.loop import InMemory
 from opendlign_core.projection import project
 from opendlign_core.synthesis import SynthesisExecution, load_synthesizer
 from opendlign_core.synthesis.seeds import image_seed
-from opendlign_core.training import DepthAlignedCLIP, TrainExecution, TrainRecipe
-from opendlign_core.training.cache import build_entries
-from opendlign_core.training.checkpoint import load_aligned
-from opendlign_core.training.run import train
-from opendlign_core.training.sources import InMemory, Objects
+from opendlign_core.training import DepthAlignedCLIP, Objects, TrainExecution, TrainRecipe, load_aligned
+from opendlign_core.training.depth_branch.cache import build_entries
+from opendlign_core.training.depth_branch.run import train
 
 RESULTS = Path(__file__).parent / "results"
 PRESET = load_preset("mini")
@@ -120,7 +119,7 @@ def align(shapes: Shapes, recipe: TrainRecipe) -> DepthAlignedCLIP:
         entries = build_entries(model, objects, recipe.cache_recipe())
     with tempfile.TemporaryDirectory(prefix="opendlign-mini-") as scratch:
         result = train(InMemory(entries), recipe, TrainExecution(device="cpu"), Path(scratch))
-        return load_aligned(result.adapter)
+        return load_aligned(result.weights)
 
 
 def extract(model: DepthAlignedCLIP, recipe: TrainRecipe, shapes: Shapes) -> ViewFeatures:

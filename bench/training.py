@@ -20,8 +20,16 @@ import torch
 from torch import Tensor
 
 from opendlign_core.clip import ClipSpec, depth_to_input, images_to_input, load_clip, object_features
-from opendlign_core.training import CacheEntries, DepthAlignedCLIP, Objects, Trainer, TrainRecipe, build_entries
-from opendlign_core.training.losses import alignment
+from opendlign_core.loop import Trainer
+from opendlign_core.training import (
+    CacheEntries,
+    DepthAlignedCLIP,
+    DepthBranchLearner,
+    Objects,
+    TrainRecipe,
+    build_entries,
+)
+from opendlign_core.training.depth_branch.losses import alignment
 
 RESULTS = Path(__file__).parent / "results"
 EPOCHS = 10
@@ -52,20 +60,20 @@ def synchronise() -> None:
 class ReferenceLoop:
     """Training as the published script does it: per object, all tokens through all blocks, in every epoch."""
 
-    def __init__(self, spec: ClipSpec, steps: int) -> None:
+    def __init__(self, spec: ClipSpec) -> None:
         self.model = DepthAlignedCLIP(load_clip(spec))
-        self.trainer = Trainer(self.model, TrainRecipe(clip=spec, trainer="plain"), steps)
+        self.learner = DepthBranchLearner(self.model, TrainRecipe(clip=spec, trainer="plain"))
         self.spec = spec
 
     def epoch(self, objects: Objects) -> None:
         depth = torch.stack([self.encode(depth_to_input(views, self.spec), True) for views in objects.depth])
         with torch.no_grad():
             image = torch.stack([self.encode(images_to_input(views, self.spec), False) for views in objects.images])
-        trainer = self.trainer
-        loss = alignment(object_features(depth), object_features(image), trainer.log_scale, trainer.recipe)
-        trainer.optimiser.zero_grad(set_to_none=True)
+        learner = self.learner
+        loss = alignment(object_features(depth), object_features(image), learner.log_scale, learner.recipe)
+        learner.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss.total)
-        trainer.optimiser.step()
+        learner.optimiser.step()
 
     def encode(self, pixels: Tensor, depth: bool) -> Tensor:
         visual = self.model.clip.visual
@@ -100,14 +108,14 @@ def bench_cpu(quick: bool) -> dict[str, Any]:
     repeats = 1 if quick else 4
     spec = ClipSpec(model="ViT-B-32", weights="random")
     objects = random_objects(8, spec.image_size)
-    reference = ReferenceLoop(spec, 100)
-    trainer = Trainer(DepthAlignedCLIP(load_clip(spec)), TrainRecipe(clip=spec, batch_size=8), 100)
-    cache = trainer.recipe.cache_recipe()
+    reference = ReferenceLoop(spec)
+    learner = DepthBranchLearner(DepthAlignedCLIP(load_clip(spec)), TrainRecipe(clip=spec, batch_size=8))
+    trainer, cache = Trainer(learner, 100), learner.recipe.cache_recipe()
     kept: list[CacheEntries] = []
     epochs, builds, steps = [], [], []
     for _ in range(repeats):
         epochs.append(cost(lambda: reference.epoch(objects)))
-        builds.append(cost(lambda: kept.append(build_entries(trainer.model, objects, cache))))
+        builds.append(cost(lambda: kept.append(build_entries(learner.model, objects, cache))))
         steps += [cost(lambda: trainer.train_step(kept[0], 8)) for _ in range(10)]
         del kept[1:]
     seconds = {
@@ -136,8 +144,8 @@ def ratios(seconds: dict[str, float]) -> dict[str, float]:
 
 def bench_cuda(quick: bool) -> dict[str, Any]:
     """Cache build, cached epoch from GPU and from pinned memory, each scaled from what was run to what is claimed."""
-    from opendlign_core.training.cache import place
-    from opendlign_core.training.sources import InMemory
+    from opendlign_core.loop import InMemory
+    from opendlign_core.training.depth_branch.cache import place
 
     device = torch.device("cuda")
     torch.cuda.reset_peak_memory_stats()
@@ -179,9 +187,9 @@ def bench_cuda(quick: bool) -> dict[str, Any]:
 
 
 def cached_epoch(model: DepthAlignedCLIP, source: Any, recipe: TrainRecipe, count: int) -> float:
-    from opendlign_core.training.sources import epoch_order
+    from opendlign_core.loop.order import epoch_order
 
-    trainer = Trainer(model, recipe, 10 * count)
+    trainer = Trainer(DepthBranchLearner(model, recipe), 10 * count)
 
     def epoch() -> None:
         order = epoch_order(source.sizes, 0, 0)

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from opendlign.show import console
-from opendlign_core.training.pretraining_recipe import PretrainRecipe, mini_architecture
+from opendlign_core.training.pretraining.recipe import PretrainRecipe, mini_architecture
 
 if TYPE_CHECKING:
     from opendlign.mini_corpus import Corpus, CorpusRecipe

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+from opendlign_core.loop import CHECKPOINT_FILES, CHECKPOINTS, METRICS_FILE
 from storage.stores import Store
-
-# The state goes last: a checkpoint without it was cut off on its way and does not count.
-FILES = ("metrics.jsonl", "adapter.safetensors", "state.pt")
 
 
 class StoredCheckpoints:
-    """The newest `keep` checkpoints of one training run, under a folder of the store."""
+    """The newest `keep` checkpoints of one training run, under a folder of the store.
+
+    Files go up in the order in which the loop writes them, so a checkpoint that was cut off on its way lacks its state
+    and does not count.
+    """
 
     def __init__(self, store: Store, folder: str, keep: int) -> None:
         self._store = store
@@ -18,8 +20,8 @@ class StoredCheckpoints:
 
     def save(self, checkpoint: Path, workdir: Path) -> None:
         """Publish a checkpoint folder with the metrics so far; the oldest ones go."""
-        for name in FILES:
-            source = workdir / name if name == "metrics.jsonl" else checkpoint / name
+        for name in CHECKPOINT_FILES:
+            source = workdir / name if name == METRICS_FILE else checkpoint / name
             self._store.put_file(source, f"{self._folder}/{checkpoint.name}/{name}")
         for old in self._complete()[: -self._keep]:
             self._remove(old)
@@ -30,10 +32,10 @@ class StoredCheckpoints:
         if not complete:
             return None
         newest = complete[-1]
-        local = workdir / "checkpoints" / newest
+        local = workdir / CHECKPOINTS / newest
         local.mkdir(parents=True)
-        for name in FILES:
-            target = workdir / name if name == "metrics.jsonl" else local / name
+        for name in CHECKPOINT_FILES:
+            target = workdir / name if name == METRICS_FILE else local / name
             target.write_bytes(self._store.read(f"{self._folder}/{newest}/{name}"))
         return newest
 
@@ -45,9 +47,9 @@ class StoredCheckpoints:
     def _complete(self) -> list[str]:
         keys = [info.key.removeprefix(f"{self._folder}/") for info in self._store.list(self._folder)]
         steps = {key.partition("/")[0] for key in keys}
-        return sorted(step for step in steps if all(f"{step}/{name}" in keys for name in FILES))
+        return sorted(step for step in steps if all(f"{step}/{name}" in keys for name in CHECKPOINT_FILES))
 
     def _remove(self, step: str) -> None:
         """The state first, so that a removal that is cut off leaves no checkpoint that looks complete."""
-        for name in reversed(FILES):
+        for name in reversed(CHECKPOINT_FILES):
             self._store.delete(f"{self._folder}/{step}/{name}")

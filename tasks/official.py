@@ -16,7 +16,7 @@ STAGE = "train"
 def import_weights(store: Store, path: Path, recipe: TrainRecipe) -> Manifest:
     """Put a published `.pth` file into the store as a train output that evaluation takes like any other.
 
-    The output holds the checkpoint's whole CLIP beside the adapter, so that nothing is downloaded to use it.
+    The output holds the checkpoint's whole CLIP beside the branch weights, so that nothing is downloaded to use it.
     """
     from opendlign_core.training import import_official, read_official
 
@@ -25,11 +25,11 @@ def import_weights(store: Store, path: Path, recipe: TrainRecipe) -> Manifest:
     if found := output.manifest():
         return found
     with tempfile.TemporaryDirectory(prefix="opendlign-import-") as scratch:
-        clip, adapter = Path(scratch) / "clip.safetensors", Path(scratch) / "adapter.safetensors"
+        clip, branch = Path(scratch) / "clip.safetensors", Path(scratch) / "branch.safetensors"
         checkpoint = read_official(path)
-        import_official(checkpoint, recipe, clip, adapter, identity.fingerprint)
+        import_official(checkpoint, recipe, clip, branch, identity.fingerprint)
         return output.commit_manifest(
-            files={"adapter": adapter, "clip": clip}, summary={"epochs": checkpoint.epoch + 1}
+            files={"adapter": branch, "clip": clip}, summary={"epochs": checkpoint.epoch + 1}
         )
 
 
@@ -38,13 +38,11 @@ def export_weights(store: Store, manifest: Manifest, path: Path) -> None:
 
     The optimiser's moments are not part of an output; the file says so with an empty state.
     """
-    from opendlign_core.training import Trainer, write_official
-    from tasks.train import load_adapter
+    from opendlign_core.training import DepthBranchLearner, write_official
+    from tasks.train import load_branch
 
     recipe = TrainRecipe.model_validate(manifest.recipe)
     with Fetcher(store) as fetcher:
-        model = load_adapter(fetcher, manifest, "cpu")
+        learner = DepthBranchLearner(load_branch(fetcher, manifest, "cpu"), recipe)
     steps = int(manifest.summary.get("steps", 0))
-    trainer = Trainer(model, recipe, max(steps, 1))
-    trainer.step = steps
-    write_official(path, trainer, int(manifest.summary.get("epochs", recipe.epochs)) - 1)
+    write_official(path, learner, steps, max(steps, 1), int(manifest.summary.get("epochs", recipe.epochs)) - 1)

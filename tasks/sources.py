@@ -19,8 +19,8 @@ from tasks.stage import Job
 from tasks.tokens import TOKENS, entry_arrays, stack_objects
 
 if TYPE_CHECKING:
-    from opendlign_core.training.run import TrainSource
-    from opendlign_core.training.sources import CacheEntries, Objects
+    from opendlign_core.training.depth_branch.run import TrainSource
+    from opendlign_core.training import CacheEntries, Objects
 
 # A cache larger than this share of the free memory is read as it is needed instead of held whole.
 MOST_OF_MEMORY = 0.5
@@ -40,7 +40,7 @@ def training_source(job: Job[TrainRecipe, TrainExecution], split: str) -> "Train
 
 
 def _cached(store: Store, cache: Manifest, recipe: TrainRecipe) -> "TrainSource":
-    from opendlign_core.training.cache import collect
+    from opendlign_core.training.depth_branch.cache import collect
 
     filled = [record for record in cache.shards if record.samples]
     if sum(record.shard.bytes for record in filled) < MOST_OF_MEMORY * free_memory():
@@ -55,7 +55,7 @@ def _streamed(
     store: Store, manifest: Manifest, recipe: TrainRecipe, places: Places, decode: Callable[[list[Sample]], Any]
 ) -> "TrainSource":
     """A uniform shuffle wants single objects, a shuffle among a few shards at a time wants those shards."""
-    from opendlign_core.training.sources import Sharded
+    from opendlign_core.loop import Sharded
 
     if recipe.shuffle_shards is None:
         return StoredObjects(store, manifest, places, decode)
@@ -93,7 +93,7 @@ def _stack(samples: Sequence[Sample]) -> "Objects":
 
 
 def _decode(samples: Sequence[Sample]) -> "CacheEntries":
-    from opendlign_core.training.cache import decode_entries
+    from opendlign_core.training.depth_branch.cache import decode_entries
 
     return decode_entries({name: sample.array(name) for name in sample.fields if name != "json"} for sample in samples)
 

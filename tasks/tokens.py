@@ -19,7 +19,7 @@ from tasks.stage import Job, Port, ShardedStage
 
 if TYPE_CHECKING:
     from opendlign_core.training import DepthAlignedCLIP
-    from opendlign_core.training.sources import Objects
+    from opendlign_core.training import Objects
 
 
 class TokensRecipe(Recipe):
@@ -56,7 +56,7 @@ class Tokens(ShardedStage[TokensRecipe, TrainExecution]):
         """Run the frozen tower over the objects of a shard that belong to the split."""
         import torch
 
-        from opendlign_core.training.cache import build_entries, encode_entry
+        from opendlign_core.training.depth_branch.cache import build_entries, encode_entry
 
         size, done = job.execution.objects_per_forward, 0
         wanted = of_split(ready.reader, job.recipe.split, shard.start, shard.stop)
@@ -100,7 +100,7 @@ def stack_objects(chunk: Sequence[Painted]) -> "Objects":
     import numpy as np
     import torch
 
-    from opendlign_core.training.sources import Objects
+    from opendlign_core.training import Objects
 
     depth = np.stack([painted.maps() for painted in chunk])
     images = np.stack([painted.pictures() for painted in chunk])

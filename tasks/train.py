@@ -22,8 +22,8 @@ from tasks.tokens import TOKENS, TokensRecipe
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation import EvaluatedModel
-    from opendlign_core.training.model import DepthAlignedCLIP
-    from opendlign_core.training.validation import Validation
+    from opendlign_core.training.depth_branch.model import DepthAlignedCLIP
+    from opendlign_core.training.depth_branch.validation import Validation
 
 TRAIN_SPLIT = "train"
 VALIDATION_SPLIT = "val"
@@ -61,7 +61,8 @@ class Train(WholeStage[TrainRecipe, TrainExecution]):
 
     def build(self, job: Job[TrainRecipe, TrainExecution], folder: Path) -> Whole:
         """Train to the end, from the newest checkpoint in the store if there is one."""
-        from opendlign_core.training.run import train
+        from opendlign_core.clip import choose_device
+        from opendlign_core.training import new_model, train
 
         aligned = job.manifest("aligned")
         kept = _checkpoints(job)
@@ -69,17 +70,19 @@ class Train(WholeStage[TrainRecipe, TrainExecution]):
         source = training_source(job, TRAIN_SPLIT)
         if source is None:
             raise BadInput(f"{aligned.folder} holds no object of the split {TRAIN_SPLIT!r} to train on")
+        model = new_model(job.recipe, choose_device(job.execution.device))
         result = train(
             source,
             job.recipe,
             job.execution,
             folder,
-            validation=_validation(job),
+            model=model,
+            validation=_validation(job, model),
             fingerprint=job.output.identity.fingerprint,
             on_progress=lambda progress: job.progress.reach(progress.step, progress.steps),
             on_checkpoint=lambda path: kept.save(path, folder),
         )
-        files = {"adapter": result.adapter, "metrics": result.metrics, "curves": result.curves}
+        files = {"adapter": result.weights, "metrics": result.metrics, "curves": result.curves}
         summary = {"steps": result.steps, "validation": result.validation}
         return Whole(files, aligned.summary["splits"][TRAIN_SPLIT], summary)
 
@@ -129,9 +132,9 @@ def _checkpoints(job: Job[TrainRecipe, TrainExecution]) -> StoredCheckpoints:
     return StoredCheckpoints(job.store, f"{CHECKPOINTS.folder}/{job.output.folder}", job.execution.keep_checkpoints)
 
 
-def _validation(job: Job[TrainRecipe, TrainExecution]) -> "Validation | None":
+def _validation(job: Job[TrainRecipe, TrainExecution], model: "DepthAlignedCLIP") -> "Validation | None":
     """Held-out objects with their classes as text, where the data has a validation split."""
-    from opendlign_core.training.validation import Validation
+    from opendlign_core.training.depth_branch.validation import Validation
 
     recipe = job.recipe
     if not recipe.validate_every or (source := training_source(job, VALIDATION_SPLIT)) is None:
@@ -146,17 +149,14 @@ def _validation(job: Job[TrainRecipe, TrainExecution]) -> "Validation | None":
     if not names:
         return Validation(source)
     indices = np.array([names.index(label) if label else -1 for label in labels])
-    return Validation(source, indices, _class_embeddings(recipe, names))
+    return Validation(source, indices, _class_embeddings(model, recipe, names))
 
 
-def _class_embeddings(recipe: TrainRecipe, names: tuple[str, ...]) -> Any:
-    from opendlign_core.clip import load_clip
+def _class_embeddings(model: "DepthAlignedCLIP", recipe: TrainRecipe, names: tuple[str, ...]) -> Any:
     from opendlign_core.evaluation import EvaluatedModel
     from opendlign_core.evaluation.model import text_classifier
-    from opendlign_core.training import DepthAlignedCLIP
 
-    clip = DepthAlignedCLIP(load_clip(recipe.clip))
-    return text_classifier(EvaluatedModel.aligned(clip, recipe.clip, "text"), names, "depth")
+    return text_classifier(EvaluatedModel.aligned(model, recipe.clip, "text"), names, "depth")
 
 
 def load_trained(store: Store, manifest: Manifest, device: str) -> "EvaluatedModel":
@@ -165,11 +165,11 @@ def load_trained(store: Store, manifest: Manifest, device: str) -> "EvaluatedMod
 
     recipe = TrainRecipe.model_validate(manifest.recipe)
     with Fetcher(store) as fetcher:
-        aligned = load_adapter(fetcher, manifest, device)
+        aligned = load_branch(fetcher, manifest, device)
     return EvaluatedModel.aligned(aligned, recipe.clip, manifest.fingerprint)
 
 
-def load_adapter(fetcher: Fetcher, manifest: Manifest, device: str) -> "DepthAlignedCLIP":
+def load_branch(fetcher: Fetcher, manifest: Manifest, device: str) -> "DepthAlignedCLIP":
     """The CLIP and depth branch of a train output; imported outputs bring their own CLIP weights."""
     from opendlign_core.clip import choose_device
     from opendlign_core.training import load_aligned

@@ -11,11 +11,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from opendlign_core.clip import ClipSpec, depth_to_input, images_to_input, load_clip, object_features
-from opendlign_core.training import DepthAlignedCLIP, Objects, TrainRecipe, build_entries, load_official, read_official
-from opendlign_core.training.model import Branch
-from opendlign_core.training.schedule import one_cycle
-from opendlign_core.training.sources import CacheEntries
-from opendlign_core.training.trainer import Trainer
+from opendlign_core.training import (
+    CacheEntries,
+    DepthAlignedCLIP,
+    Objects,
+    TrainRecipe,
+    build_entries,
+    load_official,
+    read_official,
+)
+from opendlign_core.training.depth_branch.model import Branch
+from tests.training.stepper import Stepper
 
 Golden = Mapping[str, NDArray[Any]]
 TINY: dict[str, Any] = {
@@ -61,18 +67,18 @@ def objects_of(golden: Golden) -> Objects:
 
 def trainer_of(
     model: DepthAlignedCLIP, kind: Literal["cached", "plain"], steps: int, quickgelu: bool = False
-) -> Trainer:
+) -> Stepper:
     recipe = TrainRecipe(clip=spec_of(quickgelu), trainer=kind, batch_size=4)
-    return Trainer(model, recipe, steps)
+    return Stepper(model, recipe, steps)
 
 
 def batch_of(
-    trainer: Trainer, objects: Objects, chosen: NDArray[np.int64] | slice = slice(None)
+    trainer: Stepper, objects: Objects, chosen: NDArray[np.int64] | slice = slice(None)
 ) -> CacheEntries | Objects:
     picked = Objects(*(tensor[chosen] for tensor in objects))
-    if trainer.recipe.trainer == "plain":
+    if trainer.learner.recipe.trainer == "plain":
         return picked
-    return build_entries(trainer.model, picked, trainer.recipe.cache_recipe())
+    return build_entries(trainer.learner.model, picked, trainer.learner.recipe.cache_recipe())
 
 
 def without_key_bias(name: str, tensor: Tensor) -> Tensor:
@@ -141,7 +147,7 @@ def test_text_features(goldens: list[Golden]) -> None:
 def test_loss_and_gradients(goldens: list[Golden], kind: Literal["cached", "plain"], quickgelu: bool) -> None:
     for golden in goldens:
         trainer = trainer_of(model_of(golden, quickgelu, own_block=True), kind, 10, quickgelu)
-        result = trainer.loss(pixels_batch(trainer, golden), 4)
+        result = trainer.learner.alignment(pixels_batch(trainer, golden), 4)
         torch.autograd.backward(result.total)
         stored = f"loss0{'_quickgelu' * quickgelu}"
         assert result.contrastive.item() == pytest.approx(float(golden[f"{stored}/contrastive"]), abs=5e-5)
@@ -149,7 +155,7 @@ def test_loss_and_gradients(goldens: list[Golden], kind: Literal["cached", "plai
         assert result.depth_to_image.item() == pytest.approx(float(golden[f"{stored}/A_B_acc"]))
         assert result.image_to_depth.item() == pytest.approx(float(golden[f"{stored}/B_A_acc"]))
         for name in NAMES:
-            gradient = trainer.parameters[f"resblocks.0.{name}"].grad
+            gradient = trainer.learner.parameters[f"resblocks.0.{name}"].grad
             assert gradient is not None
             expected = torch.from_numpy(golden[f"{stored}/grad/{name}"])
             torch.testing.assert_close(gradient, expected, atol=5e-5, rtol=0)
@@ -158,7 +164,7 @@ def test_loss_and_gradients(goldens: list[Golden], kind: Literal["cached", "plai
 
 
 def pixels_batch(
-    trainer: Trainer, golden: Golden, chosen: NDArray[np.int64] | slice = slice(None)
+    trainer: Stepper, golden: Golden, chosen: NDArray[np.int64] | slice = slice(None)
 ) -> CacheEntries | Objects:
     return batch_of(trainer, objects_of(golden), chosen)
 
@@ -168,34 +174,34 @@ def test_trajectory_of_ten_steps(goldens: list[Golden], kind: Literal["cached", 
     for golden in goldens:
         trainer = trainer_of(model_of(golden, own_block=False), kind, 10)
         batch = pixels_batch(trainer, golden)
-        assert_weights(trainer.model, golden, "traj1/w0")
+        assert_weights(trainer.learner.model, golden, "traj1/w0")
         for step in range(10):
-            assert_step(trainer, trainer.train_step(batch, 4), golden["traj1/steps_f32"][step])
+            assert_step(trainer, trainer.step(batch, 4), golden["traj1/steps_f32"][step])
             if f"traj1/w{step + 1}/{NAMES[0]}" in golden:
-                assert_weights(trainer.model, golden, f"traj1/w{step + 1}")
+                assert_weights(trainer.learner.model, golden, f"traj1/w{step + 1}")
             if step + 1 == 5:
                 assert_moments(trainer, golden)
         with torch.no_grad():
-            features = trainer.model.encode_image(torch.from_numpy(golden["in/depth"]).flatten(0, 1), "depth")
+            features = trainer.learner.model.encode_image(torch.from_numpy(golden["in/depth"]).flatten(0, 1), "depth")
         expected = torch.from_numpy(golden["feat_w10/depth_depth"]).flatten(0, 1)
         torch.testing.assert_close(features, expected, atol=5e-5, rtol=0)
 
 
-def assert_step(trainer: Trainer, result: Any, row: NDArray[np.float64]) -> None:
+def assert_step(trainer: Stepper, result: Any, row: NDArray[np.float64]) -> None:
     """One line of a stored trajectory: losses, accuracies, and the schedule's values as that step used them."""
     contrastive, mse, depth_to_image, image_to_depth, lr, beta1 = row
     assert result.contrastive.item() == pytest.approx(contrastive, abs=1e-4)
     assert result.distance.item() == pytest.approx(mse, abs=1e-7)
     assert result.depth_to_image.item() == pytest.approx(depth_to_image)
     assert result.image_to_depth.item() == pytest.approx(image_to_depth)
-    group = trainer.optimiser.param_groups[0]
+    group = trainer.learner.optimiser.param_groups[0]
     assert group["lr"] == pytest.approx(lr, rel=1e-9)
     assert group["betas"][0] == pytest.approx(beta1, rel=1e-9)
 
 
-def assert_moments(trainer: Trainer, golden: Golden) -> None:
+def assert_moments(trainer: Stepper, golden: Golden) -> None:
     for name in NAMES:
-        state = trainer.optimiser.state[trainer.parameters[f"resblocks.0.{name}"]]
+        state = trainer.learner.optimiser.state[trainer.learner.parameters[f"resblocks.0.{name}"]]
         for moment in ("exp_avg", "exp_avg_sq"):
             expected = torch.from_numpy(golden[f"traj1/{moment}5/{name}"])
             difference = without_key_bias(name, state[moment] - expected)
@@ -207,12 +213,12 @@ def test_the_key_bias_only_decays(goldens: list[Golden]) -> None:
     for golden in goldens:
         trainer = trainer_of(model_of(golden, own_block=False), "cached", 10)
         batch = pixels_batch(trainer, golden)
-        before = trainer.parameters["resblocks.0.attn.in_proj_bias"].detach().clone()[KEY_BIAS]
+        before = trainer.learner.parameters["resblocks.0.attn.in_proj_bias"].detach().clone()[KEY_BIAS]
         factor = 1.0
         for step in range(5):
-            trainer.train_step(batch, 4)
-            factor *= 1 - one_cycle(step, 10, trainer.recipe).lr * trainer.recipe.weight_decay
-        after = trainer.parameters["resblocks.0.attn.in_proj_bias"].detach()[KEY_BIAS]
+            trainer.step(batch, 4)
+            factor *= 1 - trainer.learner.pace(step, 10).lr * trainer.learner.recipe.weight_decay
+        after = trainer.learner.parameters["resblocks.0.attn.in_proj_bias"].detach()[KEY_BIAS]
         torch.testing.assert_close(after, before * factor, atol=1e-9, rtol=1e-6)
         reference = torch.from_numpy(golden["traj1/w5/attn.in_proj_bias"])[KEY_BIAS]
         assert (after - reference).abs().max() < 1.1e-3
@@ -221,12 +227,12 @@ def test_the_key_bias_only_decays(goldens: list[Golden]) -> None:
 def test_trajectory_in_float64(goldens: list[Golden]) -> None:
     for golden in goldens:
         trainer = trainer_of(model_of(golden, own_block=False).double(), "cached", 10)
-        entries = double_entries(trainer.model, golden)
+        entries = double_entries(trainer.learner.model, golden)
         for step in range(5):
-            result = trainer.train_step(entries, 4)
+            result = trainer.step(entries, 4)
             assert result.contrastive.item() == pytest.approx(golden["traj1/steps_f64"][step, 0], abs=1e-10)
         for name in NAMES:
-            own = trainer.parameters[f"resblocks.0.{name}"].detach()
+            own = trainer.learner.parameters[f"resblocks.0.{name}"].detach()
             expected = torch.from_numpy(golden[f"traj1/w5_f64/{name}"])
             torch.testing.assert_close(
                 without_key_bias(name, own), without_key_bias(name, expected), atol=1e-10, rtol=0
@@ -248,11 +254,11 @@ def test_trajectory_of_uneven_batches(goldens: list[Golden], kind: Literal["cach
         trainer = trainer_of(model_of(golden, own_block=False), kind, 30)
         for step, row in enumerate(golden["traj2/batches"]):
             chosen = row[row >= 0]
-            result = trainer.train_step(pixels_batch(trainer, golden, chosen), len(chosen))
+            result = trainer.step(pixels_batch(trainer, golden, chosen), len(chosen))
             assert_step(trainer, result, golden["traj2/steps_f32"][step])
             if len(chosen) == 1:
                 assert result.contrastive.item() == 0
-        assert_weights(trainer.model, golden, "traj2/w9")
+        assert_weights(trainer.learner.model, golden, "traj2/w9")
 
 
 @pytest.mark.parametrize("kind", TRAINERS)
@@ -261,8 +267,8 @@ def test_trajectory_with_quickgelu(goldens: list[Golden], kind: Literal["cached"
         trainer = trainer_of(model_of(golden, True, own_block=False), kind, 10, True)
         batch = pixels_batch(trainer, golden)
         for row in golden["traj1_quickgelu/steps_f32"]:
-            assert_step(trainer, trainer.train_step(batch, 4), row)
-        assert_weights(trainer.model, golden, "traj1_quickgelu/w5")
+            assert_step(trainer, trainer.step(batch, 4), row)
+        assert_weights(trainer.learner.model, golden, "traj1_quickgelu/w5")
 
 
 def test_a_legacy_checkpoint_loads_without_running_its_pickle(golden_files: Callable[[str], list[Path]]) -> None:
@@ -284,5 +290,5 @@ def test_a_legacy_checkpoint_loads_without_running_its_pickle(golden_files: Call
         spec = ClipSpec(model="legacy", weights="random", image_size=32, architecture=architecture)
         model = DepthAlignedCLIP(load_clip(spec))
         load_official(model, checkpoint)
-        loaded = model.adapter_state()["resblocks.0.attn.in_proj_weight"]
+        loaded = model.branch_state()["resblocks.0.attn.in_proj_weight"]
         assert torch.equal(loaded, checkpoint.depth["resblocks.0.attn.in_proj_weight"])

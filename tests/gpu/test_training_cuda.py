@@ -6,7 +6,8 @@ from typing import Literal
 import pytest
 import torch
 
-from opendlign_core.training import InMemory, TrainExecution, build_entries, read_adapter, train
+from opendlign_core.loop import InMemory
+from opendlign_core.training import TrainExecution, build_entries, read_branch, train
 from tests.training import tiny
 
 pytestmark = [
@@ -20,8 +21,8 @@ def test_cached_training_matches_the_cpu(tmp_path: Path, placement: Literal["dev
     recipe = tiny.recipe()
     entries = build_entries(tiny.model(), tiny.objects(), recipe.cache_recipe())
     on_gpu = TrainExecution(device="cuda", cache_placement=placement)
-    cpu = read_adapter(train(InMemory(entries), recipe, tiny.CPU, tmp_path / "cpu").adapter).tensors
-    gpu = read_adapter(train(InMemory(entries), recipe, on_gpu, tmp_path / "gpu").adapter).tensors
+    cpu = read_branch(train(InMemory(entries), recipe, tiny.CPU, tmp_path / "cpu").weights).tensors
+    gpu = read_branch(train(InMemory(entries), recipe, on_gpu, tmp_path / "gpu").weights).tensors
     for name, tensor in cpu.items():
         torch.testing.assert_close(gpu[name], tensor, atol=1e-4, rtol=0)
 

@@ -16,7 +16,7 @@ def store(tmp_path: Path) -> Store:
 def write_checkpoint(workdir: Path, step: int) -> Path:
     folder = workdir / "checkpoints" / f"step-{step:08d}"
     folder.mkdir(parents=True)
-    (folder / "adapter.safetensors").write_bytes(f"adapter {step}".encode())
+    (folder / "weights.safetensors").write_bytes(f"weights {step}".encode())
     (folder / "state.pt").write_bytes(f"state {step}".encode())
     (workdir / "metrics.jsonl").write_text(f"metrics up to {step}\n")
     return folder

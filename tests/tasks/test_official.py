@@ -12,7 +12,7 @@ from opendlign.models import find_trained
 from opendlign_core.clip import ClipSpec, load_clip
 from opendlign_core.evaluation import EvalSample, classify
 from opendlign_core.training import DepthAlignedCLIP, TrainRecipe, read_official
-from opendlign_core.training.official import official_state_dict
+from opendlign_core.training.depth_branch.official import official_state_dict
 from storage.errors import MissingOutput
 from storage.stores import Store, open_store
 from storage.upkeep import verify_store
@@ -96,7 +96,7 @@ def test_a_legacy_checkpoint_becomes_a_model(store: Store, golden_files: Callabl
     assert manifest.summary == {"epochs": 10}
     encoder = load_trained(store, manifest, "cpu").encoder
     assert isinstance(encoder, DepthAlignedCLIP)
-    attention = encoder.adapter_state()["resblocks.0.attn.in_proj_weight"].double()
+    attention = encoder.branch_state()["resblocks.0.attn.in_proj_weight"].double()
     assert attention.sum().item() == pytest.approx(-0.9346673413965618)
     pixels = torch.randn(2, 3, 32, 32)
     with torch.inference_mode():

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from opendlign_core.training import CacheEntries, InMemory, Sharded, TrainRecipe, read_adapter
+from opendlign_core.loop import InMemory, Sharded
+from opendlign_core.training import CacheEntries, TrainRecipe, read_branch
 from storage.output import find_manifest
 from storage.records import Manifest
 from storage.stores import Store, open_store
@@ -113,7 +114,7 @@ def test_the_committed_adapter_carries_its_recipe_and_validation(store: Store, t
     manifest = train(store, write_aligned(store), recipe())
     path = tmp_path / "adapter.safetensors"
     path.write_bytes(content(store, manifest, "adapter"))
-    adapter = read_adapter(path)
+    adapter = read_branch(path)
     assert adapter.recipe == recipe()
     assert adapter.fingerprint == manifest.fingerprint
     assert adapter.step == manifest.summary["steps"] == 16

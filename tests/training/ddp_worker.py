@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from opendlign_core.training import torchrun_world, train
+from opendlign_core.loop import torchrun_world
+from opendlign_core.training import train
 from tests.training import tiny
 from tests.training.test_run import held_out, source_for
 

@@ -21,8 +21,8 @@ from opendlign_core.training import (
     embed_images,
     encode_entry,
 )
-from opendlign_core.training.cache import depth_pixels, prefix_of
-from opendlign_core.training.trainer import depth_views
+from opendlign_core.training.depth_branch.cache import depth_pixels, prefix_of
+from opendlign_core.training.depth_branch.learner import depth_views
 from tests.training import tiny
 
 

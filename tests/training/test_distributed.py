@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from opendlign_core.training import InMemory, read_adapter, read_metrics, train
-from opendlign_core.training.sources import load_share, share_sizes
+from opendlign_core.loop import EpochBatches, InMemory, World, read_metrics
+from opendlign_core.loop.order import share_sizes
+from opendlign_core.training import read_branch, train
 from tests.training import tiny
 from tests.training.test_run import held_out, source_for
 
@@ -44,9 +45,9 @@ def test_two_processes_train_to_the_weights_of_one(tmp_path: Path) -> None:
     for kind in ("cached", "plain"):
         recipe = tiny.recipe(trainer=kind, batch_size=3, temperature="learned")
         alone = train(source_for(recipe), recipe, tiny.CPU, tmp_path / "one" / kind, validation=held_out(recipe))
-        expected, found = read_adapter(alone.adapter), read_adapter(tmp_path / "two" / kind / "adapter.safetensors")
+        expected, found = read_branch(alone.weights), read_branch(tmp_path / "two" / kind / "weights.safetensors")
         assert found.step == expected.step == 12
-        start = tiny.model().adapter_state()
+        start = tiny.model().branch_state()
         for name, tensor in expected.tensors.items():
             torch.testing.assert_close(found.tensors[name], tensor, atol=TOLERANCE, rtol=0)
             assert name not in start or (tensor - start[name]).abs().max() > 1e-3
@@ -61,7 +62,7 @@ def test_shares_cover_a_batch_once_in_order(size: int, ranks: int) -> None:
     assert sum(sizes) == size
     assert max(sizes) - min(sizes) <= 1
     source = InMemory(tiny.objects())
-    batch = torch.arange(size).remainder(10).numpy()
-    parts = [load_share(source, batch, rank, ranks) for rank in range(ranks)]
-    assert [len(part[0]) for part in parts] == sizes
-    assert torch.equal(torch.cat([part[0] for part in parts]), source.batch(batch)[0])
+    parts = [EpochBatches(source, size, 1, seed=0, world=World(rank, ranks)).at(0) for rank in range(ranks)]
+    whole = EpochBatches(source, size, 1, seed=0).at(0)
+    assert [part.size for part in parts] == [whole.size] * ranks
+    assert torch.equal(torch.cat([part.batch.depth for part in parts]), whole.batch.depth)

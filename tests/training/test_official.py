@@ -13,28 +13,28 @@ import torch
 from opendlign_core.clip import OFFICIAL_MODELS, ClipSpec, load_clip
 from opendlign_core.training import (
     DepthAlignedCLIP,
-    InMemory,
-    Trainer,
+    DepthBranchLearner,
     build_entries,
     load_official,
     read_official,
     write_official,
 )
-from opendlign_core.training.official import official_state_dict, visual_parameter_names
+from opendlign_core.training.depth_branch.official import official_state_dict, visual_parameter_names
 from tests.training import tiny
+from tests.training.stepper import Stepper
 
 
 @pytest.fixture
-def trained() -> Trainer:
-    trainer = Trainer(tiny.model(), tiny.recipe(), 30)
-    entries = InMemory(build_entries(trainer.model, tiny.objects(4), trainer.recipe.cache_recipe())).data
+def trained() -> DepthBranchLearner:
+    stepper = Stepper(tiny.model(), tiny.recipe(), 30)
+    entries = build_entries(stepper.learner.model, tiny.objects(4), stepper.learner.recipe.cache_recipe())
     for _ in range(3):
-        trainer.train_step(entries, 4)
-    return trainer
+        stepper.step(entries, 4)
+    return stepper.learner
 
 
-def test_a_written_checkpoint_reads_back(trained: Trainer, tmp_path: Path) -> None:
-    write_official(tmp_path / "checkpoint_0.pth", trained, 0)
+def test_a_written_checkpoint_reads_back(trained: DepthBranchLearner, tmp_path: Path) -> None:
+    write_official(tmp_path / "checkpoint_0.pth", trained, step=3, steps=30, epoch=0)
     checkpoint = read_official(tmp_path / "checkpoint_0.pth")
     fresh = tiny.model()
     load_official(fresh, checkpoint)
@@ -43,8 +43,8 @@ def test_a_written_checkpoint_reads_back(trained: Trainer, tmp_path: Path) -> No
     assert checkpoint.epoch == 0
 
 
-def test_torch_itself_accepts_optimiser_and_schedule(trained: Trainer, tmp_path: Path) -> None:
-    write_official(tmp_path / "c.pth", trained, 0)
+def test_torch_itself_accepts_optimiser_and_schedule(trained: DepthBranchLearner, tmp_path: Path) -> None:
+    write_official(tmp_path / "c.pth", trained, step=3, steps=30, epoch=0)
     content = torch.load(tmp_path / "c.pth", weights_only=True)
     parameters = [torch.nn.Parameter(torch.zeros(1)) for _ in visual_parameter_names(trained.model)]
     optimiser = torch.optim.AdamW(parameters, lr=3e-5, betas=(0.9, 0.98), weight_decay=0.1)
@@ -56,9 +56,7 @@ def test_torch_itself_accepts_optimiser_and_schedule(trained: Trainer, tmp_path:
         optimiser.step()
         schedule.step()
         lrs.append(schedule.get_last_lr()[0])
-    from opendlign_core.training.schedule import one_cycle
-
-    assert lrs == pytest.approx([one_cycle(step, 30, trained.recipe).lr for step in (3, 4, 5)])
+    assert lrs == pytest.approx([trained.pace(step, 30).lr for step in (3, 4, 5)])
 
 
 @pytest.mark.parametrize("name", list(OFFICIAL_MODELS))
@@ -86,7 +84,9 @@ class Bomb:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_reading_runs_nothing(trained: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool) -> None:
+def test_reading_runs_nothing(
+    trained: DepthBranchLearner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool
+) -> None:
     monkeypatch.chdir(tmp_path)
     state = official_state_dict(trained.model)
     content = {"epoch": 1, "model_state_dict": state, "scheduler_d_visual_state_dict": {"bomb": Bomb()}}

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from opendlign_core.clip import ClipSpec, images_to_input, load_clip, load_tokenizer
+from opendlign_core.loop import Progress
 from opendlign_core.training import PretrainRecipe, array_source, mini_architecture, pretrain
-from opendlign_core.training.pretraining import PretrainStep
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 60, 220), "grey": (128, 128, 128)}
 RECIPE = PretrainRecipe(
@@ -62,12 +62,12 @@ def test_open_clip_loads_the_folder_itself(trained: tuple[Path, ClipSpec], caplo
 
 
 def test_the_log_holds_every_step_and_progress_is_told(tmp_path: Path) -> None:
-    seen: list[PretrainStep] = []
+    seen: list[Progress] = []
     short = RECIPE.model_copy(update={"steps": 3})
     pretrain(array_source(*coloured_squares(64)), short, tmp_path / "m", device="cpu", on_progress=seen.append)
     lines = [json.loads(line) for line in (tmp_path / "m" / "pretrain.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3] == [step.step for step in seen]
-    assert lines[-1]["loss"] == seen[-1].loss
+    assert lines[-1]["loss"] == seen[-1].values["total"]
 
 
 def test_the_mini_architecture_stays_below_ten_megabytes() -> None:

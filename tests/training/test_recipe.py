@@ -8,9 +8,9 @@ import torch
 
 from opendlign_core.clip import ClipSpec, load_clip
 from opendlign_core.clip.features import object_features
-from opendlign_core.training import DepthAlignedCLIP, TrainRecipe
-from opendlign_core.training.losses import alignment, distance_loss
-from opendlign_core.training.schedule import cycle_position, one_cycle
+from opendlign_core.loop.schedule import cycle_position
+from opendlign_core.training import DepthAlignedCLIP, DepthBranchLearner, TrainRecipe
+from opendlign_core.training.depth_branch.losses import alignment, distance_loss
 from tests.training import tiny
 
 
@@ -33,9 +33,10 @@ def test_branches_and_blocks_are_checked() -> None:
 def test_the_schedule_is_pytorchs_one_cycle(steps: int) -> None:
     optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=3e-5, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-4, steps)
+    learner = DepthBranchLearner(tiny.model(), TrainRecipe())
     for step in range(steps):
         group = optimiser.param_groups[0]
-        assert one_cycle(step, steps, TrainRecipe()) == pytest.approx((group["lr"], group["betas"][0]), rel=1e-12)
+        assert learner.pace(step, steps) == pytest.approx((group["lr"], group["betas"][0]), rel=1e-12)
         optimiser.step()
         schedule.step()
 

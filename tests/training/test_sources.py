@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from opendlign_core.training import InMemory, Objects, Sharded
-from opendlign_core.training.sources import epoch_order, steps_per_epoch
+from opendlign_core.loop import InMemory, Sharded
+from opendlign_core.loop.order import epoch_order, steps_per_epoch
+from opendlign_core.training import Objects
 from tests.training import tiny
 
 SIZES = (4, 4, 4, 3)

@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: one line per training step and per validation, the same whether or not the run was interrupted."""
+"""`metrics.jsonl`: one line per few training steps and per validation, the same for an interrupted run."""
 
 import json
 from collections.abc import Mapping
@@ -6,9 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from opendlign_core.training.files import write_whole
-
-METRICS_FILE = "metrics.jsonl"
+from opendlign_core.errors import BadInput
+from opendlign_core.loop.files import write_whole
 
 
 class MetricsLog:
@@ -57,7 +56,7 @@ def _open_board(folder: Path, step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise ImportError("TrainExecution(tensorboard=True) needs the extra: pip install tensorboard") from error
+        raise BadInput("event files need the package tensorboard: pip install tensorboard") from error
     return SummaryWriter(str(folder), purge_step=step + 1)
 
 

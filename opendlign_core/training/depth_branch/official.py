@@ -16,12 +16,11 @@ import torch
 from torch import Tensor
 
 from opendlign_core.clip.load import load_clip
-from opendlign_core.training.checkpoint import Adapter, save_adapter
-from opendlign_core.training.files import write_tensors, write_whole
-from opendlign_core.training.model import DepthAlignedCLIP
-from opendlign_core.training.recipe import TrainRecipe
-from opendlign_core.training.schedule import one_cycle
-from opendlign_core.training.trainer import Trainer
+from opendlign_core.loop.files import write_tensors, write_whole
+from opendlign_core.training.depth_branch.learner import DepthBranchLearner
+from opendlign_core.training.depth_branch.model import DepthAlignedCLIP
+from opendlign_core.training.depth_branch.recipe import TrainRecipe
+from opendlign_core.training.depth_branch.weights import BranchWeights, save_branch
 
 CLIP_PREFIX = "clip_model."
 DEPTH_PREFIX = "visual.transformer.depth_control_visual."
@@ -61,9 +60,9 @@ def load_official(model: DepthAlignedCLIP, checkpoint: OfficialCheckpoint) -> No
 
 
 def import_official(
-    checkpoint: OfficialCheckpoint, recipe: TrainRecipe, weights: Path, adapter: Path, fingerprint: str = ""
-) -> Adapter:
-    """Split a published checkpoint into CLIP weights and an adapter, both safetensors, and return the adapter.
+    checkpoint: OfficialCheckpoint, recipe: TrainRecipe, clip: Path, branch: Path, fingerprint: str = ""
+) -> BranchWeights:
+    """Split a published checkpoint into CLIP weights and branch weights, both safetensors; returns the latter.
 
     `recipe` says which CLIP it is; its own weights are not needed. The published files hold the whole CLIP, so what
     is written here evaluates without any download.
@@ -71,8 +70,8 @@ def import_official(
     Raises:
         ValueError: the checkpoint is another variant's.
     """
-    clip = recipe.clip.model_copy(update={"weights": "random", "weights_sha256": None})
-    model = DepthAlignedCLIP(load_clip(clip), recipe.blocks, recipe.blend)
+    blank = recipe.clip.model_copy(update={"weights": "random", "weights_sha256": None})
+    model = DepthAlignedCLIP(load_clip(blank), recipe.blocks, recipe.blend)
     try:
         load_official(model, checkpoint)
     except RuntimeError as error:
@@ -80,9 +79,9 @@ def import_official(
         raise ValueError(
             f"the checkpoint does not fit {recipe.clip.model} with {recipe.blocks} block(s): {first}"
         ) from error
-    write_tensors(weights, model.clip.state_dict(), {})
-    found = Adapter(model.adapter_state() | _changed_tensors(model), recipe, fingerprint, 0)
-    save_adapter(adapter, found)
+    write_tensors(clip, model.clip.state_dict(), {})
+    found = BranchWeights(model.branch_state() | _changed_tensors(model), recipe, fingerprint)
+    save_branch(branch, found)
     return found
 
 
@@ -105,13 +104,13 @@ def official_state_dict(model: DepthAlignedCLIP) -> dict[str, Tensor]:
     return {SCALE_KEY: clip["logit_scale"], **inner}
 
 
-def write_official(path: Path, trainer: Trainer, epoch: int) -> None:
-    """Write model, optimiser and schedule in the published four-entry schema."""
+def write_official(path: Path, learner: DepthBranchLearner, step: int, steps: int, epoch: int) -> None:
+    """Write model, optimiser and schedule after `step` of `steps` steps in the published four-entry schema."""
     content = {
         "epoch": epoch,
-        "model_state_dict": {name: tensor.cpu() for name, tensor in official_state_dict(trainer.model).items()},
-        "optimizer_d_visual_state_dict": _optimiser_state(trainer),
-        "scheduler_d_visual_state_dict": _scheduler_state(trainer),
+        "model_state_dict": {name: tensor.cpu() for name, tensor in official_state_dict(learner.model).items()},
+        "optimizer_d_visual_state_dict": _optimiser_state(learner),
+        "scheduler_d_visual_state_dict": _scheduler_state(learner, step, steps),
     }
     write_whole(path, lambda partial: torch.save(content, partial))
 
@@ -124,15 +123,15 @@ def visual_parameter_names(model: DepthAlignedCLIP) -> list[str]:
     return names[:last] + depth + names[last:]
 
 
-def _optimiser_state(trainer: Trainer) -> dict[str, Any]:
-    names = visual_parameter_names(trainer.model)
-    states = trainer.optimiser.state
+def _optimiser_state(learner: DepthBranchLearner) -> dict[str, Any]:
+    names = visual_parameter_names(learner.model)
+    states = learner.optimiser.state
     state = {
         names.index(f"depth.{name}"): dict(states[parameter])
-        for name, parameter in trainer.parameters.items()
+        for name, parameter in learner.parameters.items()
         if parameter in states
     }
-    recipe, group = trainer.recipe, dict(trainer.optimiser.param_groups[0])
+    recipe, group = learner.recipe, dict(learner.optimiser.param_groups[0])
     group |= _cycle_bounds(recipe) | {"params": list(range(len(names)))}
     return {"state": state, "param_groups": [group]}
 
@@ -148,9 +147,9 @@ def _cycle_bounds(recipe: TrainRecipe) -> dict[str, float]:
     }
 
 
-def _scheduler_state(trainer: Trainer) -> dict[str, Any]:
+def _scheduler_state(learner: DepthBranchLearner, step: int, steps: int) -> dict[str, Any]:
     """PyTorch's one-cycle state after as many steps, in plain values."""
-    recipe, total = trainer.recipe, trainer.steps
+    recipe = learner.recipe
     rise = {
         "start_lr": "initial_lr",
         "end_lr": "max_lr",
@@ -164,18 +163,18 @@ def _scheduler_state(trainer: Trainer) -> dict[str, Any]:
         "end_momentum": "max_momentum",
     }
     return {
-        "total_steps": total,
+        "total_steps": steps,
         "_schedule_phases": [
-            {"end_step": recipe.warmup * total - 1, **rise},
-            {"end_step": total - 1, **fall},
+            {"end_step": recipe.warmup * steps - 1, **rise},
+            {"end_step": steps - 1, **fall},
         ],
         "_anneal_func_type": "cos",
         "cycle_momentum": True,
         "use_beta1": True,
         "base_lrs": [recipe.peak_lr / recipe.start_divisor],
-        "last_epoch": trainer.step,
-        "_step_count": trainer.step + 1,
-        "_last_lr": [one_cycle(min(trainer.step, total - 1), total, recipe).lr],
+        "last_epoch": step,
+        "_step_count": step + 1,
+        "_last_lr": [learner.pace(min(step, steps - 1), steps).lr],
     }
 
 

@@ -1,14 +1,13 @@
-"""Training curves as one picture: the loss by step, the accuracies by epoch."""
+"""Training curves as one picture, a panel beside the other."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from opendlign_core.training.files import write_whole
+from opendlign_core.loop.files import write_whole
 
-CURVES_FILE = "curves.png"
 WIDTH, HEIGHT = 520, 320
 LEFT, RIGHT, TOP, BOTTOM = 64, 20, 48, 36
 INK, GREY, PAPER = (34, 34, 34), (222, 222, 222), (255, 255, 255)
@@ -17,13 +16,20 @@ COLOURS = ((31, 119, 180), (214, 98, 20), (44, 130, 44), (148, 63, 150))
 Points = list[tuple[float, float]]
 
 
-def draw_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+class Panel(NamedTuple):
+    """One set of axes: which values of which rows (`train`, `validation`) it shows, and the range of its height."""
+
+    title: str
+    kind: str
+    names: tuple[str, ...]
+    span: tuple[float, float] | None = None
+
+
+def draw_curves(rows: Sequence[Mapping[str, Any]], panels: Sequence[Panel], path: Path) -> None:
     """Draw the rows of a metrics file as a PNG; a panel without data says so."""
-    loss = _series(rows, "train", ("total",))
-    accuracy = _series(rows, "validation", ("depth_to_image", "base_depth_to_image", "zero_shot", "base_zero_shot"))
-    picture = Image.new("RGB", (2 * WIDTH, HEIGHT), PAPER)
-    _panel(ImageDraw.Draw(picture), 0, "training loss", loss, None)
-    _panel(ImageDraw.Draw(picture), WIDTH, "held-out accuracy", accuracy, (0.0, 1.0))
+    picture = Image.new("RGB", (len(panels) * WIDTH, HEIGHT), PAPER)
+    for place, panel in enumerate(panels):
+        _panel(ImageDraw.Draw(picture), place * WIDTH, panel.title, _series(rows, panel.kind, panel.names), panel.span)
     write_whole(path, lambda partial: picture.save(partial, format="PNG"))
 
 

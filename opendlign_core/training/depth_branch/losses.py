@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from opendlign_core.training.recipe import TrainRecipe
+from opendlign_core.training.depth_branch.recipe import TrainRecipe
 
 
 class Alignment(NamedTuple):

@@ -8,9 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from opendlign_core.clip.load import OpenClip
-from opendlign_core.training.attention import cls_row, supports_cls_row
+from opendlign_core.errors import BadInput
+from opendlign_core.training.depth_branch.attention import cls_row, supports_cls_row
 
 Branch = Literal["base", "depth"]
+
+LOG_SCALE = "logit_scale"
+"""The name of a learned temperature among branch weights."""
 
 
 class Prefix(NamedTuple):
@@ -99,23 +103,29 @@ class DepthAlignedCLIP(nn.Module):
         """Base-branch features [..., E]."""
         return self._project(prefix.rows[..., 1, :])
 
-    def adapter_state(self) -> dict[str, Tensor]:
-        """The trainable tensors by name, detached: all that tells this model from its CLIP after training."""
+    def branch_state(self) -> dict[str, Tensor]:
+        """The depth blocks' trained tensors by name, detached; with a learned temperature, all that training moves."""
         return {name: parameter.detach() for name, parameter in self.trainable().items()}
 
-    def load_adapter_state(self, tensors: Mapping[str, Tensor]) -> None:
-        """Copy tensors by name into the depth blocks; raises `ValueError` on a missing name or another shape."""
+    def load_branch_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """Copy tensors by name into the depth blocks, and a learned temperature into the CLIP.
+
+        Raises:
+            BadInput: a tensor is missing, or has another shape.
+        """
         own = self.trainable()
         if missing := own.keys() - tensors.keys():
-            raise ValueError(
-                f"the adapter lacks {', '.join(sorted(missing))}; was it trained with {self.blocks} blocks?"
+            raise BadInput(
+                f"the branch weights lack {', '.join(sorted(missing))}; was it trained with {self.blocks} blocks?"
             )
         for name, parameter in own.items():
             if parameter.shape != tensors[name].shape:
                 found, expected = list(tensors[name].shape), list(parameter.shape)
-                raise ValueError(f"adapter tensor {name} has shape {found}, this CLIP needs {expected}")
+                raise BadInput(f"branch tensor {name} has shape {found}, this CLIP needs {expected}")
             parameter.data.copy_(tensors[name])
-        # Imported adapters may bring further tensors of the depth blocks; the trainer's own hold the attention alone.
+        if LOG_SCALE in tensors:
+            self.clip.logit_scale.data.copy_(tensors[LOG_SCALE].expand_as(self.clip.logit_scale))
+        # Imported weights may bring further tensors of the depth blocks; those trained here hold the attention alone.
         state = {f"resblocks.{name}": tensor for name, tensor in self.depth_blocks.state_dict().items()}
         for name in tensors.keys() & state.keys() - own.keys():
             state[name].copy_(tensors[name])
@@ -127,6 +137,12 @@ class DepthAlignedCLIP(nn.Module):
             for index, block in enumerate(self.depth_blocks)
             for name, parameter in block.attn.named_parameters()
         }
+
+    def learn_temperature(self, learned: bool) -> nn.Parameter:
+        """The CLIP's logit scale before exp, which takes part in training where `learned`."""
+        scale: nn.Parameter = self.clip.logit_scale
+        scale.requires_grad_(learned)
+        return scale
 
     @property
     def dtype(self) -> torch.dtype:

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from opendlign_core.training.sources import Indices, Objects
+from opendlign_core.loop.order import Indices
+from opendlign_core.training.depth_branch.batches import Objects
 
 
 def flip_views(objects: Objects, indices: Indices, seed: int, epoch: int) -> Objects:
@@ -16,4 +17,4 @@ def flip_views(objects: Objects, indices: Indices, seed: int, epoch: int) -> Obj
 
 def _flip(pixels: Tensor, mask: Tensor) -> Tensor:
     """Reverse dimension 3, the width, of the masked objects."""
-    return torch.where(mask.view(-1, *[1] * (pixels.ndim - 1)), pixels.flip(3), pixels)
+    return torch.where(mask.view(len(mask), *[1] * (pixels.ndim - 1)), pixels.flip(3), pixels)

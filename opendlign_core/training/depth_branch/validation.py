@@ -10,10 +10,11 @@ from torch import Tensor
 
 from opendlign_core.clip.features import object_features, unit
 from opendlign_core.clip.precision import frozen_precision
-from opendlign_core.training.cache import depth_pixels, image_targets, prefix_of
-from opendlign_core.training.model import DepthAlignedCLIP
-from opendlign_core.training.recipe import TrainRecipe
-from opendlign_core.training.sources import CacheEntries, Objects, Source
+from opendlign_core.loop.sources import Source
+from opendlign_core.training.depth_branch.batches import CacheEntries, Objects
+from opendlign_core.training.depth_branch.cache import depth_pixels, image_targets, prefix_of
+from opendlign_core.training.depth_branch.model import DepthAlignedCLIP
+from opendlign_core.training.depth_branch.recipe import TrainRecipe
 
 
 class Validation(NamedTuple):

@@ -17,9 +17,10 @@ from opendlign_core.clip.features import object_features
 from opendlign_core.clip.pixels import depth_to_input, images_to_input
 from opendlign_core.clip.precision import frozen_precision
 from opendlign_core.clip.spec import ClipSpec, Precision
-from opendlign_core.training.model import DepthAlignedCLIP, Prefix
-from opendlign_core.training.recipe import CacheRecipe
-from opendlign_core.training.sources import CacheEntries, InMemory, Objects
+from opendlign_core.loop.sources import InMemory
+from opendlign_core.training.depth_branch.batches import CacheEntries, Objects
+from opendlign_core.training.depth_branch.model import DepthAlignedCLIP, Prefix
+from opendlign_core.training.depth_branch.recipe import CacheRecipe
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -1,0 +1,1 @@
+"""The learner of the small CLIP that ships with the product: contrastive training from scratch."""

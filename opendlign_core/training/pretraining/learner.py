@@ -1,0 +1,92 @@
+"""A small CLIP in training from scratch."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from opendlign_core.clip.load import OpenClip
+from opendlign_core.loop.curves import Panel
+from opendlign_core.loop.learner import TOTAL
+from opendlign_core.loop.schedule import Pace, cycle_position
+from opendlign_core.training.pretraining.recipe import PretrainRecipe
+
+SLOWEST = 1e-3
+"""Share of the peak below which the learning rate does not fall."""
+
+
+class Words(NamedTuple):
+    """A batch: pixels [B, 3, S, S], token ids [B, L], and which captions are equal as numbers [B]."""
+
+    pixels: Tensor
+    tokens: Tensor
+    caption: Tensor
+
+
+class PretrainLearner:
+    """Contrasts images with captions; images of a batch that share a caption count as each other's positives."""
+
+    remedy = "lower peak_lr, or raise warmup"
+    panels = (Panel("training loss", "train", (TOTAL,)), Panel("batch accuracy", "train", ("accuracy",), (0.0, 1.0)))
+
+    def __init__(self, clip: OpenClip, recipe: PretrainRecipe) -> None:
+        self.clip, self.recipe = clip.requires_grad_(True).train(), recipe
+        self.optimiser = torch.optim.AdamW(
+            _groups(clip, recipe), lr=recipe.peak_lr, betas=(recipe.beta1, recipe.beta2)
+        )
+
+    def pace(self, step: int, steps: int) -> Pace:
+        share, rising = cycle_position(step, steps, self.recipe.warmup)
+        lr = self.recipe.peak_lr * (1 - math.cos(math.pi * (share if rising else 1 - share))) / 2
+        return Pace(max(lr, self.recipe.peak_lr * SLOWEST))
+
+    def loss(self, batch: Words, size: int) -> dict[str, Tensor]:
+        """Symmetric cross-entropy against the matrix of equal captions, and the share of images whose caption wins."""
+        device = self.clip.logit_scale.device
+        image = self.clip.encode_image(batch.pixels.to(device), normalize=True)
+        text = self.clip.encode_text(batch.tokens.to(device), normalize=True)
+        logits = self.clip.logit_scale.exp() * image @ text.T  # [B, B]
+        caption = batch.caption.to(device)
+        positive = (caption[:, None] == caption[None, :]).to(logits.dtype)
+        target = positive / positive.sum(dim=1, keepdim=True)
+        total = (nn.functional.cross_entropy(logits, target) + nn.functional.cross_entropy(logits.T, target)) / 2
+        hits = positive.gather(1, logits.argmax(dim=1, keepdim=True))
+        return {TOTAL: total, "accuracy": hits.mean()}
+
+    def split_parameters(self) -> Iterable[nn.Parameter]:
+        """None: a small CLIP trains in one process."""
+        return ()
+
+    @torch.no_grad()
+    def after_update(self) -> None:
+        self.clip.logit_scale.clamp_(0, math.log(self.recipe.max_logit_scale))
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {name: tensor.detach() for name, tensor in self.clip.state_dict().items()}
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        self.clip.load_state_dict(dict(tensors))
+
+    def validate(self) -> None:
+        """Held-out shapes are judged when the run has ended."""
+
+
+def caption_numbers(captions: Sequence[str]) -> Tensor:
+    """A number [B] for every caption; equal captions have equal numbers."""
+    _, numbers = np.unique(np.asarray(captions), return_inverse=True)
+    return torch.from_numpy(numbers)
+
+
+def _groups(clip: OpenClip, recipe: PretrainRecipe) -> list[dict[str, object]]:
+    """Weight decay for matrices; none for biases, norms, embeddings and the temperature."""
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
+    for name, parameter in clip.named_parameters():
+        (plain if parameter.ndim < 2 or "embedding" in name else decayed).append(parameter)
+    return [
+        {"params": decayed, "weight_decay": recipe.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
