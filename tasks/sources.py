@@ -19,8 +19,8 @@ from tasks.stage import Job
 from tasks.tokens import TOKENS, entry_arrays, stack_objects
 
 if TYPE_CHECKING:
-    from opendlign_core.training.depth_branch.run import TrainSource
     from opendlign_core.training import CacheEntries, Objects
+    from opendlign_core.training.depth_branch.run import TrainSource
 
 # A cache larger than this share of the free memory is read as it is needed instead of held whole.
 MOST_OF_MEMORY = 0.5

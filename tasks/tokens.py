@@ -18,8 +18,7 @@ from tasks.showcase import Showcase
 from tasks.stage import Job, Port, ShardedStage
 
 if TYPE_CHECKING:
-    from opendlign_core.training import DepthAlignedCLIP
-    from opendlign_core.training import Objects
+    from opendlign_core.training import DepthAlignedCLIP, Objects
 
 
 class TokensRecipe(Recipe):
