@@ -83,9 +83,9 @@ def test_open_clip_itself_loads_the_folder() -> None:
 
 def test_the_preset_judges_shapes_that_the_weights_never_saw() -> None:
     preset = load_preset("mini")
-    assert preset.project == MINI_PROJECTION
-    assert preset.train.clip == ClipSpec.packaged("mini")
-    assert int(preset.ingest.source.option("seed", "0")) != CorpusRecipe().seed
+    assert preset.recipes["project"] == MINI_PROJECTION
+    assert preset.recipes["train"].clip == ClipSpec.packaged("mini")
+    assert int(preset.source.source.option("seed", "0")) != CorpusRecipe().seed
 
 
 def test_it_names_unseen_objects_from_their_painted_images(judged: Judged) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import torch
+from flows.evaluate import evaluate
 from rich.console import Console
 
-from flows.evaluate import evaluate
 from flows.plan import plan_chain
 from flows.preset import load_preset
 from opendlign import show
