@@ -33,7 +33,7 @@ def project(
         ValueError: wrong shape or dtype, an unknown recipe, or a backend that cannot run here.
     """
     chosen = resolve_recipe(recipe)
-    cloud = as_points(points)
+    cloud = as_points(points)[:, : chosen.first_points]
     refuse_unusable(cloud)
     if not len(cloud):
         return cloud.new_empty(0, len(chosen.views), chosen.image_size, chosen.image_size)

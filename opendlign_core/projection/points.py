@@ -44,11 +44,12 @@ def project_points(
     recipe: str | ProjectionRecipe = "pointclip-v2-seg",
     lookup: Lookup = "corrected",
 ) -> ProjectedPoints:
-    """Project points [B, N, 3] and report where each one went.
+    """Project points [B, N, 3] and report where each one went, of as many as the recipe takes.
 
     Raises like `project`, and ValueError for a recipe whose filters stay inside a slice.
     """
-    chosen, cloud = resolve_recipe(recipe), as_points(points)
+    chosen = resolve_recipe(recipe)
+    cloud = as_points(points)[:, : chosen.first_points]
     refuse_unusable(cloud)
     if chosen.image_size != chosen.size:
         raise ValueError(

@@ -79,6 +79,12 @@ class ProjectionRecipe(Recipe):
     collision: Literal["nearest", "last"] = Field(
         default="nearest", description="which point of a cell counts: the nearest, or the last in input order"
     )
+    first_points: int | None = Field(
+        default=None,
+        ge=2,
+        description="how many of a cloud's points are projected, the first; none for all",
+        json_schema_extra={"added": True},
+    )
     median: int = Field(default=0, ge=0, description="odd window of a closing median filter; 0 leaves it out")
 
     @model_validator(mode="after")
@@ -166,6 +172,7 @@ RECIPES: dict[str, ProjectionRecipe] = {
         scale=0.8,
         densify=WindowMax(window=(1, 7, 7), padding=(0, 2, 2)),
         smooth=Gaussian(),
+        first_points=1024,
     ),
     "pointclip-v2-seg": ProjectionRecipe(
         views=_pointclip_v2_seg_views(),

@@ -76,10 +76,11 @@ def _computed(
 
 
 def _batch_maps(batch: list[Cloud], recipe: ProjectionRecipe, backend: str, device: torch.device) -> Batch:
-    maps: list[Maps | None] = [_misshapen(cloud.points) for cloud in batch]
+    taken = [cloud.points[: recipe.first_points] for cloud in batch]
+    maps: list[Maps | None] = [_misshapen(points) for points in taken]
     good = [place for place, reason in enumerate(maps) if reason is None]
-    for group in _stackable(good, batch, recipe):
-        stacked = _stacked([batch[place].points for place in group]).to(device)
+    for group in _stackable(good, taken, recipe):
+        stacked = _stacked([taken[place] for place in group]).to(device)
         for place, result in zip(group, _projected(stacked, recipe, backend), strict=True):
             maps[place] = result
     return [(cloud, result) for cloud, result in zip(batch, maps, strict=True) if result is not None]
@@ -91,12 +92,12 @@ def _misshapen(points: NDArray[np.float32]) -> str | None:
     return None if len(points) else "the cloud has no points"
 
 
-def _stackable(places: list[int], batch: list[Cloud], recipe: ProjectionRecipe) -> Iterator[list[int]]:
+def _stackable(places: list[int], clouds: list[NDArray[np.float32]], recipe: ProjectionRecipe) -> Iterator[list[int]]:
     """Split places into groups that may share a tensor: padding repeats points, which a mean would notice."""
     if not isinstance(recipe.densify, WeightedSplat):
         yield from [places] if places else []
         return
-    for _, group in groupby(places, key=lambda place: len(batch[place].points)):
+    for _, group in groupby(places, key=lambda place: len(clouds[place])):
         yield list(group)
 
 

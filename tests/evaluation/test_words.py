@@ -1,11 +1,13 @@
 import hashlib
 import re
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from opendlign_core.evaluation import METHODS, EvalRecipe, MethodSpec
+from opendlign_core.evaluation import METHODS, DatasetSpec, EvalRecipe, MethodSpec
 from opendlign_core.evaluation.labels import (
     LabelIndex,
     check_labels,
@@ -140,3 +142,25 @@ def test_lists_in_files_become_part_of_the_recipe(tmp_path: Path) -> None:
 def test_what_cannot_be_judged_is_refused_before_anything_is_computed(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         EvalRecipe.model_validate({"datasets": [{"name": "a"}], **values})
+
+
+def test_a_data_set_may_want_other_words_than_a_method_names() -> None:
+    scans = DatasetSpec.model_validate({"name": "scans", "texts": {"depth": "depth-scanobjectnn"}})
+    assert METHODS["opendlign"].on(scans).text == "depth-scanobjectnn"
+    assert METHODS["contour-only"].on(scans) == METHODS["contour-only"], "it names other words"
+    assert METHODS["opendlign"].on(DatasetSpec(name="others")).text == "depth"
+    own = MethodSpec(name="own", text=("a {}.",))
+    assert own.on(scans) == own
+
+
+@pytest.mark.parametrize("preset", ["vit-b-32", "vit-b-16", "vit-l-14", "vit-h-14"])
+def test_the_paper_s_presets_judge_scanobjectnn_with_its_own_words(preset: str) -> None:
+    raw = yaml.safe_load((resources.files("flows.presets") / f"{preset}.yaml").read_text())
+    recipe = EvalRecipe.model_validate(raw["evaluate"])
+    words = {data.name: METHODS["opendlign"].on(data).text for data in recipe.datasets}
+    assert words == {
+        "ModelNet40": "depth",
+        "ScanObjectNN": "depth-scanobjectnn",
+        "OmniObject3D": "depth",
+        "Objaverse-LVIS": "depth",
+    }

@@ -89,7 +89,7 @@ def test_a_cloud_does_not_depend_on_its_batch(name: str, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(("factor", "shift"), [(0.37, 0.0), (1.0, 0.25), (250.0, -13.0)])
 def test_scale_and_place_move_only_points_at_cell_borders_and_to_either_side(factor: float, shift: float) -> None:
-    recipe = RECIPES["pointclip-v2"]
+    recipe = RECIPES["pointclip-v2"].replace(first_points=None)
     points = batch(8, 2000)
     still, moved = cells_of(points, recipe), cells_of(points * factor + shift, recipe)
     flips = torch.zeros(2, dtype=torch.int64)
@@ -113,6 +113,18 @@ def exact_pixels(points: Tensor, recipe: ProjectionRecipe, axis: int) -> Tensor:
     high, low = place.amax(-1, keepdim=True), place.amin(-1, keepdim=True)
     place = (place - (high + low) / 2) / (high - low).amax(2, keepdim=True) * 2
     return (place[:, :, axis] * recipe.scale + 1) / 2 * recipe.size
+
+
+def test_pointclip_v2_takes_the_first_1024_points_as_its_reference_does() -> None:
+    points = batch(2, 2048)
+    first = project(points[:, :1024], "pointclip-v2")
+    assert torch.equal(project(points, "pointclip-v2"), first)
+    every = project(points, RECIPES["pointclip-v2"].replace(first_points=None))
+    assert not torch.equal(every, first)
+    beyond = points.clone()
+    beyond[:, 1500] = float("nan")
+    assert torch.equal(project(beyond, "pointclip-v2"), first), "what is not taken does not matter"
+    assert torch.equal(project(points[:, :300], "pointclip-v2"), project(points[:, :300], RECIPES["pointclip-v2"]))
 
 
 def test_a_power_of_two_changes_nothing_but_the_shift_s_rounding() -> None:

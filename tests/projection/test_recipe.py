@@ -29,6 +29,7 @@ def test_recipes_survive_json() -> None:
         ({"size": 4}, "size"),
         ({"median": 4}, "odd"),
         ({"colour": 1}, "colour"),
+        ({"first_points": 1}, "first_points"),
         ({"smooth": {"kind": "gaussian", "window": (1, 4, 4)}}, "odd along every axis"),
         ({"densify": {"kind": "window-max", "window": (1, 7, 5)}}, "square in the image plane"),
         ({"densify": {"kind": "window-max", "window": (3, 7, 7)}}, "need padding 1"),

@@ -52,6 +52,16 @@ def test_bytes_do_not_depend_on_execution() -> None:
     assert runs[0] == runs[1] == runs[2]
 
 
+def test_only_the_points_that_the_recipe_takes_are_looked_at() -> None:
+    broken = blob(300, 1).numpy()
+    broken[200:] = np.nan
+    (found,) = project_clouds([cloud("c", broken)], RECIPE.replace(first_points=200))
+    (expected,) = project_clouds([cloud("c", broken[:200])], RECIPE)
+    assert isinstance(found, DepthMaps)
+    assert isinstance(expected, DepthMaps)
+    assert found.encoded == expected.encoded
+
+
 def test_maps_have_the_recipe_s_shape() -> None:
     first = next(project_clouds(clouds(), RECIPE))
     assert isinstance(first, DepthMaps)
