@@ -3,9 +3,9 @@
 Torch-free. Label and template lists are part of a recipe's identity, whether written out or kept in a file.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.given import FileDigest, Labels, ProjectionName, Text
@@ -40,6 +40,14 @@ class DatasetSpec(Recipe):
     texts: FrozenMapping[TextName] = Field(default=FrozenMapping({}), json_schema_extra={"added": True})
     """Text ensemble that a method names -> the ensemble that takes its place on this data set: ScanObjectNN was
     published with `{depth: depth-scanobjectnn}`."""
+
+    @field_validator("texts")
+    @classmethod
+    def _known_ensembles(cls, texts: FrozenMapping[TextName]) -> FrozenMapping[TextName]:
+        for name in texts:
+            if name not in get_args(TextName):
+                raise BadInput(f"no text ensemble is called {name!r}; known: {', '.join(get_args(TextName))}")
+        return texts
 
 
 class MethodSpec(Recipe):

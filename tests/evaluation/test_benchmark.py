@@ -89,6 +89,17 @@ def test_methods_share_the_features_of_the_same_pixels() -> None:
     assert not np.allclose(scored[0].scores, scored[1].scores)
 
 
+def test_a_data_set_is_judged_with_the_words_it_wants() -> None:
+    def scores(text: str, **words: Any) -> NDArray[np.float32]:
+        method = {"name": "m", "text": text, "branches": "base"}
+        given = recipe(datasets=[{"name": "small", "labels": CLASSES, **words}], methods=[method])
+        return evaluate(seeded_model(), given, ListSource(random_samples(6, CLASSES)))[1][0].scores
+
+    worded = scores("sentence", texts={"sentence": "name"})
+    np.testing.assert_array_equal(worded, scores("name"))
+    assert not np.allclose(worded, scores("sentence"))
+
+
 def test_a_second_run_starts_from_the_cache() -> None:
     cache = MemoryCache()
     source = ListSource(random_samples(12, CLASSES))

@@ -151,6 +151,8 @@ def test_a_data_set_may_want_other_words_than_a_method_names() -> None:
     assert METHODS["opendlign"].on(DatasetSpec(name="others")).text == "depth"
     own = MethodSpec(name="own", text=("a {}.",))
     assert own.on(scans) == own
+    with pytest.raises(ValueError, match="no text ensemble is called 'dpeth'; known: imagenet, depth"):
+        DatasetSpec.model_validate({"name": "scans", "texts": {"dpeth": "depth"}})
 
 
 @pytest.mark.parametrize("preset", ["vit-b-32", "vit-b-16", "vit-l-14", "vit-h-14"])
