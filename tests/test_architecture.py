@@ -60,13 +60,18 @@ def source_files(room: str) -> list[Path]:
     return sorted((ROOT / room).rglob("*.py"))
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Top-level names of everything that a file imports, wherever in the file."""
+def modules(path: Path) -> Iterator[str]:
+    """Everything that a file imports, wherever in the file; `from a import b` may import the module `a.b`."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module.partition(".")[0]
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Top-level names of everything that a file imports."""
+    return (module.partition(".")[0] for module in modules(path))
 
 
 @pytest.mark.timeout(300)
@@ -108,6 +113,22 @@ def test_arrows_point_one_way(room: str) -> None:
         for path in source_files(room)
         for name in imported(path)
         if name in NEVER[room]
+    ]
+    assert not wrong
+
+
+GROUND_FLOOR = {"samples", "clip", "loop"}
+CORE_ROOMS = sorted(folder.name for folder in (ROOT / "opendlign_core").iterdir() if (folder / "__init__.py").exists())
+
+
+@pytest.mark.parametrize("room", CORE_ROOMS)
+def test_rooms_of_the_core_meet_only_on_the_ground_floor(room: str) -> None:
+    closed = set(CORE_ROOMS) - {room} - GROUND_FLOOR
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in source_files(f"opendlign_core/{room}")
+        for module in modules(path)
+        if module.startswith("opendlign_core.") and module.split(".")[1] in closed
     ]
     assert not wrong
 

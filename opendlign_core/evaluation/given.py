@@ -12,7 +12,6 @@ from pydantic import AfterValidator, BeforeValidator
 
 from opendlign_core.evaluation.labels import check_labels, packaged_labels, read_labels
 from opendlign_core.evaluation.templates import TextName, check_templates, read_templates
-from opendlign_core.projection.recipe import resolve_recipe
 
 
 def _from_file(read: Callable[[Path], Any]) -> BeforeValidator:
@@ -20,11 +19,6 @@ def _from_file(read: Callable[[Path], Any]) -> BeforeValidator:
         return read(Path(value["file"])) if isinstance(value, dict) and set(value) == {"file"} else value
 
     return BeforeValidator(given)
-
-
-def _known_projection(name: str) -> str:
-    resolve_recipe(name)
-    return name
 
 
 def _known_labels(labels: str | tuple[str, ...]) -> str | tuple[str, ...]:
@@ -43,7 +37,6 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-ProjectionName = Annotated[str, AfterValidator(_known_projection)]
 Labels = Annotated[str | tuple[str, ...], AfterValidator(_known_labels), _from_file(read_labels)]
 Text = Annotated[TextName | tuple[str, ...], AfterValidator(_with_slots), _from_file(read_templates)]
 FileDigest = Annotated[str, _from_file(_digest)]

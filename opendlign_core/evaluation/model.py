@@ -16,8 +16,7 @@ from opendlign_core.evaluation.specs import Branch
 from opendlign_core.evaluation.templates import TextName, fill, resolve_templates
 
 if TYPE_CHECKING:
-    from opendlign_core.clip import ClipSpec
-    from opendlign_core.training import DepthAlignedCLIP
+    from opendlign_core.clip import ClipSpec, OpenClip
 
 
 class Encoder(Protocol):
@@ -39,6 +38,16 @@ class SharedPrefixEncoder(Protocol):
     def encode_both(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """[N, 3, S, S] -> base [N, E], depth [N, E]."""
         ...
+
+
+class AlignedEncoder(Encoder, Protocol):
+    """An encoder around the CLIP that it was trained from."""
+
+    @property
+    def clip(self) -> "OpenClip": ...
+
+    @property
+    def device(self) -> torch.device: ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class EvaluatedModel:
         return torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=precision == "bfloat16")
 
     @classmethod
-    def aligned(cls, aligned: "DepthAlignedCLIP", spec: "ClipSpec", fingerprint: str) -> "EvaluatedModel":
+    def aligned(cls, aligned: AlignedEncoder, spec: "ClipSpec", fingerprint: str) -> "EvaluatedModel":
         """Wrap a depth-aligned CLIP built from `spec`; it runs where its weights lie."""
         from opendlign_core.clip import load_tokenizer
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from opendlign_core.errors import BadInput
-from opendlign_core.evaluation.given import FileDigest, Labels, ProjectionName, Text
+from opendlign_core.evaluation.given import FileDigest, Labels, Text
 from opendlign_core.evaluation.templates import TextName
 from opendlign_core.recipe import FrozenMapping, Recipe
 
@@ -54,7 +54,7 @@ class MethodSpec(Recipe):
     """One row of the results table: a projection, a text ensemble, the branches that see the views, a sum."""
 
     name: str = Field(min_length=1, description="its name in the results")
-    projection: ProjectionName = Field(default="opendlign", description="named projection whose depth maps it judges")
+    projection: str = Field(default="opendlign", description="name of the projection whose depth maps it judges")
     text: Text = "depth"
     """A named text ensemble, templates with one or more `{}`, or `{file: PATH}` of such templates."""
     branches: Branches = "split"

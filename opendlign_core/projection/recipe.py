@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from opendlign_core.errors import BadInput
 from opendlign_core.recipe import SETTINGS, Execution, Recipe
 
 STAGE_VERSION = 1
@@ -190,9 +191,9 @@ RECIPES: dict[str, ProjectionRecipe] = {
 
 
 def resolve_recipe(recipe: "str | ProjectionRecipe") -> ProjectionRecipe:
-    """Return the recipe of that name, or the recipe itself; raise ValueError for an unknown name."""
+    """Return the recipe of that name, or the recipe itself; raise `BadInput` for an unknown name."""
     if isinstance(recipe, ProjectionRecipe):
         return recipe
     if recipe not in RECIPES:
-        raise ValueError(f"unknown projection recipe {recipe!r}; choose one of {', '.join(sorted(RECIPES))}")
+        raise BadInput(f"unknown projection recipe {recipe!r}; choose one of {', '.join(sorted(RECIPES))}")
     return RECIPES[recipe]

@@ -134,7 +134,6 @@ def test_lists_in_files_become_part_of_the_recipe(tmp_path: Path) -> None:
     ("values", "message"),
     [
         ({"datasets": [{"name": "a", "labels": "modelnet"}]}, "no packaged label list 'modelnet'; known: modelnet40"),
-        ({"methods": [{"name": "m", "projection": "fisheye"}]}, "unknown projection recipe 'fisheye'"),
         ({"methods": [{"name": "m", "text": ["a chair"]}]}, "has no {}"),
         ({"datasets": [{"name": "a", "train_split": None}], "tasks": ["few-shot"]}, "a: few-shot and"),
     ],
