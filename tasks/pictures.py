@@ -2,18 +2,21 @@
 
 import io
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from opendlign_core.samples import Cloud, DepthMaps, Meta, Painted, TypedSample
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.shards import Sample
 from storage.stores import Store
 from tasks.showcase import MOST_PICTURE_BYTES, Showcase
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+S = TypeVar("S", bound=TypedSample[Any])
 
 OBJECTS = 12
 VIEWS_SHOWN = 5
@@ -28,11 +31,10 @@ def show_clouds(store: Store, manifest: Manifest, ui: Showcase) -> None:
     """A sheet of clouds seen from the front and above, with their captions."""
     from opendlign_core.pictures import cloud_picture, contact_sheet
 
-    samples = list(spread(store, manifest, OBJECTS))
-    if samples:
-        colors = [sample.array("colors.npy") if "colors.npy" in sample.fields else None for sample in samples]
-        images = [cloud_picture(s.array("points.npy"), color) for s, color in zip(samples, colors, strict=True)]
-        sheet = contact_sheet(images, [_title(sample) for sample in samples], columns=4, tile=144, caption_lines=2)
+    clouds = list(spread(store, manifest, Cloud, OBJECTS))
+    if clouds:
+        images = [cloud_picture(cloud.points, cloud.colors) for cloud in clouds]
+        sheet = contact_sheet(images, [_title(cloud) for cloud in clouds], columns=4, tile=144, caption_lines=2)
         ui.picture("clouds", _jpeg(sheet), "A few ingested objects", "image/jpeg")
 
 
@@ -40,7 +42,7 @@ def show_depth(store: Store, manifest: Manifest, ui: Showcase) -> None:
     """A sheet with one row per object: its first views as depth maps."""
     from opendlign_core.pictures import contact_sheet
 
-    rows = [(_title(sample), _depth_views(sample)) for sample in spread(store, manifest, OBJECTS // 2)]
+    rows = [(_title(depth), _some_views(depth)) for depth in spread(store, manifest, DepthMaps, OBJECTS // 2)]
     if rows:
         images = [view for _, views in rows for view in views]
         captions = [title if place == 0 else "" for title, views in rows for place in range(len(views))]
@@ -54,64 +56,58 @@ def show_pairs(store: Store, manifest: Manifest, ui: Showcase) -> None:
 
     rows = list(by_category(store, manifest, CATEGORIES, PAIRS).items())
     for sheet, start in enumerate(range(0, len(rows), ROWS)):
-        images: list[np.ndarray[Any, Any]] = []
+        images: list[NDArray[np.uint8]] = []
         captions: list[str] = []
-        for label, samples in rows[start : start + ROWS]:
+        for label, objects in rows[start : start + ROWS]:
             for view in range(PAIRS):
-                sample = samples[view % len(samples)]
-                images += depth_and_image(sample, view)
-                captions += [label or "no category", _title(sample)]
+                painted = objects[view % len(objects)]
+                images += depth_and_image(painted, view)
+                captions += [label or "no category", _title(painted)]
         drawn = contact_sheet(images, captions, columns=2 * PAIRS, tile=112, caption_lines=2)
         name = f"pairs-{sheet + 1}" if sheet else "pairs"
         about = "Depth maps and the images painted on them, by category"
         ui.picture(name, _jpeg(drawn), about, "image/jpeg")
 
 
-def by_category(store: Store, manifest: Manifest, categories: int, each: int) -> dict[str, list[Sample]]:
-    """Up to `each` samples of each of the most frequent categories, read from at most one shard per category."""
+def by_category(store: Store, manifest: Manifest, categories: int, each: int) -> dict[str, list[Painted]]:
+    """Up to `each` objects of each of the most frequent categories, read from at most one shard per category."""
     counts: dict[str, int] = manifest.summary.get("labels", {})
     wanted = sorted(counts, key=lambda label: (-counts[label], label))[:categories]
-    found: dict[str, list[Sample]] = {label: [] for label in wanted}
+    found: dict[str, list[Painted]] = {label: [] for label in wanted}
     with SampleReader(store, manifest) as reader:
         for record in manifest.shards:
             fresh = [label for label in record.summary.get("labels", {}) if found.get(label) == []]
             for sample in reader.read_shard(record, range(record.samples if fresh else 0)):
-                label = sample.json()["label"]
+                painted = Painted.read(sample.key, sample.fields)
+                label = painted.meta.label
                 if label in fresh and len(found[label]) < each:
-                    found[label].append(sample)
+                    found[label].append(painted)
                 if all(len(found[label]) >= min(each, record.summary["labels"][label]) for label in fresh):
                     break
-    return {label: samples for label, samples in found.items() if samples}
+    return {label: objects for label, objects in found.items() if objects}
 
 
-def spread(store: Store, manifest: Manifest, count: int) -> Iterator[Sample]:
+def spread(store: Store, manifest: Manifest, kind: type[S], count: int) -> Iterator[S]:
     """Up to `count` samples at even distances over the output."""
     places = sorted({place * manifest.samples // count for place in range(count)}) if manifest.samples else []
     with SampleReader(store, manifest) as reader:
         for place in places:
-            yield from reader.read(place, place + 1)
+            yield from (kind.read(sample.key, sample.fields) for sample in reader.read(place, place + 1))
 
 
-def depth_and_image(sample: Sample, view: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """The depth map of a view as grey bytes [H, W], and its image [H, W, 3]."""
-    from opendlign_core.samples import decode_depth, decode_image
-
-    names = sorted(name for name in sample.fields if name[:2].isdigit())
-    view %= len(names)
-    depth = decode_depth(sample.fields["depth.npy"])[view]
-    return (depth * 255).astype(np.uint8), decode_image(sample.fields[names[view]])
+def depth_and_image(painted: Painted, view: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The depth map of a view as grey bytes [S, S], and its image [S, S, 3]."""
+    view %= painted.meta.views
+    return (painted.maps()[view] * 255).astype(np.uint8), painted.picture(view)
 
 
-def _depth_views(sample: Sample) -> list[np.ndarray[Any, Any]]:
-    from opendlign_core.samples import decode_depth
-
-    depth = decode_depth(sample.fields["depth.npy"])
-    return [(view * 255).astype(np.uint8) for view in depth[:: max(1, len(depth) // VIEWS_SHOWN)][:VIEWS_SHOWN]]
+def _some_views(depth: DepthMaps) -> list[NDArray[np.uint8]]:
+    every = max(1, depth.meta.views // VIEWS_SHOWN)
+    return [(view * 255).astype(np.uint8) for view in depth.maps()[::every][:VIEWS_SHOWN]]
 
 
-def _title(sample: Sample) -> str:
-    meta = sample.json()
-    return str(meta.get("caption") or meta.get("label") or meta["object_id"])
+def _title(sample: TypedSample[Meta]) -> str:
+    return sample.meta.words or sample.meta.object_id
 
 
 def _jpeg(sheet: "Image") -> bytes:

@@ -11,7 +11,6 @@ from storage.fetch import Fetcher
 from storage.output import StageOutput
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.shards import sample_key
 from storage.stores import Store
 from tasks.pictures import depth_and_image, spread
 from tasks.samples import EvaluatedOutputs
@@ -91,7 +90,7 @@ def _examples(store: Store, outputs: Iterable[Manifest], examples: "Sequence[Exa
     import numpy as np
 
     from opendlign_core.evaluation.report.data import ExamplePicture
-    from opendlign_core.samples import decode_depth
+    from opendlign_core.samples import DepthMaps, sample_key
 
     wanted = {sample_key(example.object_id) for example in examples}
     strips = {}
@@ -99,7 +98,7 @@ def _examples(store: Store, outputs: Iterable[Manifest], examples: "Sequence[Exa
         with SampleReader(store, depths) as reader:
             for sample in reader:
                 if sample.key in wanted:
-                    views = decode_depth(sample.fields["depth.npy"])
+                    views = DepthMaps.read(sample.key, sample.fields).maps()
                     halves = np.array_split(views, 2) if len(views) % 2 == 0 else [views]
                     rows = [np.concatenate(list(half), axis=1) for half in halves]
                     strips[sample.key] = (np.concatenate(rows) * 255).astype(np.uint8)
@@ -112,14 +111,14 @@ def _pairs(store: Store, source: EvaluatedOutputs) -> "Iterable[ImagePair]":
     import numpy as np
 
     from opendlign_core.evaluation.report.data import ImagePair
+    from opendlign_core.samples import Painted
 
     if source.aligned is None:
         return
-    for view, sample in enumerate(spread(store, source.aligned, PAIRS_SHOWN)):
-        depth, image = depth_and_image(sample, view)
-        meta = sample.json()
+    for view, painted in enumerate(spread(store, source.aligned, Painted, PAIRS_SHOWN)):
+        depth, image = depth_and_image(painted, view)
         both = np.concatenate([np.repeat(depth[..., None], 3, axis=2), image], axis=1)
-        yield ImagePair(meta["object_id"], meta["caption"], both)
+        yield ImagePair(painted.meta.object_id, painted.meta.caption, both)
 
 
 def _stages(store: Store, trained: Manifest, sources: Sequence[EvaluatedOutputs]) -> "Iterable[StageCost]":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import DatasetSpec, EvalRecipe
-from opendlign_core.samples import DepthMaps, Painted
+from opendlign_core.samples import DepthMaps, Painted, read_meta
 from storage.fetch import Fetcher
 from storage.fingerprint import digest
 from storage.reader import SampleReader
@@ -116,22 +116,21 @@ class StoredSamples:
     ) -> Iterator["EvalSample"]:
         from opendlign_core.evaluation import EvalSample
 
-        painted = self._wanted(source.aligned, dataset, split) if with_images and source.aligned else iter(())
-        pending = next(painted, None)
+        aligned = self._wanted(source.aligned, dataset, split) if with_images and source.aligned else iter(())
+        pending = next(aligned, None)
         for sample in self._wanted(source.depths[projection], dataset, split):
             found, images = _maps(sample), None
             # Aligned shards follow the order of the depth maps and may lack some of them.
             if pending is not None and pending.key == sample.key:
-                images, pending = Painted.read(pending.key, pending.fields).pictures(), next(painted, None)
+                images, pending = Painted.read(pending.key, pending.fields).pictures(), next(aligned, None)
             yield EvalSample(found.meta.object_id, found.meta.label or None, found.maps(), images)
 
     def _wanted(self, manifest: Manifest, dataset: DatasetSpec, split: str | None) -> Iterator[Sample]:
         with SampleReader(self._store, manifest) as reader:
             for sample in reader:
-                meta = sample.json()
-                if split not in (None, meta["split"]) or (dataset.sources and meta["source"] not in dataset.sources):
-                    continue
-                yield sample
+                meta = read_meta(sample.key, sample.fields)
+                if split in (None, meta.split) and (not dataset.sources or meta.source in dataset.sources):
+                    yield sample
 
 
 def _maps(sample: Sample) -> DepthMaps:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, overload
 
 from numpy.typing import NDArray
 from pydantic import ValidationError
@@ -55,7 +55,11 @@ class TypedSample(ABC, Generic[M_co]):
     def _fields(self) -> dict[str, bytes]: ...
 
 
-def read_meta(key: str, fields: Fields, kind: type[M]) -> M:
+@overload
+def read_meta(key: str, fields: Fields) -> Meta: ...
+@overload
+def read_meta(key: str, fields: Fields, kind: type[M]) -> M: ...
+def read_meta(key: str, fields: Fields, kind: type[Meta] = Meta) -> Meta:
     """Who a sample is, without decoding anything else of it; raises `WrongSample`."""
     try:
         meta = kind.model_validate_json(field(key, fields, "json"))
