@@ -1,6 +1,7 @@
 """Running a stage inside a flow: build what is missing, look again, declare the output finished, show it."""
 
 import logging
+import os
 import tempfile
 import time
 from collections import deque
@@ -14,6 +15,7 @@ from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import quote
 from pydantic import Field
 
+from opendlign_core.evaluation.given import NamedFiles
 from opendlign_core.recipe import Execution, Recipe
 from storage.errors import StoreFull, StoreUnavailable
 from storage.output import ShardRange, StageOutput, load_manifest
@@ -28,6 +30,10 @@ from tasks.slots import computing, gpu_slot
 from tasks.stage import AnyStage, Input, Inputs, Job, Need, Ref, Refs, ShardedStage, WholeStage
 
 log = logging.getLogger(__name__)
+
+# Set in the process of a run that somebody asked for through the API, who may not read the worker's files.
+if "PREFECT__FLOW_RUN_ID" in os.environ:
+    NamedFiles.refuse()
 
 # Units of work that wait in Prefect's queue; enough to keep the runners busy.
 SUBMITTED_AHEAD = 4

@@ -6,17 +6,36 @@ A file is read while the recipe is made, so that its words, not its place, are p
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator
 
+from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.labels import check_labels, packaged_labels, read_labels
 from opendlign_core.evaluation.templates import TextName, check_templates, read_templates
 
 
+class NamedFiles:
+    """Whether this process may read files that recipes name; it may unless it works for others than their writer."""
+
+    allowed: ClassVar = True
+
+    @classmethod
+    def refuse(cls) -> None:
+        """From here on refuse `{file: PATH}` in this process."""
+        cls.allowed = False
+
+
 def _from_file(read: Callable[[Path], Any]) -> BeforeValidator:
     def given(value: Any) -> Any:
-        return read(Path(value["file"])) if isinstance(value, dict) and set(value) == {"file"} else value
+        if not (isinstance(value, dict) and set(value) == {"file"}):
+            return value
+        if not NamedFiles.allowed:
+            raise BadInput(
+                "a run that was asked for through the API reads no files that its parameters name: give what is in "
+                f"{value['file']} itself"
+            )
+        return read(Path(value["file"]))
 
     return BeforeValidator(given)
 
