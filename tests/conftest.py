@@ -1,6 +1,8 @@
 """Fixtures shared by all tests: where the optional material lies, and a quiet, offline process."""
 
+import atexit
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,15 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+# What tests remember of their sources goes with them; what other programs keep stays where it is.
+_KEPT = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+for _variable, _folder in (("PLAYWRIGHT_BROWSERS_PATH", "ms-playwright"), ("HF_HOME", "huggingface")):
+    if (_KEPT / _folder).is_dir():
+        os.environ.setdefault(_variable, str(_KEPT / _folder))
+_CACHE = tempfile.TemporaryDirectory(prefix="opendlign-cache-")
+atexit.register(_CACHE.cleanup)
+os.environ["XDG_CACHE_HOME"] = _CACHE.name
 
 ROOT = Path(__file__).resolve().parent.parent
 
