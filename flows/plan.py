@@ -7,6 +7,7 @@ from typing import Any, Literal
 from flows.graph import Graph, Node
 from flows.sources import ListedSource, require_listings
 from storage.fingerprint import StageIdentity
+from storage.inputs import changed_inputs
 from storage.inventory import outputs
 from storage.output import MANIFEST, StageOutput, find_manifest, load_manifest
 from storage.records import Manifest
@@ -31,6 +32,8 @@ class NodeStatus:
     shards: int | None
     """Planned shards; None while an earlier stage must run before anyone can tell."""
     changes: tuple[str, ...] = ()
+    other_bytes: tuple[str, ...] = ()
+    """Outputs that held other bytes when this one, which is done, was made from them."""
 
     @property
     def title(self) -> str:
@@ -39,6 +42,11 @@ class NodeStatus:
     @property
     def stage(self) -> str:
         return self.node.stage.name
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What people should know of it beside its state."""
+        return (*self.changes, *(f"made from other bytes of {folder}" for folder in self.other_bytes))
 
     @property
     def folder(self) -> str:
@@ -114,7 +122,8 @@ class _Survey:
         identity = node.stage.identify(node.recipe, refs, _origin(node, self._sources))
         if (manifest := self.manifest(node.stage.name, identity.fingerprint)) is not None:
             shards = len(manifest.shards) or 1
-            return NodeStatus(node, identity, "done", shards, shards)
+            changed = tuple(changed_inputs(self._store, manifest, self._read()))
+            return NodeStatus(node, identity, "done", shards, shards, other_bytes=changed)
         return self._unfinished(node, identity, refs)
 
     def manifest(self, stage: str, fingerprint: str) -> Manifest | None:
@@ -122,6 +131,9 @@ class _Survey:
         if key not in self._manifests:
             self._manifests[key] = find_manifest(self._store, stage, fingerprint)
         return self._manifests[key]
+
+    def _read(self) -> dict[str, Manifest]:
+        return {manifest.folder: manifest for manifest in self._manifests.values() if manifest is not None}
 
     def _absent(self, node: Node, inputs: Mapping[str, Sequence[Planned]]) -> tuple[str, ...]:
         source = self._sources.get(node.name)

@@ -53,7 +53,9 @@ def print_plan(statuses: Sequence["Planned"], place: str) -> None:
             continue
         shards = "?" if status.shards is None else f"{status.shards_done}/{status.shards}"
         state = f"[{COLOURS[status.state]}]{status.state}[/]"
-        table.add_row(status.title, status.identity.fingerprint[:8], state, shards, "\n".join(status.changes[:4]))
+        table.add_row(
+            status.title, status.identity.fingerprint[:8], state, shards, "\n".join(map(escape, status.remarks[:4]))
+        )
     console.print(table)
 
 

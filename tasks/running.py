@@ -166,7 +166,7 @@ def _submitter(stage: ShardedStage[Any, Any]) -> Submit:
     def build_shards(job: Job[Any, Any], shards: Sequence[ShardRange]) -> None:
         with stage.ready(job) as ready:
             for shard in shards:
-                with computing(job.output, shard, device_of(job.execution)) as builder:
+                with computing(job.output, shard, device_of(job.execution), job.read) as builder:
                     stage.build(job, ready, shard, builder)
 
     def submit(job: Job[Any, Any], shards: Sequence[ShardRange]) -> PrefectFuture[Any]:
@@ -185,7 +185,7 @@ def _whole_task(stage: WholeStage[Any, Any]) -> Any:
         with tempfile.TemporaryDirectory(prefix=f"opendlign-{stage.name}-") as scratch:
             with gpu_slot(device_of(job.execution)):
                 whole = stage.build(job, Path(scratch))
-            manifest = job.output.commit_manifest(files=whole.files, summary=whole.summary)
+            manifest = job.output.commit_manifest(files=whole.files, summary=whole.summary, inputs=job.read)
         note_seconds(job.output, "whole", time.monotonic() - started, whole.samples)
         stage.committed(job)
         return manifest

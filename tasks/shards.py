@@ -92,8 +92,11 @@ class ShardBuilder:
 
 
 @contextmanager
-def building(output: StageOutput, shard: ShardRange) -> Iterator[ShardBuilder]:
-    """Commit the shard when the block ends well; an error leaves nothing behind, here or in the store."""
+def building(output: StageOutput, shard: ShardRange, inputs: Sequence[Manifest] = ()) -> Iterator[ShardBuilder]:
+    """Commit the shard when the block ends well; an error leaves nothing behind, here or in the store.
+
+    `inputs` are the outputs that it is made from.
+    """
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="opendlign-shard-") as scratch:
         tar = Path(scratch) / "shard.tar"
@@ -110,6 +113,7 @@ def building(output: StageOutput, shard: ShardRange) -> Iterator[ShardBuilder]:
                 **{kind: dict(sorted(count.items())) for kind, count in builder.counts.items()},
             },
             attachments=builder.attachments,
+            inputs=inputs,
         )
     note_seconds(output, f"shard-{shard.index:06d}", time.monotonic() - started, writer.samples)
 

@@ -1,7 +1,7 @@
 """Whose turn it is to compute: one shard at a time in a process, and on a GPU only with one of the server's slots."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from prefect.client.orchestration import get_client
@@ -10,6 +10,7 @@ from prefect.context import TaskRunContext
 from prefect.exceptions import ObjectNotFound
 
 from storage.output import ShardRange, StageOutput
+from storage.records import Manifest
 from tasks.shards import ShardBuilder, building
 
 GPU_LIMIT = "opendlign-gpu"
@@ -30,7 +31,9 @@ def gpu_slots() -> int:
 
 
 @contextmanager
-def computing(output: StageOutput, shard: ShardRange, device: str) -> Iterator[ShardBuilder]:
+def computing(
+    output: StageOutput, shard: ShardRange, device: str, inputs: Sequence[Manifest] = ()
+) -> Iterator[ShardBuilder]:
     """The builder of a shard whose turn it is; the turn ends with the block, before the shard is hashed and uploaded.
 
     So the next shard, in another thread, is computed while this one is brought to the store.
@@ -38,7 +41,7 @@ def computing(output: StageOutput, shard: ShardRange, device: str) -> Iterator[S
     with ExitStack() as turn:
         turn.enter_context(_COMPUTING)
         turn.enter_context(gpu_slot(device))
-        with building(output, shard) as builder:
+        with building(output, shard, inputs) as builder:
             yield builder
             turn.close()
 

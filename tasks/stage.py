@@ -116,6 +116,11 @@ class Job(Generic[R, X]):
     def store(self) -> Store:
         return self.output.store
 
+    @property
+    def read(self) -> list[Manifest]:
+        """Every output that it is made from."""
+        return [given.manifest for inputs in self.inputs.values() for given in inputs]
+
     def manifest(self, port: str, label: str | None = None) -> Manifest:
         """The one output of a port."""
         found = self.optional(port, label)

@@ -32,7 +32,7 @@ class Checked(Protocol):
     def state(self) -> str: ...
 
     @property
-    def changes(self) -> tuple[str, ...]: ...
+    def remarks(self) -> tuple[str, ...]: ...
 
 
 def publish_summary(store: Store, preset: str, checked: Sequence[Checked]) -> None:
@@ -41,7 +41,7 @@ def publish_summary(store: Store, preset: str, checked: Sequence[Checked]) -> No
     rows = ["| stage | before this run | in the UI | output |", "|---|---|---|---|"]
     for status in checked:
         stage = status.node.stage
-        why = f" ({'; '.join(status.changes[:2])})" if status.changes else ""
+        why = f" ({'; '.join(status.remarks[:2])})" if status.remarks else ""
         # A server may be younger than the store: it has nothing to show of what it never ran.
         links = ", ".join(_link(stage.name, key) for key in artifact_keys(stage) if key in keys)
         rows.append(f"| {status.title} | {status.state}{why} | {links} | `{status.folder}` |")

@@ -14,7 +14,7 @@ class DlignRecipe(Recipe):
     """Which CLIP embeds the depth-aligned images for point-encoder projects to train on."""
 
     clip: ClipSpec = ClipSpec()
-    precision: Precision = "float32"
+    precision: Precision = Field(default="float32", description="of the image encoder")
 
 
 class TrainExecution(Execution):

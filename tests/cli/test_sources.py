@@ -23,10 +23,10 @@ def test_a_source_is_a_folder_and_perhaps_a_table_in_it(given: str, url: str, ta
     preset = load_preset("vit-b-32", wanted_changes([], given))
     options = {} if table is None else {"list": table}
     expected = SourceSpec.model_validate({"adapter": given.partition(":")[0], "url": url, "options": options})
-    assert preset.ingest.source == expected
+    assert preset.source.source == expected
 
 
 def test_fields_of_the_source_can_be_set_after_it() -> None:
     changes = wanted_changes(["ingest.source.options.uri_column=file"], "list:shapes.csv")
-    source = load_preset("vit-b-32", changes).ingest.source
+    source = load_preset("vit-b-32", changes).source.source
     assert (source.option("list", ""), source.option("uri_column", "")) == ("shapes.csv", "file")

@@ -58,8 +58,16 @@ def tiny_preset(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def finished_store(prefect_server: None, tiny_preset: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store in which the tiny chain has run once; tests that change it must copy it first."""
+    import torch
+
     from flows.regenerate import regenerate
 
     store = tmp_path_factory.mktemp("chain") / "store"
-    regenerate(tiny_preset, str(store))
+    # Sums of features depend on how many threads share them, and pinned bytes are those of two.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        regenerate(tiny_preset, str(store))
+    finally:
+        torch.set_num_threads(threads)
     return store

@@ -14,11 +14,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import torch
-from flows.evaluate import evaluate
 from rich.console import Console
 
-from flows.plan import plan_chain
-from flows.preset import load_preset
+from flows.stages import flow_of, received
 from opendlign import show
 from opendlign_core.evaluation import (
     FEW_SHOT,
@@ -33,13 +31,17 @@ from opendlign_core.evaluation import (
     read_results,
 )
 from opendlign_core.evaluation.classification.counting import ZeroShotResult
+from opendlign_core.projection import RECIPES
 from opendlign_core.training import DepthAlignedCLIP
 from storage.output import find_manifest, load_manifest
 from storage.stores import open_store
 from tasks.artifacts import published_keys
-from tasks.evaluate import Inputs, fetch_file, identify
-from tasks.progress import ProgressState, StageStopped, current_progress, listening
+from tasks.evaluate import EVALUATE, fetch_file
+from tasks.progress import ProgressState, StageStopped
+from tasks.project import PROJECT
+from tasks.stage import Ref
 from tests.evaluation.conftest import single_thread  # noqa: F401
+from tests.flows.planning import fingerprints
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300), pytest.mark.xdist_group("flows")]
 
@@ -104,26 +106,36 @@ class Judged:
 def judge(store: Path, preset: str, given: EvalRecipe, library: Path, folder: Path, name: str = "judging") -> Judged:
     opened = open_store(store)
     execution, heard = EvalExecution(libraries=(str(library),)), list[ProgressState]()
-    with listening(heard.append):
-        fingerprint = evaluate(str(store), chain_inputs(store, preset), given, execution, preset=name)
+    evaluate = flow_of(EVALUATE, heard.append)
+    fingerprint = evaluate(str(store), **inputs(store, preset), recipe=given, execution=execution, preset=name)
     manifest = load_manifest(opened, "evaluate", fingerprint)
     files = {kind: fetch_file(opened, manifest, kind, folder / kind) for kind in ("results", "objects", "report")}
     rows = pq.read_table(files["objects"]).to_pylist()
     return Judged(read_results(files["results"]), rows, files["report"].read_text(), heard)
 
 
-def chain_inputs(store: Path, preset: str) -> Inputs:
-    chain = {
-        status.stage: status.identity.fingerprint for status in plan_chain(open_store(store), load_preset(preset))
+PROJECTIONS = ("opendlign", "pointclip", "pointclip-v2")
+
+
+def inputs(store: Path, preset: str) -> dict[str, Any]:
+    """The model of the tiny chain, with the depth maps of every projection that a method wants."""
+    chain = fingerprints(store, preset)
+    drawn = {name: PROJECT.identify(RECIPES[name], {"clouds": [Ref(chain["ingest"])]}) for name in PROJECTIONS[1:]}
+    return {
+        "model": chain["train"],
+        "clouds": [chain["ingest"]],
+        "depths": {"opendlign": [chain["project"]], **{name: [drawn[name].fingerprint] for name in drawn}},
+        "aligned": chain["synthesize"],
     }
-    return Inputs(
-        model=chain["train"], clouds=(chain["ingest"],), depths=(chain["project"],), aligned=chain["synthesize"]
-    )
 
 
 @pytest.fixture(scope="module")
-def store(finished_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Path(shutil.copytree(finished_store, tmp_path_factory.mktemp("judging") / "store"))
+def store(finished_store: Path, tiny_preset: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copied = Path(shutil.copytree(finished_store, tmp_path_factory.mktemp("judging") / "store"))
+    clouds = fingerprints(copied, tiny_preset)["ingest"]
+    for name in PROJECTIONS[1:]:
+        flow_of(PROJECT)(str(copied), clouds, RECIPES[name])
+    return copied
 
 
 @pytest.fixture(scope="module")
@@ -244,15 +256,17 @@ def test_a_stopped_evaluation_encodes_no_further_batch(
 ) -> None:
     def stop_after_three(state: ProgressState) -> None:
         if state.done == 3:
-            current_progress().stop()
+            raise StageStopped("enough")
 
     unseen = {**METHODS["opendlign"].model_dump(), "name": "unseen", "pixels": "imagenet"}
     given = recipe(library, methods=[unseen], tasks=["zero-shot"], precision="bfloat16")
-    inputs, one_by_one = chain_inputs(store, tiny_preset), EvalExecution(image_batch=1)
-    with pytest.raises(StageStopped), listening(stop_after_three):
-        evaluate(str(store), inputs, given, one_by_one, preset="stopped")
+    asked, one_by_one = inputs(store, tiny_preset), EvalExecution(image_batch=1)
+    evaluate = flow_of(EVALUATE, stop_after_three)
+    with pytest.raises(StageStopped):
+        evaluate(str(store), **asked, recipe=given, execution=one_by_one, preset="stopped")
     assert 0 < encoded["images"] <= 3 * 10
-    assert find_manifest(open_store(store), "evaluate", identify(given, inputs).fingerprint) is None
+    identity = EVALUATE.identify(given, received(EVALUATE, {**asked}))
+    assert find_manifest(open_store(store), "evaluate", identity.fingerprint) is None
 
 
 def test_the_terminal_marks_what_was_searched_on_test_labels(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +289,8 @@ def test_the_report_holds_every_table(judged: Judged) -> None:
     assert table.count("searched on test labels") == 1
     assert "82.6 / 96.2 / 98.4" in table, "published numbers stand beside the measured ones"
     costs = judged.report.split('id="cost-table"')[1].split("</table>")[0]
-    assert re.findall(r"<tr><td>(\w+)</td>", costs) == ["ingest", "project", "synthesize", "train", "evaluate"]
+    stages = ["ingest", *["project"] * len(PROJECTIONS), "synthesize", "train", "evaluate"]
+    assert re.findall(r"<tr><td>(\w+)</td>", costs) == stages
     assert judged.report.count("data:image/webp") >= 8
 
 

@@ -4,78 +4,84 @@ from typing import Any
 
 import pytest
 from prefect import Flow
+from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.schema_tools.hydration import HydrationContext, hydrate
 from prefect.utilities.schema_tools.validation import validate
 
-from flows.evaluate import evaluate
-from flows.ingest import ingest
-from flows.preset import Preset, load_preset
-from flows.project import project
+from flows.graph import Node
+from flows.preset import Preset, load_preset, preset_names
 from flows.regenerate import regenerate
-from flows.synthesize import synthesize
-from flows.train import train
-from tasks.evaluate import Inputs
+from flows.stages import flow_of, parameters_of
+from tasks.registry import STAGES
 from tasks.running import Part
-
-PRESETS = ["vit-b-32", "vit-b-16", "vit-l-14", "vit-h-14", "mini"]
-
-
-def stage_parameters(preset: Preset) -> list[tuple[Flow[..., Any], dict[str, Any]]]:
-    run, inputs = preset.execution, Inputs(model="m", clouds=("c",), depths=("d",), aligned="a")
-    return [
-        (ingest, {"recipe": preset.ingest, "execution": run.ingest}),
-        (project, {"clouds": "c", "recipe": preset.project, "execution": run.project}),
-        (
-            synthesize,
-            {"depths": "d", "recipe": preset.synthesize, "execution": run.synthesize, "part": Part(index=1, count=2)},
-        ),
-        (train, {"aligned": "a", "recipe": preset.train, "execution": run.train}),
-        (evaluate, {"inputs": inputs, "recipe": preset.evaluate, "execution": run.evaluate}),
-    ]
+from tasks.stage import AnyStage, Ref
+from tasks.train import TRAIN
 
 
-def as_sent(parameters: dict[str, Any]) -> dict[str, Any]:
-    plain = {
+def sent(preset: Preset, node: Node) -> dict[str, Any]:
+    """The parameters of a node's run, as a distributed chain sends them."""
+    refs = {
+        port: [Ref(f"of {name}", preset.graph.by_name()[name].label) for name in names]
+        for port, names in node.inputs.items()
+    }
+    execution = preset.executions[node.stage.name]
+    parameters = parameters_of(node.stage, "s3://bucket/prefix", node.recipe, refs, execution, preset="p")
+    if node.stage.shared:
+        parameters["part"] = Part(index=1, count=2)
+    return parameters
+
+
+def plain(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {
         name: value.model_dump(mode="json") if hasattr(value, "model_dump") else value
         for name, value in parameters.items()
     }
-    return {"store": "s3://bucket/prefix", "preset": "p", **plain}
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", preset_names())
 def test_a_stage_accepts_what_the_chain_sends(name: str) -> None:
-    for flow, parameters in stage_parameters(load_preset(name)):
-        schema = flow.parameters.model_dump_for_openapi()
-        sent = as_sent(parameters)
-        validate(sent, schema, raise_on_error=True)
-        assert hydrate(sent, HydrationContext()) == sent
+    preset = load_preset(name, stages=[stage.name for stage in STAGES])
+    assert {node.stage for node in preset.graph.nodes} == set(STAGES)
+    for node in preset.graph.nodes:
+        flow, meant = flow_of(node.stage), sent(preset, node)
+        given = plain(meant)
+        validate(given, flow.parameters.model_dump_for_openapi(), raise_on_error=True)
+        assert hydrate(given, HydrationContext()) == given
         # What arrives is again what was meant: the form loses nothing.
-        received = flow.validate_parameters(sent)
-        for parameter, value in parameters.items():
-            assert received[parameter] == value
+        assert flow.validate_parameters(given) == meant
 
 
 def test_a_wrong_parameter_is_refused_by_the_form() -> None:
-    sent = as_sent({"recipe": load_preset("vit-b-32").train, "aligned": "a"})
-    sent["recipe"]["epochs"] = "many"
+    preset = load_preset("vit-b-32")
+    given = plain(sent(preset, preset.graph.first("train")))
+    given["recipe"]["epochs"] = "many"
     with pytest.raises(Exception, match="epochs"):
-        validate(sent, train.parameters.model_dump_for_openapi(), raise_on_error=True)
+        validate(given, flow_of(TRAIN).parameters.model_dump_for_openapi(), raise_on_error=True)
 
 
-FLOWS = [ingest, project, synthesize, train, evaluate, regenerate]
+def forms() -> list[Flow[..., Any]]:
+    return [regenerate, *map(flow_of, STAGES)]
 
 
-@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
+@pytest.mark.parametrize("flow", forms(), ids=lambda flow: flow.name)
 def test_the_form_explains_its_fields(flow: Flow[..., Any]) -> None:
     schema = flow.parameters.model_dump_for_openapi()
-    forms = {"": schema, **schema.get("definitions", {})}
+    described_forms = {"": schema, **schema.get("definitions", {})}
     unexplained = [
         f"{form}.{name}"
-        for form, described in forms.items()
+        for form, described in described_forms.items()
         for name, field in described.get("properties", {}).items()
         if not field.get("description") and not _explained_elsewhere(field)
     ]
     assert unexplained == []
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_a_stages_flow_is_found_where_its_deployment_looks(stage: AnyStage) -> None:
+    found: Flow[..., Any] = load_flow_from_entrypoint(f"flows/stages.py:{stage.name}")
+    assert found.name == stage.name
+    assert found.description is not None
+    assert found.description.startswith(stage.about)
 
 
 def _explained_elsewhere(field: dict[str, Any]) -> bool:
@@ -84,7 +90,7 @@ def _explained_elsewhere(field: dict[str, Any]) -> bool:
 
 
 def test_the_form_offers_choices_limits_and_defaults() -> None:
-    fields = train.parameters.model_dump_for_openapi()["definitions"]["TrainRecipe"]["properties"]
+    fields = flow_of(TRAIN).parameters.model_dump_for_openapi()["definitions"]["TrainRecipe"]["properties"]
     assert fields["epochs"] | {"minimum": 1, "default": 10, "type": "integer"} == fields["epochs"]
     assert fields["trainer"]["enum"] == ["cached", "plain"]
     assert regenerate.parameters.model_dump_for_openapi()["properties"]["until"]["enum"][0] == "ingest"

@@ -11,23 +11,25 @@ from flows.preset import PresetError, load_preset, preset_names
 def test_shipped_presets_are_valid(name: str) -> None:
     preset = load_preset(name)
     assert preset.name == name
-    assert preset.evaluate.datasets
+    assert preset.recipes["evaluate"].datasets
 
 
 def test_the_papers_presets_follow_the_published_recipes() -> None:
     preset = load_preset("vit-h-14")
-    assert preset.train.clip.model == "ViT-H-14-quickgelu"
-    assert (preset.train.epochs, preset.train.peak_lr, preset.train.batch_size) == (10, 3e-4, 60)
-    assert preset.ingest.points == 10_000
-    assert preset.project.size == 224
-    assert preset.synthesize.synthesizer.name == "controlnet"
+    assert preset.recipes["train"].clip.model == "ViT-H-14-quickgelu"
+    train = preset.recipes["train"]
+    assert (train.epochs, train.peak_lr, train.batch_size) == (10, 3e-4, 60)
+    assert preset.source.points == 10_000
+    assert preset.recipes["project"].size == 224
+    assert preset.recipes["synthesize"].synthesizer.name == "controlnet"
 
 
 def test_a_change_reaches_its_field_by_verb_or_noun() -> None:
-    assert load_preset("vit-b-32", ["train.epochs=3"]).train.epochs == 3
-    assert load_preset("vit-b-32", ["training.epochs=3"]).train.epochs == 3
-    assert load_preset("vit-b-32", ["execution.synthesize.batch_size=8"]).execution.synthesize.batch_size == 8
-    assert load_preset("vit-b-32", ["ingest.source.splits=[train]"]).ingest.source.splits == ("train",)
+    assert load_preset("vit-b-32", ["train.epochs=3"]).recipes["train"].epochs == 3
+    assert load_preset("vit-b-32", ["training.epochs=3"]).recipes["train"].epochs == 3
+    batch = load_preset("vit-b-32", ["execution.synthesize.batch_size=8"]).executions["synthesize"].batch_size
+    assert batch == 8
+    assert load_preset("vit-b-32", ["ingest.source.splits=[train]"]).source.source.splits == ("train",)
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,16 @@ from prefect.client.schemas.filters import (
     ArtifactFilterKey,
 )
 
-from flows.plan import plan_chain
-from flows.preset import load_preset
 from flows.regenerate import regenerate
 from storage.output import load_manifest
 from storage.reader import SampleReader
 from storage.stores import open_store
 from storage.upkeep import verify_store
+from tasks.dlign import DLIGN
 from tasks.guard import RegressionFound
+from tasks.registry import STAGES
+from tasks.summary import artifact_keys
+from tests.flows.planning import fingerprints, planned
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600), pytest.mark.xdist_group("flows")]
 
@@ -31,7 +33,7 @@ def store(finished_store: Path, tmp_path: Path) -> Path:
 
 
 def states(store: Path, preset: str, changes: list[str] | None = None) -> dict[str, str]:
-    return {status.stage: status.state for status in plan_chain(open_store(store), load_preset(preset, changes or []))}
+    return {status.stage: status.state for status in planned(store, preset, changes)}
 
 
 def files(store: Path) -> dict[str, int]:
@@ -44,10 +46,8 @@ def test_every_stage_is_finished_and_sound(finished_store: Path, tiny_preset: st
 
 
 def test_aligned_samples_carry_everything_training_needs(finished_store: Path, tiny_preset: str) -> None:
-    statuses = plan_chain(open_store(finished_store), load_preset(tiny_preset))
-    aligned = next(status for status in statuses if status.stage == "synthesize")
-    opened = open_store(finished_store)
-    with SampleReader(opened, load_manifest(opened, "synthesize", aligned.identity.fingerprint)) as reader:
+    opened, aligned = open_store(finished_store), fingerprints(finished_store, tiny_preset)["synthesize"]
+    with SampleReader(opened, load_manifest(opened, "synthesize", aligned)) as reader:
         sample = next(iter(reader))
     meta = sample.json()
     images = [f"{view:02d}.webp" for view in range(10)]
@@ -69,7 +69,7 @@ def test_a_training_field_touches_training_and_evaluation_alone(store: Path, tin
     before = files(store)
     regenerate(tiny_preset, str(store), change)
     new = {key.split("/")[0] for key in files(store) if key not in before}
-    assert new <= {"train", "evaluate", "timings", "features", "accepted", "checkpoints", "prefect-results"}
+    assert new <= {"train", "evaluate", "timings", "features", "accepted", "checkpoints"}
     assert {"train", "evaluate"} <= new
     assert {key: before[key] for key in before if key.startswith(("ingest", "project", "synthesize", "tokens"))} == {
         key: time
@@ -117,9 +117,9 @@ def test_two_stores_hold_the_same_bytes(finished_store: Path, tiny_preset: str, 
 
 def test_a_shorter_chain_says_how_far_it_came(prefect_server: None, tiny_preset: str, tmp_path: Path) -> None:
     found = regenerate(tiny_preset, str(tmp_path / "store"), until="project")
-    assert list(found) == ["ingest", "project"]
+    assert list(found) == ["ingest procedural", "project procedural"]
     text = newest("regenerate-summary")
-    assert "Up to date as asked, before synthesize." in text
+    assert "Up to date as far as project procedural." in text
     assert "Report:" not in text
 
 
@@ -141,17 +141,14 @@ def newest(key: str) -> str:
 def test_runs_are_named_and_tagged_by_preset_stage_and_fingerprint(finished_store: Path, tiny_preset: str) -> None:
     with get_client(sync_client=True) as client:
         runs = {run.name: run.tags for run in client.read_flow_runs()}
-    for status in plan_chain(open_store(finished_store), load_preset(tiny_preset)):
+    for status in planned(finished_store, tiny_preset):
         tags = runs[f"tiny {status.stage} {status.identity.fingerprint[:8]}"]
         assert {"opendlign", "tiny", status.stage} <= set(tags)
 
 
 def test_the_ui_has_every_stages_artifacts(finished_store: Path) -> None:
-    wanted = {
-        "ingest-counts", "ingest-clouds", "ingest-progress", "project-depth", "project-throughput", "synthesize-pairs",
-        "train-curves", "train-metrics", "evaluate-results", "evaluate-confusion", "evaluate-summary",
-        "regenerate-summary",
-    }  # fmt: skip
+    made = [stage for stage in STAGES if stage is not DLIGN]
+    wanted = {key for stage in made for key in artifact_keys(stage)} | {"regenerate-summary"}
     with get_client(sync_client=True) as client:
         keep = ArtifactFilter(key=ArtifactFilterKey(any_=sorted(wanted)))
         found = {artifact.key for artifact in client.read_artifacts(artifact_filter=keep)}
