@@ -67,7 +67,7 @@ def require_judged(graph: Graph, sources: Mapping[str, ListedSource]) -> None:
                 there = ", ".join(sorted(f"{source} has {split or 'no split'}" for source, split in found))
                 raise SourceAbsent(
                     f"nothing to judge {dataset.name} on, no object is in the split {dataset.split} ({there}). Draw "
-                    "one with --set ingest.source.options.train_share=0.75 (layouts folder and list), change "
+                    "one with --set ingest.source.options.train_share=0.75 (adapters folder and list), change "
                     "evaluate.datasets, or stop at `opendlign train`"
                 )
 
@@ -85,7 +85,7 @@ def _with_remedy(source: ListedSource, preset: Preset, every: Iterable[ListedSou
         return source
     benchmarks = [source_name(recipe) for recipe in preset.benchmarks]
     if source.name not in benchmarks:
-        remedy = "name its place with --set ingest.source.url=PATH, or other shapes with --source LAYOUT:PATH"
+        remedy = "name its place with --set ingest.source.url=PATH, or other shapes with --source ADAPTER:PATH"
         return replace(source, problem=f"{source.problem}; {remedy}")
     there = [other.name for other in every if other.listing is not None and other.name in benchmarks]
     place = f"--set benchmarks.{source.name}.source.url=PATH"

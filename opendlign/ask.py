@@ -25,7 +25,7 @@ Changes = Annotated[
     Parameter(name=("--set",), help="Change a field, such as --set train.epochs=5; may be repeated", negative=()),
 ]
 Source = Annotated[
-    str | None, Parameter(help="Other shapes, as layout:path, such as list:shapes.csv or folder:~/meshes")
+    str | None, Parameter(help="Other shapes, as adapter:path, such as list:shapes.csv or folder:~/meshes")
 ]
 Place = Annotated[str | None, Parameter(help="A folder or s3://bucket/prefix (default: OPENDLIGN_STORE or ./store)")]
 
@@ -91,13 +91,13 @@ def wanted_changes(changes: list[str] | None, source: str | None) -> list[str]:
     """The changes of a command line as preset changes, `--source` included."""
     if source is None:
         return list(changes or [])
-    layout, found, url = source.partition(":")
+    adapter, found, url = source.partition(":")
     if not found or not url:
-        raise BadInput(f"--source {source!r}: write it as layout:path, such as folder:~/meshes")
+        raise BadInput(f"--source {source!r}: write it as adapter:path, such as folder:~/meshes")
     # The rest of the preset's source (splits, options) belonged to other data.
-    chosen: dict[str, Any] = {"adapter": layout, "url": url}
+    chosen: dict[str, Any] = {"adapter": adapter, "url": url}
     folder, _, name = url.rpartition("/")
-    if layout == "list" and name.endswith(LIST_SUFFIXES):
+    if adapter == "list" and name.endswith(LIST_SUFFIXES):
         # Uris are relative to the list, so its folder is the source.
         chosen |= {"url": folder or ("/" if url.startswith("/") else "."), "options": {"list": name}}
     return [f"ingest.source={json.dumps(chosen, ensure_ascii=False)}", *(changes or [])]
