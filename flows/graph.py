@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeVar
 
 from opendlign_core.errors import BadInput
@@ -125,15 +126,17 @@ def default_graph(
 
 def extended(graph: Graph, given: Mapping[str, Mapping[str, Any]]) -> Graph:
     """The graph with the nodes that a preset spells out: stage, recipe, inputs by port, and perhaps a label."""
-    nodes = list(graph.nodes)
-    for name, fields in given.items():
-        if unknown := fields.keys() - NODE_FIELDS:
-            raise BadInput(f"nodes.{name}.{min(unknown)}: unknown; a node has {', '.join(sorted(NODE_FIELDS))}")
-        nodes.append(_spelled_out(name, fields))
-    return Graph(tuple(nodes))
+    added = {name: _spelled_out(name, fields) for name, fields in given.items()}
+    try:
+        order = TopologicalSorter({name: node.reads for name, node in added.items()}).static_order()
+        return Graph((*graph.nodes, *(added[name] for name in order if name in added)))
+    except CycleError as error:
+        raise BadInput(f"nodes read each other in a circle: {', '.join(error.args[1])}") from error
 
 
 def _spelled_out(name: str, fields: Mapping[str, Any]) -> Node:
+    if unknown := fields.keys() - NODE_FIELDS:
+        raise BadInput(f"nodes.{name}.{min(unknown)}: unknown; a node has {', '.join(sorted(NODE_FIELDS))}")
     stage, spelled = stage_named(str(fields.get("stage", ""))), fields.get("recipe") or {}
     recipe = None if fields.get("output") else stage.recipe.model_validate(stage.spell_out(spelled, {}))
     given: Mapping[str, str | Sequence[str]] = fields.get("inputs") or {}
@@ -145,9 +148,8 @@ def _spelled_out(name: str, fields: Mapping[str, Any]) -> Node:
 def _check_inputs(node: Node, known: Mapping[str, Node]) -> None:
     ports = {port.name: port for port in node.stage.reads}
     if unknown := node.inputs.keys() - ports.keys():
-        raise BadInput(
-            f"{node.name}: no input {sorted(unknown)}; {node.stage.name} reads {', '.join(ports) or 'nothing'}"
-        )
+        read = ", ".join(ports) or "nothing"
+        raise BadInput(f"{node.name}: no input {min(unknown)!r}; {node.stage.name} reads {read}")
     for port in ports.values():
         names = node.inputs.get(port.name, ())
         if not names and not port.optional:
@@ -156,9 +158,7 @@ def _check_inputs(node: Node, known: Mapping[str, Node]) -> None:
             raise BadInput(f"{node.name}: {port.name} takes one node, not {', '.join(names)}")
         for name in names:
             if name not in known or known[name].stage.name != port.stage:
-                raise BadInput(
-                    f"{node.name}: {port.name} takes a node of {port.stage} that stands before it, not {name!r}"
-                )
+                raise BadInput(f"{node.name}: {port.name} takes a node of {port.stage} that is there, not {name!r}")
 
 
 def _asked(stage: AnyStage, recipes: Mapping[str, Recipe]) -> Sequence[Companion]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -49,7 +50,8 @@ def print_plan(statuses: Sequence["Planned"], place: str) -> None:
     )
     for status in statuses:
         if isinstance(status, UnknownNode):
-            table.add_row(status.title, "?", "[red]source absent[/]", "?", f"reads {', '.join(status.absent)}")
+            absent = escape(f"reads {', '.join(status.absent)}")
+            table.add_row(escape(status.title), "?", "[red]source absent[/]", "?", absent)
             continue
         shards = "?" if status.shards is None else f"{status.shards_done}/{status.shards}"
         state = f"[{COLOURS[status.state]}]{status.state}[/]"

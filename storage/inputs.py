@@ -22,4 +22,4 @@ def changed_inputs(store: Store, manifest: Manifest, known: Mapping[str, Manifes
 
 def _has_changed(store: Store, manifest: Manifest, folder: str, known: Mapping[str, Manifest]) -> bool:
     now = known.get(folder) or find_manifest(store, *folder.split("/"))
-    return now is not None and now.content_digest() != manifest.inputs[folder]
+    return now is not None and now.content_digest != manifest.inputs[folder]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -104,6 +105,7 @@ class Manifest(_Document):
     def every_file(self) -> tuple[StoredFile, ...]:
         return (*(stored for record in self.shards for stored in record.files), *self.files)
 
+    @cached_property
     def content_digest(self) -> str:
         """One digest of all files, so that two outputs of one fingerprint can be told apart by their bytes."""
         digest = hashlib.sha256()
@@ -118,7 +120,7 @@ def record_name(index: int) -> str:
 
 def inputs_of(manifests: Sequence[Manifest]) -> Inputs:
     """What something made from these outputs, as they are now, remembers of them."""
-    return {manifest.folder: manifest.content_digest() for manifest in manifests}
+    return {manifest.folder: manifest.content_digest for manifest in manifests}
 
 
 def join_inputs(parts: Sequence[Inputs]) -> Inputs:

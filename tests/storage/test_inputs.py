@@ -46,7 +46,7 @@ def test_an_output_notices_other_bytes_below_it(store: Store, tar: Path, tmp_pat
     assert made == load_manifest(store, made.stage, made.fingerprint)
     assert changed_inputs(store, made) == []
     again = remade(store, project, b"other bytes", tmp_path)
-    assert again.content_digest() != project.content_digest()
+    assert again.content_digest != project.content_digest
     assert changed_inputs(store, made) == [project.folder]
     assert changed_inputs(store, made, {project.folder: project}) == []
     assert changed_inputs(store, made, {project.folder: again}) == [project.folder]
