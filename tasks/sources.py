@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from opendlign_core.samples import Painted
+from opendlign_core.samples import Painted, TokenEntry, read_meta
 from opendlign_core.training import TrainExecution, TrainRecipe
 from storage.reader import SampleReader
 from storage.records import Manifest, ShardRecord
 from storage.shards import Sample
 from storage.stores import Store
 from tasks.stage import Job
-from tasks.tokens import TOKENS, entry_arrays, stack_objects
+from tasks.tokens import TOKENS, stack_objects
 
 if TYPE_CHECKING:
     from opendlign_core.training import CacheEntries, Objects
@@ -45,7 +45,7 @@ def _cached(store: Store, cache: Manifest, recipe: TrainRecipe) -> "TrainSource"
     filled = [record for record in cache.shards if record.samples]
     if sum(record.shard.bytes for record in filled) < MOST_OF_MEMORY * free_memory():
         with SampleReader(store, cache) as reader:
-            whole = collect(entry_arrays(reader), cache.samples)
+            whole = collect((TokenEntry.read(sample.key, sample.fields) for sample in reader), cache.samples)
         return type(whole)(whole.data, [record.samples for record in filled])
     places = [(record, np.arange(record.samples)) for record in filled]
     return _streamed(store, cache, recipe, places, _decode)
@@ -95,7 +95,7 @@ def _stack(samples: Sequence[Sample]) -> "Objects":
 def _decode(samples: Sequence[Sample]) -> "CacheEntries":
     from opendlign_core.training.depth_branch.cache import decode_entries
 
-    return decode_entries({name: sample.array(name) for name in sample.fields if name != "json"} for sample in samples)
+    return decode_entries(TokenEntry.read(sample.key, sample.fields) for sample in samples)
 
 
 def _places_of(reader: SampleReader, split: str) -> Iterator[tuple[ShardRecord, NDArray[np.int64]]]:
@@ -107,7 +107,8 @@ def _places_of(reader: SampleReader, split: str) -> Iterator[tuple[ShardRecord, 
                 yield record, np.arange(count)
             elif count:
                 samples = reader.read_shard(record, range(record.samples))
-                yield record, np.flatnonzero([sample.json()["split"] == split for sample in samples])
+                found = (read_meta(sample.key, sample.fields) for sample in samples)
+                yield record, np.flatnonzero([meta.split == split for meta in found])
 
 
 def free_memory() -> int:

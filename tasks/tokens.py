@@ -4,10 +4,10 @@ import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from opendlign_core.recipe import Recipe
-from opendlign_core.samples import Painted, TokenEntry
+from opendlign_core.samples import Painted
 from opendlign_core.training import CACHE_STAGE_VERSION, CacheRecipe, TrainExecution
 from storage.output import ShardRange
 from storage.reader import SampleReader
@@ -63,8 +63,7 @@ class Tokens(ShardedStage[TokensRecipe, TrainExecution]):
             with torch.inference_mode():
                 entries = build_entries(ready.model, stack_objects(chunk), job.recipe.cache, size)
             for place, painted in enumerate(chunk):
-                arrays = {name.removesuffix(".npy"): array for name, array in encode_entry(entries, place).items()}
-                builder.add(TokenEntry(painted.meta.who(), **arrays))
+                builder.add(encode_entry(entries, place, painted.meta.who()))
             done += len(chunk)
             job.progress.advance(len(chunk))
         if others := shard.stop - shard.start - done:
@@ -104,9 +103,3 @@ def stack_objects(chunk: Sequence[Painted]) -> "Objects":
     depth = np.stack([painted.maps() for painted in chunk])
     images = np.stack([painted.pictures() for painted in chunk])
     return Objects(torch.from_numpy(depth), torch.from_numpy(images))
-
-
-def entry_arrays(reader: SampleReader) -> Iterator[dict[str, Any]]:
-    """The arrays of every cache entry, in order."""
-    for sample in reader:
-        yield {name: sample.array(name) for name in ("tokens.npy", "rows.npy", "target.npy")}

@@ -1,16 +1,11 @@
-"""The token cache: everything frozen about an object, computed once and kept as plain arrays.
+"""The token cache: everything frozen about an object, computed once and kept as a sample of plain arrays."""
 
-One object's entry is three arrays, named as they lie in a shard: `tokens.npy` [V, L, D] in the cache's type (bfloat16
-as its uint16 bit pattern, which NumPy can hold), `rows.npy` [V, 2, D] and `target.npy` [E] in float32.
-"""
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import islice
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from opendlign_core.clip.features import object_features
@@ -18,11 +13,10 @@ from opendlign_core.clip.pixels import depth_to_input, images_to_input
 from opendlign_core.clip.precision import frozen_precision
 from opendlign_core.clip.spec import ClipSpec, Precision
 from opendlign_core.loop.sources import InMemory
+from opendlign_core.samples import Meta, TokenEntry
 from opendlign_core.training.depth_branch.batches import CacheEntries, Objects
 from opendlign_core.training.depth_branch.model import DepthAlignedCLIP, Prefix
 from opendlign_core.training.depth_branch.recipe import CacheRecipe
-
-Arrays = dict[str, NDArray[Any]]
 
 
 def build_entries(
@@ -71,30 +65,30 @@ def prefix_of(entries: CacheEntries) -> Prefix:
     return Prefix(entries.tokens, entries.rows)
 
 
-def encode_entry(entries: CacheEntries, index: int) -> Arrays:
-    """The arrays of one object, ready for `numpy.save`."""
+def encode_entry(entries: CacheEntries, index: int, meta: Meta) -> TokenEntry:
+    """The entry of one object as a sample."""
     tokens, rows, target = (tensor[index].detach().cpu() for tensor in entries)
     plain = tokens.view(torch.uint16) if tokens.dtype == torch.bfloat16 else tokens
-    return {"tokens.npy": plain.numpy(), "rows.npy": rows.numpy(), "target.npy": target.numpy()}
+    return TokenEntry(meta, plain.numpy(), rows.numpy(), target.numpy())
 
 
-def decode_entries(samples: Iterable[Mapping[str, NDArray[Any]]]) -> CacheEntries:
-    """Stack the arrays of objects into cache entries; raises `ValueError` where there is none."""
+def decode_entries(samples: Iterable[TokenEntry]) -> CacheEntries:
+    """Stack the entries of objects; raises `ValueError` where there is none."""
     decoded = [_decode(sample) for sample in samples]
     if not decoded:
         raise ValueError("a token cache without objects cannot be trained on")
     return CacheEntries(*(torch.stack(tensors) for tensors in zip(*decoded, strict=True)))
 
 
-def _decode(sample: Mapping[str, NDArray[Any]]) -> tuple[Tensor, Tensor, Tensor]:
-    tokens = torch.from_numpy(np.ascontiguousarray(sample["tokens.npy"]))
+def _decode(sample: TokenEntry) -> tuple[Tensor, Tensor, Tensor]:
+    tokens = torch.from_numpy(np.ascontiguousarray(sample.tokens))
     if tokens.dtype == torch.uint16:
         tokens = tokens.view(torch.bfloat16)
-    return tokens, torch.from_numpy(sample["rows.npy"]), torch.from_numpy(sample["target.npy"])
+    return tokens, torch.from_numpy(sample.rows), torch.from_numpy(sample.target)
 
 
 def collect(
-    samples: Iterable[Mapping[str, NDArray[Any]]], count: int, device: torch.device | str = "cpu", chunk: int = 256
+    samples: Iterable[TokenEntry], count: int, device: torch.device | str = "cpu", chunk: int = 256
 ) -> InMemory[CacheEntries]:
     """Read `count` objects into memory on `device`, allocated once; raises `ValueError` on another number."""
     samples = iter(samples)
