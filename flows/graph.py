@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from opendlign_core.errors import BadInput
 from opendlign_core.recipe import Recipe
+from tasks.ports import Companion
 from tasks.registry import STAGES, stage_named
-from tasks.stage import AnyStage, Companion
+from tasks.stage import AnyStage
 
 T = TypeVar("T")
 

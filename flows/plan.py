@@ -12,8 +12,9 @@ from storage.inventory import outputs
 from storage.output import MANIFEST, StageOutput, find_manifest, load_manifest
 from storage.records import Manifest
 from storage.stores import Store
+from tasks.ports import Input, Inputs, Ref, Refs
 from tasks.shards import StagePlan
-from tasks.stage import Input, Inputs, Ref, Refs, ShardedStage
+from tasks.stage import ShardedStage
 
 State = Literal["done", "partial", "missing", "stale"]
 

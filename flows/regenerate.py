@@ -20,9 +20,9 @@ from flows.sources import ListedSource, list_sources, require_judged
 from storage.settings import get_settings
 from storage.stores import open_store
 from tasks.artifacts import name_run
+from tasks.ports import Ref
 from tasks.progress import Listener
 from tasks.registry import STAGES
-from tasks.stage import Ref
 from tasks.summary import publish_summary
 
 LAST = STAGES[-1].name

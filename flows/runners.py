@@ -19,10 +19,10 @@ from flows.stages import flow_of, parameters_of
 from storage.output import find_manifest
 from storage.stores import open_store
 from tasks.errors import OutputRefused, ShardsFailed
+from tasks.ports import Ref
 from tasks.progress import Listener
 from tasks.running import Part
 from tasks.slots import gpu_slots
-from tasks.stage import Ref
 
 SECONDS_BETWEEN_LOOKS = 2.0
 

@@ -8,10 +8,11 @@ from prefect import Flow, flow
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from opendlign_core.recipe import Execution, Recipe
+from tasks.ports import Port, Ref, Refs
 from tasks.progress import Listener
 from tasks.registry import STAGES, stage_named
 from tasks.running import Order, Part, run_stage
-from tasks.stage import AnyStage, Port, Ref, Refs, ShardedStage
+from tasks.stage import AnyStage, ShardedStage
 
 StageFlow = Flow[..., str]
 

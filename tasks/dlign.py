@@ -14,9 +14,10 @@ from storage.output import ShardRange
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.stores import Store
+from tasks.ports import Port
 from tasks.shards import ShardBuilder, throughput_table
 from tasks.showcase import Showcase
-from tasks.stage import Job, Port, ShardedStage
+from tasks.stage import Job, ShardedStage
 from tasks.train import named_clip
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ from storage.records import Manifest
 from storage.stores import Store
 from tasks.features import FEATURES, StoredFeatures
 from tasks.guard import check_regression
+from tasks.ports import Companion, Input, Inputs, Port
 from tasks.report import read_results, show_results, write_report
 from tasks.samples import EvaluatedOutputs, StoredSamples, objects_to_encode
 from tasks.shards import note_seconds
 from tasks.showcase import Showcase
-from tasks.stage import Companion, Input, Inputs, Job, Port, Whole, WholeStage
+from tasks.stage import Job, Whole, WholeStage
 
 EvalJob = Job[EvalRecipe, EvalExecution]
 

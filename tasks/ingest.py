@@ -16,9 +16,10 @@ from tasks.catalog import CATALOG
 from tasks.files import SourceFiles
 from tasks.listing import SourceListing, changed_files, list_source, source_files
 from tasks.pictures import show_clouds
+from tasks.ports import Inputs
 from tasks.shards import ShardBuilder
 from tasks.showcase import Showcase
-from tasks.stage import Inputs, Job, ShardedStage
+from tasks.stage import Job, ShardedStage
 
 
 @dataclass(frozen=True)

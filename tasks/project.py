@@ -11,9 +11,10 @@ from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.stores import Store
 from tasks.pictures import show_depth
+from tasks.ports import Port
 from tasks.shards import ShardBuilder, throughput_table
 from tasks.showcase import Showcase
-from tasks.stage import Job, Port, ShardedStage
+from tasks.stage import Job, ShardedStage
 
 PUBLISHED = "opendlign"
 """The published recipe that a preset's projection starts from where it names no other."""

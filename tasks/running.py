@@ -24,10 +24,11 @@ from storage.stores import Store, open_store
 from tasks.artifacts import Artifacts, name_stage_run
 from tasks.errors import ShardsFailed
 from tasks.policy import SHARD_TASK
+from tasks.ports import Input, Inputs, Ref, Refs
 from tasks.progress import Listener, StageProgress, tracking
 from tasks.shards import StagePlan, finish, note_seconds, split_work
 from tasks.slots import computing, gpu_slot
-from tasks.stage import AnyStage, Input, Inputs, Job, Need, Ref, Refs, ShardedStage, WholeStage
+from tasks.stage import AnyStage, Job, Need, ShardedStage, WholeStage
 
 log = logging.getLogger(__name__)
 

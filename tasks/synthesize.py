@@ -25,10 +25,11 @@ from storage.records import Manifest
 from storage.shards import Sample
 from storage.stores import Store
 from tasks.pictures import show_pairs
+from tasks.ports import Inputs, Port
 from tasks.progress import StageProgress
 from tasks.shards import ShardBuilder, throughput_table
 from tasks.showcase import Showcase
-from tasks.stage import Inputs, Job, Port, ShardedStage
+from tasks.stage import Job, ShardedStage
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,9 +13,10 @@ from storage.output import ShardRange
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.stores import Store
+from tasks.ports import Port
 from tasks.shards import ShardBuilder
 from tasks.showcase import Showcase
-from tasks.stage import Job, Port, ShardedStage
+from tasks.stage import Job, ShardedStage
 
 if TYPE_CHECKING:
     from opendlign_core.training import DepthAlignedCLIP, Objects

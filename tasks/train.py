@@ -15,9 +15,10 @@ from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.stores import Store
 from tasks.checkpoints import StoredCheckpoints
+from tasks.ports import Inputs, Port
 from tasks.showcase import Showcase
 from tasks.sources import training_source
-from tasks.stage import Inputs, Job, Need, Port, Whole, WholeStage
+from tasks.stage import Job, Need, Whole, WholeStage
 from tasks.tokens import TOKENS, TokensRecipe
 
 if TYPE_CHECKING:

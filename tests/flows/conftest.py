@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from prefect.testing.utilities import prefect_test_harness
 
-TINY = {
+TINY: dict[str, Any] = {
     "ingest": {
         "source": {
             "adapter": "procedural",

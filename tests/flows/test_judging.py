@@ -37,9 +37,9 @@ from storage.output import find_manifest, load_manifest
 from storage.stores import open_store
 from tasks.artifacts import published_keys
 from tasks.evaluate import EVALUATE, fetch_file
+from tasks.ports import Ref
 from tasks.progress import ProgressState, StageStopped
 from tasks.project import PROJECT
-from tasks.stage import Ref
 from tests.evaluation.conftest import single_thread  # noqa: F401
 from tests.flows.planning import fingerprints
 

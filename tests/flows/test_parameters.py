@@ -12,9 +12,10 @@ from flows.graph import Node
 from flows.preset import Preset, load_preset, preset_names
 from flows.regenerate import regenerate
 from flows.stages import flow_of, parameters_of
+from tasks.ports import Ref
 from tasks.registry import STAGES
 from tasks.running import Part
-from tasks.stage import AnyStage, Ref
+from tasks.stage import AnyStage
 from tasks.train import TRAIN
 
 

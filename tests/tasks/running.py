@@ -8,9 +8,10 @@ from typing import Any
 from storage.output import StageOutput
 from storage.records import Manifest
 from storage.stores import Store
+from tasks.ports import Inputs, Ref
 from tasks.progress import StageProgress
 from tasks.shards import StagePlan, building, finish
-from tasks.stage import Inputs, Job, Ref, ShardedStage
+from tasks.stage import Job, ShardedStage
 
 
 def build_output(
