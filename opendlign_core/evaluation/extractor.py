@@ -9,6 +9,7 @@ import torch
 from opendlign_core.clip.features import unit
 from opendlign_core.clip.pixels import Statistics, prepare_pixels
 from opendlign_core.clip.spec import CLIP_MEAN, CLIP_STD, IMAGENET_MEAN, IMAGENET_STD
+from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.features import EvalSample, FeaturePlan, Floats, ViewFeatures
 from opendlign_core.evaluation.finite import require_finite
 from opendlign_core.evaluation.model import EvaluatedModel, SharedPrefixEncoder
@@ -38,7 +39,7 @@ class Extractor:
         """Features of all samples; depth maps are held one batch at a time."""
         parts = [features for _, features in self.stream(samples)]
         if not parts:
-            raise ValueError("no samples to extract features from; check the data set's sources and split")
+            raise BadInput("no samples to extract features from; check the data set's sources and split")
         ids = tuple(name for part in parts for name in part.object_ids)
         labels = tuple(label for part in parts for label in part.labels)
         base, depth, images = (
@@ -120,7 +121,7 @@ def _checked(sample: EvalSample, plan: FeaturePlan) -> Floats:
     depth = np.asarray(sample.depth, np.float32)
     need = 1 + max((*plan.base, *plan.depth), default=-1)
     if depth.ndim not in (3, 4) or len(depth) < need:
-        raise ValueError(f"{sample.object_id}: depth of shape {depth.shape}, expected [{need} or more views, H, W]")
+        raise BadInput(f"{sample.object_id}: depth of shape {depth.shape}, expected [{need} or more views, H, W]")
     return depth
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.features import Floats
 
 ROW_GROUP = 2048
@@ -70,7 +71,7 @@ def write_index(path: Path, rows: Iterable[IndexRow], fingerprint: str) -> int:
         if writer is not None:
             writer.close()
     if writer is None:
-        raise ValueError(f"nothing to index: no objects were given for {path}")
+        raise BadInput(f"nothing to index: no objects were given for {path}")
     return count
 
 
@@ -174,7 +175,7 @@ def _cosines(queries: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
 
 def _check_model(path: Path, built_with: str, asked_with: str) -> None:
     if built_with != asked_with:
-        raise ValueError(
+        raise BadInput(
             f"{path} was built with model {built_with or 'unknown'}, the query comes from {asked_with}; "
             "build the index anew with this model"
         )
@@ -184,7 +185,7 @@ def _open(path: Path) -> pq.ParquetFile:
     file = pq.ParquetFile(path)
     if "embedding" not in file.schema_arrow.names:
         file.close()
-        raise ValueError(f"{path} is not an index: it has no 'embedding' column (columns: {file.schema_arrow.names})")
+        raise BadInput(f"{path} is not an index: it has no 'embedding' column (columns: {file.schema_arrow.names})")
     return file
 
 

@@ -6,6 +6,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
+from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.lists import read_list
 
 _FOLDER = resources.files("opendlign_core.evaluation") / "labels"
@@ -21,7 +22,7 @@ def packaged_labels(name: str) -> tuple[str, ...]:
     """Class names of a packaged list, in label order."""
     file = _FOLDER / f"{name}.txt"
     if not file.is_file():
-        raise ValueError(
+        raise BadInput(
             f"no packaged label list {name!r}; known: {', '.join(label_lists())}, or give the names themselves"
         )
     return tuple(file.read_text(encoding="utf-8").splitlines())
@@ -36,12 +37,12 @@ def check_labels(labels: Iterable[str], origin: str) -> tuple[str, ...]:
     """Refuse empty lists and names that mean the same class; the error names `origin`."""
     names = tuple(labels)
     if not names:
-        raise ValueError(f"{origin} holds no class names; expected one per line or a JSON list")
+        raise BadInput(f"{origin} holds no class names; expected one per line or a JSON list")
     seen: dict[str, str] = {}
     for name in names:
         twin = seen.setdefault(fold(name), name)
         if twin is not name:
-            raise ValueError(f"{origin}: {name!r} and {twin!r} are the same class")
+            raise BadInput(f"{origin}: {name!r} and {twin!r} are the same class")
     return names
 
 
@@ -82,9 +83,7 @@ class LabelIndex:
         self._index = {fold(name): position for position, name in enumerate(classes)}
         for written, name in (aliases or {}).items():
             if fold(name) not in self._index:
-                raise ValueError(
-                    f"alias {written!r} leads to {name!r}, which is not one of the {len(classes)} classes"
-                )
+                raise BadInput(f"alias {written!r} leads to {name!r}, which is not one of the {len(classes)} classes")
             self._index[fold(written)] = self._index[fold(name)]
 
     def find(self, label: str | None) -> int | None:

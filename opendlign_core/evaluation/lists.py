@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from opendlign_core.errors import BadInput
+
 
 def read_list(path: Path) -> tuple[str, ...]:
     """Read the strings of `path`; blank lines and the spaces around a line do not count.
@@ -16,7 +18,7 @@ def read_list(path: Path) -> tuple[str, ...]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} starts like a JSON list but is not JSON: {error}") from error
+        raise BadInput(f"{path} starts like a JSON list but is not JSON: {error}") from error
     if not all(isinstance(item, str) for item in value):
-        raise ValueError(f"{path} must be a JSON list of strings")
+        raise BadInput(f"{path} must be a JSON list of strings")
     return tuple(value)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.classification.ranking import mixed_queries, object_embeddings
 from opendlign_core.evaluation.classification.scoring import view_features
 from opendlign_core.evaluation.extractor import Extractor
@@ -132,7 +133,7 @@ def query_embedding(
         return mixed_queries(words, pixels)
     single = words if words is not None else pixels
     if single is None:
-        raise ValueError("a query needs words, a picture or a shape")
+        raise BadInput("a query needs words, a picture or a shape")
     return single
 
 
@@ -151,7 +152,7 @@ def search(model: EvaluatedModel, index: EmbeddingIndex | Path, query: Floats, t
 def hits_picture(hits: Sequence[Hit], columns: int = 5, tile: int = 160) -> Image.Image:
     """The hits' pictures, best first, with label (or id) and cosine."""
     if not hits:
-        raise ValueError("no hits to draw: the index is empty")
+        raise BadInput("no hits to draw: the index is empty")
     pictures = [_preview_pixels(hit) for hit in hits]
     captions = [f"{number}. {hit.label or hit.object_id} {hit.score:.3f}" for number, hit in enumerate(hits, 1)]
     return contact_sheet(pictures, captions, columns=columns, tile=tile)

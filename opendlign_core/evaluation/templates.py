@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.lists import read_list
 
 TextName = Literal["imagenet", "depth", "depth-scanobjectnn", "name", "sentence"]
@@ -57,7 +58,7 @@ def _split(text: str) -> tuple[str, str]:
     """'a bad photo of the {}' -> ('a bad photo of ', 'the {}'); subjects may have no medium."""
     match = re.fullmatch(r"(.* of |graffiti of |)(.*\{\})", text)
     if match is None:
-        raise ValueError(f"template {text!r} does not end in its noun slot; rewording expects '... {{}}'")
+        raise BadInput(f"template {text!r} does not end in its noun slot; rewording expects '... {{}}'")
     return match.group(1), match.group(2)
 
 
@@ -95,10 +96,10 @@ def resolve_templates(text: TextName | tuple[str, ...]) -> tuple[str, ...]:
 def check_templates(templates: Sequence[str], origin: str) -> tuple[str, ...]:
     """Refuse templates without a class slot; the error names `origin`."""
     if not templates:
-        raise ValueError(f"{origin} holds no templates; expected one per line or a JSON list")
+        raise BadInput(f"{origin} holds no templates; expected one per line or a JSON list")
     for template in templates:
         if "{}" not in template:
-            raise ValueError(f"template {template!r} in {origin} has no {{}} for the class name")
+            raise BadInput(f"template {template!r} in {origin} has no {{}} for the class name")
     return tuple(templates)
 
 

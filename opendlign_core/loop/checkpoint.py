@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from opendlign_core.errors import BadInput
 from opendlign_core.loop.errors import Diverged
 from opendlign_core.loop.files import read_tensors, write_tensors
 from opendlign_core.loop.layout import STATE_FILE, WEIGHTS_FILE
@@ -59,7 +60,7 @@ def read_weights(path: Path) -> Weights:
     """Read what `save_weights` wrote; raises `ValueError` for any other safetensors file."""
     tensors, found = read_tensors(path)
     if "format" not in found:
-        raise ValueError(f"{path} holds no trained weights (its metadata name no format)")
+        raise BadInput(f"{path} holds no trained weights (its metadata name no format)")
     return Weights(tensors, Origin(found["format"], found["recipe"], found["fingerprint"]), found["step"])
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from opendlign_core.errors import BadInput
 from opendlign_core.loop.batches import Batches, Share
 from opendlign_core.loop.checkpoint import (
     Origin,
@@ -117,7 +118,7 @@ class _Run(Generic[Batch]):
             return
         weights, state = read_checkpoint(found[-1])
         if difference := self.origin.difference(weights.origin):
-            raise ValueError(f"{self.workdir} holds another training run ({difference}); give this one its own folder")
+            raise BadInput(f"{self.workdir} holds another training run ({difference}); give this one its own folder")
         self.trainer.restore(weights.tensors, state)
         self.early, self.latest = state["early"], state["validation"]
         logger.info("continuing %s at step %d of %d", self.workdir, self.trainer.step, self.trainer.steps)

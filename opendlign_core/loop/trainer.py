@@ -6,6 +6,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from opendlign_core.errors import BadInput
 from opendlign_core.loop.distributed import World, sum_gradients
 from opendlign_core.loop.learner import TOTAL, Learner
 from opendlign_core.loop.schedule import set_pace
@@ -60,7 +61,7 @@ class Trainer(Generic[Batch]):
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Continue from a checkpoint of a run over as many steps; raises `ValueError` on another length."""
         if state["steps"] != self.steps:
-            raise ValueError(f"the checkpoint belongs to a run of {state['steps']} steps, this one has {self.steps}")
+            raise BadInput(f"the checkpoint belongs to a run of {state['steps']} steps, this one has {self.steps}")
         self.learner.load_tensors(tensors)
         self.learner.optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["rng"])

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from opendlign_core.errors import BadInput
 from opendlign_core.median import median_filter
 from opendlign_core.projection.checks import UnusableCloud, as_points, refuse_unusable
 from opendlign_core.projection.grid import cells_of
@@ -69,7 +70,7 @@ def _rendered(points: Tensor, recipe: ProjectionRecipe, engine: str) -> Tensor:
 
 def _choose_backend(device: torch.device, recipe: ProjectionRecipe, backend: str) -> str:
     if backend not in ("auto", "torch", "triton"):
-        raise ValueError(f"unknown backend {backend!r}; choose auto, torch or triton")
+        raise BadInput(f"unknown backend {backend!r}; choose auto, torch or triton")
     windows = not isinstance(recipe.densify, WeightedSplat)
     if backend == "auto":
         return "triton" if device.type == "cuda" and windows and find_spec("triton") else "torch"
@@ -80,10 +81,10 @@ def _choose_backend(device: torch.device, recipe: ProjectionRecipe, backend: str
 
 def _refuse_without_triton(device: torch.device, windows: bool) -> None:
     if not find_spec("triton"):
-        raise ValueError("the triton backend needs the triton package; install it, or choose torch")
+        raise BadInput("the triton backend needs the triton package; install it, or choose torch")
     if not windows:
-        raise ValueError("the triton backend has no weighted splats; choose torch or auto for this recipe")
+        raise BadInput("the triton backend has no weighted splats; choose torch or auto for this recipe")
     from opendlign_core.projection.triton_backend import runs_on
 
     if not runs_on(device):
-        raise ValueError(f"the triton backend needs points on a CUDA device, got {device}; choose torch or auto")
+        raise BadInput(f"the triton backend needs points on a CUDA device, got {device}; choose torch or auto")

@@ -6,6 +6,8 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from opendlign_core.errors import BadInput
+
 _DOWN = (".lora_down.weight", ".lora_A.weight", ".lora.down.weight")
 _UP = (".lora_up.weight", ".lora_B.weight", ".lora.up.weight")
 
@@ -28,7 +30,7 @@ def read_lora(path: Path) -> dict[str, LowRank]:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"cannot read the LoRA {path}: {error}") from error
+        raise BadInput(f"cannot read the LoRA {path}: {error}") from error
     updates = {}
     for name, down in tensors.items():
         suffix = next((ending for ending in _DOWN if name.endswith(ending)), None)
@@ -38,7 +40,7 @@ def read_lora(path: Path) -> dict[str, LowRank]:
             alpha = tensors.get(f"{stem}.alpha")
             updates[layer] = LowRank(down, up, float(alpha) / len(down) if alpha is not None else 1.0)
     if not updates:
-        raise ValueError(f"{path} holds no LoRA for a UNet (expected names such as lora_unet_...lora_down.weight)")
+        raise BadInput(f"{path} holds no LoRA for a UNet (expected names such as lora_unet_...lora_down.weight)")
     return updates
 
 
@@ -58,9 +60,9 @@ def merge_lora(network: nn.Module, updates: dict[str, LowRank]) -> None:
     for name, update in updates.items():
         layer = layers.get(name)
         if not isinstance(layer, nn.Linear | nn.Conv2d):
-            raise ValueError(f"the LoRA updates {name}, which the network does not have")
+            raise BadInput(f"the LoRA updates {name}, which the network does not have")
         change = update.scale * (update.up.float().flatten(1) @ update.down.float().flatten(1))
         if change.numel() != layer.weight.numel():
-            raise ValueError(f"the LoRA's update of {name} does not fit weights of shape {tuple(layer.weight.shape)}")
+            raise BadInput(f"the LoRA's update of {name} does not fit weights of shape {tuple(layer.weight.shape)}")
         merged = layer.weight.data.float() + change.view_as(layer.weight).to(layer.weight.device)
         layer.weight.data.copy_(merged.to(layer.weight.dtype))

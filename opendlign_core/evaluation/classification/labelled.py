@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.classification.metrics import Ints
 from opendlign_core.evaluation.features import ViewFeatures
 from opendlign_core.evaluation.labels import LabelIndex, fold, resolve_labels
@@ -35,7 +36,7 @@ def with_labels(
     positions = [index.find(label) for label in features.labels]
     rows = np.asarray([row for row, position in enumerate(positions) if position is not None], np.int64)
     if not len(rows):
-        raise ValueError(f"{dataset.name}: no label of its {len(features)} objects is among the {len(names)} classes")
+        raise BadInput(f"{dataset.name}: no label of its {len(features)} objects is among the {len(names)} classes")
     labels = np.asarray([position for position in positions if position is not None], np.int64)
     kept = features if len(rows) == len(features) else features.take(rows)
     return LabelledFeatures(kept, labels, names, len(features) - len(rows))

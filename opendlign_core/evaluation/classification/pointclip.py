@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.classification.metrics import Ints
 from opendlign_core.evaluation.features import Floats
 from opendlign_core.evaluation.labels import LabelIndex
@@ -31,15 +32,15 @@ def read_sentences(path: Path, classes: Sequence[str]) -> tuple[tuple[str, ...],
     try:
         library = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+        raise BadInput(f"{path} is not JSON: {error}") from error
     if not isinstance(library, dict) or not all(isinstance(texts, list) for texts in library.values()):
-        raise ValueError(f"{path} must hold one JSON object, class name -> list of sentences")
+        raise BadInput(f"{path} must hold one JSON object, class name -> list of sentences")
     index = LabelIndex(tuple(library))
     names = list(library)
     places = [index.find(name) for name in classes]
     missing = [name for name, place in zip(classes, places, strict=True) if place is None]
     if missing:
-        raise ValueError(f"{path} has no sentences for {', '.join(missing[:5])} ({len(missing)} classes)")
+        raise BadInput(f"{path} has no sentences for {', '.join(missing[:5])} ({len(missing)} classes)")
     return tuple(tuple(map(str, library[names[place]])) for place in places if place is not None)
 
 

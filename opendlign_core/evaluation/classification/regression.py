@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.classification.metrics import Ints
 from opendlign_core.evaluation.features import Floats
 from opendlign_core.evaluation.specs import FewShotSpec
@@ -47,7 +48,7 @@ def _fit(examples: Floats, labels: Ints, spec: FewShotSpec) -> Any:
         raise ImportError("few-shot needs scikit-learn: pip install 'opendlign-pipeline[eval]'") from error
     classes = len(np.unique(labels))
     if classes < 2:
-        raise ValueError("few-shot needs training objects of two classes or more; check the data set's train split")
+        raise BadInput("few-shot needs training objects of two classes or more; check the data set's train split")
     classifier = LogisticRegression(C=spec.inverse_regularisation, max_iter=spec.iterations)
     threads = 1 if examples.size * classes < _SHARED_WORK else None
     with warnings.catch_warnings(), threadpool_limits(threads):

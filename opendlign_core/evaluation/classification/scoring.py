@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.features import Floats, ViewFeatures
 from opendlign_core.evaluation.finite import require_finite
 from opendlign_core.evaluation.specs import Aggregation, Branch, MethodSpec
@@ -87,7 +88,7 @@ def score(features: ViewFeatures, text: Floats, method: MethodSpec, views: Seque
 def views_of_count(count: int, views: int) -> list[int]:
     """Which views stand for `count` of them: the smaller half from the frozen side, the rest from the tuned."""
     if not 1 <= count <= views:
-        raise ValueError(f"{count} views asked for, the depth maps have {views}")
+        raise BadInput(f"{count} views asked for, the depth maps have {views}")
     half = views // 2
     frozen = min(count // 2, half)
     return [*_spread(frozen, 0, half), *_spread(count - frozen, half, views)]

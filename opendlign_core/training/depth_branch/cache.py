@@ -12,6 +12,7 @@ from opendlign_core.clip.features import object_features
 from opendlign_core.clip.pixels import depth_to_input, images_to_input
 from opendlign_core.clip.precision import frozen_precision
 from opendlign_core.clip.spec import ClipSpec, Precision
+from opendlign_core.errors import BadInput
 from opendlign_core.loop.sources import InMemory
 from opendlign_core.samples import Meta, TokenEntry
 from opendlign_core.training.depth_branch.batches import CacheEntries, Objects
@@ -76,7 +77,7 @@ def decode_entries(samples: Iterable[TokenEntry]) -> CacheEntries:
     """Stack the entries of objects; raises `ValueError` where there is none."""
     decoded = [_decode(sample) for sample in samples]
     if not decoded:
-        raise ValueError("a token cache without objects cannot be trained on")
+        raise BadInput("a token cache without objects cannot be trained on")
     return CacheEntries(*(torch.stack(tensors) for tensors in zip(*decoded, strict=True)))
 
 

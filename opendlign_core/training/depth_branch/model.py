@@ -39,7 +39,7 @@ class DepthAlignedCLIP(nn.Module):
         super().__init__()
         resblocks = _resblocks(clip)
         if not 1 <= blocks <= len(resblocks):
-            raise ValueError(f"blocks must lie between 1 and the tower's {len(resblocks)}, got {blocks}")
+            raise BadInput(f"blocks must lie between 1 and the tower's {len(resblocks)}, got {blocks}")
         self.blend = blend
         self.clip: OpenClip = clip.requires_grad_(False).eval()
         self.depth_blocks: Any = nn.ModuleList(copy.deepcopy(block) for block in resblocks[-blocks:])
@@ -77,7 +77,7 @@ class DepthAlignedCLIP(nn.Module):
     def prefix(self, images: Tensor) -> Prefix:
         """Run the frozen tower on images [N, 3, H, W] as far as training needs it."""
         if not self.cls_only:
-            raise ValueError(
+            raise BadInput(
                 "this image tower does not pool its CLS token over plain attention blocks, so its tokens cannot be "
                 "cached; use TrainRecipe(trainer='plain')"
             )
@@ -201,5 +201,5 @@ def _run(blocks: Iterable[nn.Module], tokens: Tensor) -> Tensor:
 def _resblocks(clip: OpenClip) -> Any:
     transformer = getattr(getattr(clip, "visual", None), "transformer", None)
     if transformer is None or not hasattr(transformer, "resblocks") or not hasattr(clip.visual, "_embeds"):
-        raise ValueError("the depth branch needs an open_clip model whose image tower is open_clip's own ViT")
+        raise BadInput("the depth branch needs an open_clip model whose image tower is open_clip's own ViT")
     return transformer.resblocks

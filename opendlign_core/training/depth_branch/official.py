@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from opendlign_core.clip.load import load_clip
+from opendlign_core.errors import BadInput
 from opendlign_core.loop.files import write_tensors, write_whole
 from opendlign_core.training.depth_branch.learner import DepthBranchLearner
 from opendlign_core.training.depth_branch.model import DepthAlignedCLIP
@@ -41,7 +42,7 @@ def read_official(path: Path) -> OfficialCheckpoint:
     content = torch.load(path, map_location="cpu", weights_only=False, pickle_module=_restricted_pickle())
     state = content.get("model_state_dict") if isinstance(content, dict) else None
     if not isinstance(state, Mapping) or SCALE_KEY not in state:
-        raise ValueError(f"{path} is not an OpenDlign checkpoint: it has no model_state_dict with a {SCALE_KEY}")
+        raise BadInput(f"{path} is not an OpenDlign checkpoint: it has no model_state_dict with a {SCALE_KEY}")
     inner = {name.removeprefix(CLIP_PREFIX): tensor for name, tensor in state.items() if name.startswith(CLIP_PREFIX)}
     return OfficialCheckpoint(
         clip={name: tensor for name, tensor in inner.items() if not name.startswith(DEPTH_PREFIX)},
@@ -76,7 +77,7 @@ def import_official(
         load_official(model, checkpoint)
     except RuntimeError as error:
         first = " ".join(str(error).split())[:300]
-        raise ValueError(
+        raise BadInput(
             f"the checkpoint does not fit {recipe.clip.model} with {recipe.blocks} block(s): {first}"
         ) from error
     write_tensors(clip, model.clip.state_dict(), {})

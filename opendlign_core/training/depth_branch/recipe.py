@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from opendlign_core.clip.spec import OFFICIAL_MODELS, ClipSpec, Dtype, Precision
+from opendlign_core.errors import BadInput
 from opendlign_core.recipe import Recipe
 
 STAGE_VERSION = 1
@@ -75,7 +76,7 @@ class TrainRecipe(Recipe):
     def official(cls, model: str = "ViT-H-14-quickgelu", **changes: Any) -> Self:
         """Return the reference's recipe for one of its four models, with any field changed."""
         if model not in OFFICIAL_MODELS:
-            raise ValueError(f"no published recipe for {model!r}; choose one of {', '.join(OFFICIAL_MODELS)}")
+            raise BadInput(f"no published recipe for {model!r}; choose one of {', '.join(OFFICIAL_MODELS)}")
         tag, batch_size = OFFICIAL_MODELS[model]
         return cls(**{"clip": ClipSpec(model=model, weights=tag), "batch_size": batch_size, **changes})
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from opendlign_core.clip.device import choose_device
+from opendlign_core.errors import BadInput
 from opendlign_core.loop.batches import EpochBatches
 from opendlign_core.loop.distributed import World, current_world
 from opendlign_core.loop.progress import Progress
@@ -103,7 +104,7 @@ def _prepared(source: TrainSource, recipe: TrainRecipe, execution: TrainExecutio
     probe = source.batch(np.zeros(1, np.int64))
     if isinstance(probe, CacheEntries) != wants_cache:
         found, needed = type(probe).__name__, "CacheEntries" if wants_cache else "Objects"
-        raise ValueError(f"the {recipe.trainer} trainer reads {needed}, the source holds {found}")
+        raise BadInput(f"the {recipe.trainer} trainer reads {needed}, the source holds {found}")
     if wants_cache and isinstance(source, InMemory):
         return place(source, model.device, execution.cache_placement)
     return source
