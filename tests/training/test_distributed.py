@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from opendlign_core.loop import EpochBatches, InMemory, World, read_metrics
-from opendlign_core.loop.order import share_sizes
+from opendlign_core.loop import InMemory, World, read_metrics
 from opendlign_core.training import read_branch, train
+from opendlign_core.training.depth_branch.run import step_batches
 from tests.training import tiny
+from tests.training.ddp_worker import RUNS
 from tests.training.test_run import held_out, source_for
 
 ROOT = Path(__file__).resolve().parents[2]
-# Ten objects in batches of 3: the last batch of an epoch holds one object, so the second process has none.
 TOLERANCE = 2e-6
 
 
@@ -38,31 +38,30 @@ def torchrun(folder: Path) -> None:
 
 
 @pytest.mark.server
-@pytest.mark.slow
 @pytest.mark.timeout(320)
 def test_two_processes_train_to_the_weights_of_one(tmp_path: Path) -> None:
     torchrun(tmp_path / "two")
-    for kind in ("cached", "plain"):
-        recipe = tiny.recipe(trainer=kind, batch_size=3, temperature="learned")
-        alone = train(source_for(recipe), recipe, tiny.CPU, tmp_path / "one" / kind, validation=held_out(recipe))
-        expected, found = read_branch(alone.weights), read_branch(tmp_path / "two" / kind / "weights.safetensors")
+    for name, changes in RUNS.items():
+        recipe = tiny.recipe(**changes)
+        alone = train(source_for(recipe), recipe, tiny.CPU, tmp_path / "one" / name, validation=held_out(recipe))
+        expected, found = read_branch(alone.weights), read_branch(tmp_path / "two" / name / "weights.safetensors")
         assert found.step == expected.step == 12
         start = tiny.model().branch_state()
-        for name, tensor in expected.tensors.items():
-            torch.testing.assert_close(found.tensors[name], tensor, atol=TOLERANCE, rtol=0)
-            assert name not in start or (tensor - start[name]).abs().max() > 1e-3
-        rows = zip(read_metrics(alone.metrics), read_metrics(tmp_path / "two" / kind / "metrics.jsonl"), strict=True)
+        for key, tensor in expected.tensors.items():
+            torch.testing.assert_close(found.tensors[key], tensor, atol=TOLERANCE, rtol=0)
+            assert key not in start or (tensor - start[key]).abs().max() > 1e-3
+        rows = zip(read_metrics(alone.metrics), read_metrics(tmp_path / "two" / name / "metrics.jsonl"), strict=True)
         for mine, theirs in rows:
             assert theirs == pytest.approx(mine, abs=1e-5)
 
 
-@pytest.mark.parametrize(("size", "ranks"), [(10, 3), (1, 2), (2, 4), (60, 8)])
-def test_shares_cover_a_batch_once_in_order(size: int, ranks: int) -> None:
-    sizes = share_sizes(size, ranks)
-    assert sum(sizes) == size
-    assert max(sizes) - min(sizes) <= 1
-    source = InMemory(tiny.objects())
-    parts = [EpochBatches(source, size, 1, seed=0, world=World(rank, ranks)).at(0) for rank in range(ranks)]
-    whole = EpochBatches(source, size, 1, seed=0).at(0)
-    assert [part.size for part in parts] == [whole.size] * ranks
-    assert torch.equal(torch.cat([part.batch.depth for part in parts]), whole.batch.depth)
+def test_each_process_mirrors_the_objects_that_one_process_would() -> None:
+    objects, recipe = tiny.objects(7), tiny.recipe(trainer="plain", augment="flip", batch_size=5)
+    whole = step_batches(InMemory(objects), recipe, World())
+    shares = [step_batches(InMemory(objects), recipe, World(rank, 3)) for rank in range(3)]
+    for step in range(whole.steps):
+        parts = [batches.at(step).batch for batches in shares]
+        assert torch.equal(torch.cat([part.depth for part in parts]), whole.at(step).batch.depth)
+        assert torch.equal(torch.cat([part.images for part in parts]), whole.at(step).batch.images)
+    unflipped = step_batches(InMemory(objects), tiny.recipe(trainer="plain", batch_size=5), World())
+    assert not torch.equal(whole.at(0).batch.depth, unflipped.at(0).batch.depth)

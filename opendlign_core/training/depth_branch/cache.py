@@ -39,7 +39,18 @@ def _build(model: DepthAlignedCLIP, objects: Objects, recipe: CacheRecipe) -> Ca
     tokens = prefix.tokens.to(_storage_dtype(model, recipe))
     rows = prefix.rows.to(model.dtype)
     target = image_targets(model, objects, recipe.clip, recipe.precision)
-    return CacheEntries(tokens.view(*views, *tokens.shape[1:]), rows.view(*views, *rows.shape[1:]), target)
+    entries = CacheEntries(tokens.view(*views, *tokens.shape[1:]), rows.view(*views, *rows.shape[1:]), target)
+    _require_finite(entries, recipe)
+    return entries
+
+
+def _require_finite(entries: CacheEntries, recipe: CacheRecipe) -> None:
+    broken = [name for name, tensor in entries._asdict().items() if not torch.isfinite(tensor).all()]
+    if broken:
+        raise BadInput(
+            f"the frozen tower of {recipe.clip.model} gives {' and '.join(broken)} that are not finite, at precision "
+            f"{recipe.precision} kept as {recipe.dtype}; use float32 for both, or look for NaN in its weights"
+        )
 
 
 def depth_pixels(model: DepthAlignedCLIP, objects: Objects, clip: ClipSpec) -> Tensor:

@@ -62,7 +62,7 @@ def train(
     model = model.to(device) if model is not None else new_model(recipe, device)
     return run_loop(
         DepthBranchLearner(model, recipe, world, validation),
-        _batches(_prepared(source, recipe, execution, model), recipe, world),
+        step_batches(_prepared(source, recipe, execution, model), recipe, world),
         _habits(recipe, execution),
         workdir,
         origin_of(recipe, fingerprint),
@@ -72,7 +72,9 @@ def train(
     )
 
 
-def _batches(source: Any, recipe: TrainRecipe, world: World) -> EpochBatches[Any]:
+def step_batches(source: Source[Any], recipe: TrainRecipe, world: World) -> EpochBatches[Any]:
+    """What each step of a recipe trains on."""
+
     def flipped(objects: Objects, indices: Any, epoch: int) -> Objects:
         return flip_views(objects, indices, recipe.seed, epoch)
 

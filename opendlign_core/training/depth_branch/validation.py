@@ -25,7 +25,9 @@ class Validation(NamedTuple):
     classes: Tensor | None = None
 
 
-class _Features(NamedTuple):
+class Features(NamedTuple):
+    """What both branches and the frozen tower say of held-out objects."""
+
     base: Tensor  # [N, V, E]
     depth: Tensor  # [N, V, E]
     target: Tensor  # [N, E]
@@ -42,13 +44,13 @@ def validate(
     the first half of the views with the frozen tower and the rest with the depth branch, `base_zero_shot` and
     `depth_zero_shot` all views with one of them.
     """
-    features = _Features(*(torch.cat(parts) for parts in zip(*_encode(model, validation, recipe, batch), strict=True)))
+    features = Features(*(torch.cat(parts) for parts in zip(*_encode(model, validation, recipe, batch), strict=True)))
     metrics = {}
     for prefix, views in (("", features.depth), ("base_", features.base)):
         similarity = object_features(views) @ features.target.T
         metrics[f"{prefix}depth_to_image"] = _diagonal_share(similarity)
         metrics[f"{prefix}image_to_depth"] = _diagonal_share(similarity.T)
-    return metrics | _zero_shot_metrics(features, validation)
+    return metrics | zero_shot_metrics(features, validation)
 
 
 def zero_shot_scores(views: Tensor, classes: Tensor) -> Tensor:
@@ -57,7 +59,8 @@ def zero_shot_scores(views: Tensor, classes: Tensor) -> Tensor:
     return scores
 
 
-def _zero_shot_metrics(features: _Features, validation: Validation) -> dict[str, float]:
+def zero_shot_metrics(features: Features, validation: Validation) -> dict[str, float]:
+    """Shares of the labelled objects whose class wins; none where labels or classes are not known."""
     if validation.labels is None or validation.classes is None:
         return {}
     classes = validation.classes.to(features.base)
