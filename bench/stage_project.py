@@ -27,11 +27,11 @@ from bench.projection import chair, machine
 from opendlign.mini_corpus import MINI_PROJECTION
 from opendlign_core.projection import RECIPES, ProjectionExecution, ProjectionRecipe, project
 from opendlign_core.recipe import Recipe
+from opendlign_core.samples import Cloud, CloudMeta
 from opendlign_core.streams import mapped
 from storage.fingerprint import StageIdentity
 from storage.output import ShardRange, StageOutput, plan_shards
 from storage.records import Manifest
-from storage.shards import encode_array, sample_key
 from storage.stores import Store, open_store
 from tasks import project as stage
 from tasks.shards import ShardWork, StagePlan, building, finish
@@ -68,12 +68,11 @@ def write_clouds(store: Store, recipe: Chairs, shapes: list[np.ndarray[Any, Any]
     """An ingest output like a real one: a cloud and its description per sample."""
     output = StageOutput(store, StageIdentity.of("ingest", 1, recipe))
     plan = plan_shards(recipe.objects, SHARD)
-    stored = [encode_array(shape) for shape in shapes]
     for shard in plan:
         with building(output, shard) as builder:
             for number in range(shard.start, shard.stop):
-                meta = {"object_id": f"chair/{number}", "split": "train", "label": "chair", "caption": "chair"}
-                builder.add(sample_key(meta["object_id"]), {"points.npy": stored[number % len(stored)]}, meta)
+                meta = CloudMeta(object_id=f"chair/{number}", source="chair", split="train", label="chair")
+                builder.add(Cloud(meta, shapes[number % len(shapes)]))
     return finish(output, plan, max_rejected_share=0.0)
 
 

@@ -1,16 +1,13 @@
 """WebDataset tars, written so that the same samples give the same bytes, and read back sample by sample."""
 
 import io
-import json
 import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
-from urllib.parse import quote, unquote
-
-import numpy as np
+from typing import BinaryIO
+from urllib.parse import unquote
 
 from storage.errors import RepeatedId
 
@@ -18,40 +15,12 @@ from storage.errors import RepeatedId
 _EXTENSION = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
-def sample_key(object_id: str) -> str:
-    """A tar-safe key without dots or slashes; `object_id` turns it back."""
-    return quote(object_id, safe="", errors="surrogatepass").replace(".", "%2E").replace("~", "%7E")
-
-
-def object_id(key: str) -> str:
-    return unquote(key, errors="surrogatepass")
-
-
 @dataclass(frozen=True)
 class Sample:
-    """One sample: its key and the raw bytes of each extension."""
+    """One sample: its key and the bytes of each extension, whatever they mean."""
 
     key: str
     fields: Mapping[str, bytes]
-
-    def array(self, extension: str) -> np.ndarray[Any, Any]:
-        """The array behind a `.npy` extension; pickled objects are refused."""
-        loaded: np.ndarray[Any, Any] = np.load(io.BytesIO(self.fields[extension]), allow_pickle=False)
-        return loaded
-
-    def json(self) -> dict[str, Any]:
-        loaded: dict[str, Any] = json.loads(self.fields["json"])
-        return loaded
-
-
-def encode_array(array: np.ndarray[Any, Any]) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
-
-
-def encode_json(value: Any) -> bytes:
-    return (json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
 class ShardWriter:
@@ -98,9 +67,10 @@ class ShardWriter:
         if self._tar is None:
             raise ValueError("enter the writer before adding samples")
         if not key or "." in key or "/" in key:
-            raise ValueError(f"sample key {key!r} is empty or not tar-safe; make keys with sample_key")
+            raise ValueError(f"sample key {key!r} is empty or not tar-safe: it may hold neither dots nor slashes")
         if key in self._keys:
-            raise RepeatedId(f"object id {object_id(key)!r} occurs twice in a shard; ids must be unique in a source")
+            name = unquote(key, errors="surrogatepass")
+            raise RepeatedId(f"object id {name!r} occurs twice in a shard; ids must be unique in a source")
         if not fields:
             raise ValueError(f"sample {key!r} holds nothing, so a reader would not see it")
         for extension in sorted(fields):

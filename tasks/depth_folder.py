@@ -145,21 +145,20 @@ def export_data(store: Store, manifest: Manifest, folder: Path, listener: Listen
     objects would get one name.
     """
     from opendlign_core.ingestion import write_folder_object
-    from opendlign_core.samples import decode_depth, decode_image
 
+    kind = Painted if manifest.stage == "synthesize" else DepthMaps
     used: set[str] = set()
     shown = StageProgress("export", manifest.samples, listener=listener)
     with SampleReader(store, manifest) as reader, tracking(shown) as progress:
         for sample in reader:
-            meta = sample.json()
-            name = _plain(str(meta["object_id"])).lstrip(".")
+            found = kind.read(sample.key, sample.fields)
+            name = _plain(found.meta.object_id).lstrip(".")
             if name in used:
                 raise BadInput(f"two objects would be named {name!r} in the layout that OpenDlign publishes")
             used.add(name)
-            views = sorted(extension for extension in sample.fields if extension[:2].isdigit())
-            images = [decode_image(sample.fields[view]) for view in views]
-            label = "" if images else _plain(str(meta["label"]))
-            write_folder_object(folder, name, decode_depth(sample.fields["depth.npy"]), images, label)
+            images = list(found.pictures()) if isinstance(found, Painted) else []
+            label = "" if images else _plain(found.meta.label)
+            write_folder_object(folder, name, found.maps(), images, label)
             progress.advance()
     return len(used)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from storage.fingerprint import StageIdentity
 from storage.output import ShardRange, StageOutput, plan_shards
 from storage.records import Manifest, RejectedSample, ShardRecord
-from storage.shards import ShardWriter, encode_json
+from storage.shards import ShardWriter
 from storage.stores import Store
 
 
@@ -23,9 +23,8 @@ def build(output: StageOutput, shard: ShardRange) -> ShardRecord:
         with ShardWriter(tar) as writer:
             for number in range(shard.start, shard.stop):
                 if number != 3:
-                    writer.add(
-                        f"{number:06d}", {"json": encode_json({"number": number}), "bin": bytes([number % 256]) * 900}
-                    )
+                    told = (json.dumps({"number": number}) + "\n").encode()
+                    writer.add(f"{number:06d}", {"json": told, "bin": bytes([number % 256]) * 900})
         notes.write_text(f"shard {shard.index}\n")
         rejected = [RejectedSample(id="3", reason="three")] if shard.start <= 3 < shard.stop else []
         return output.commit_shard(

@@ -2,20 +2,17 @@ import io
 import os
 import tarfile
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
-import numpy as np
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from storage.errors import RepeatedId
-from storage.shards import Sample, ShardFile, ShardWriter, encode_array, encode_json, object_id, sample_key
+from storage.shards import ShardFile, ShardWriter
 
 SAMPLES = {
-    sample_key("mesh/chair.v2"): {"json": b"{}\n", "points.npy": encode_array(np.eye(3, dtype=np.float32))},
-    sample_key("mesh/" + "long name " * 60): {"00.webp": b"\x00" * 700, "json": b"{}\n"},
-    sample_key("m\u00f6bel/\u6905\u5b50"): {"json": encode_json({"label": "\u6905"})},
+    "mesh%2Fchair%2Ev2": {"json": b"{}\n", "points.npy": bytes(range(256))},
+    "mesh%2F" + "long%20name%20" * 60: {"00.webp": b"\x00" * 700, "json": b"{}\n"},
+    "m%C3%B6bel%2Fchair": {"json": b'{"label": "\xe6\xa4\x85"}\n'},
 }
 
 
@@ -27,32 +24,11 @@ def write(path: Path, samples: dict[str, dict[str, bytes]] = SAMPLES) -> Path:
     return path
 
 
-@given(st.text(alphabet=st.characters()))
-@example("a/b.c~d%2F e")
-@example("../..")
-@example("\ud800")
-@example("x" * 5000)
-def test_keys_turn_back_and_are_tar_safe(name: str) -> None:
-    key = sample_key(name)
-    assert object_id(key) == name
-    assert not set(key) & set("./~ ")
-    assert key.isascii()
-
-
-@given(st.text(), st.text())
-@example("a%2Fb", "a/b")
-@example("a.b", "a%2Eb")
-def test_different_ids_have_different_keys(left: str, right: str) -> None:
-    assert (sample_key(left) == sample_key(right)) == (left == right)
-
-
 def test_a_shard_gives_back_what_it_was_given(tmp_path: Path) -> None:
     with write(tmp_path / "a.tar").open("rb") as stream:
         shard = ShardFile(stream)
         assert [(sample.key, dict(sample.fields)) for sample in shard] == list(SAMPLES.items())
         assert len(shard) == 3
-        assert shard[2].json() == {"label": "\u6905"}
-        np.testing.assert_array_equal(shard[0].array("points.npy"), np.eye(3))
 
 
 def test_the_same_samples_make_the_same_bytes(tmp_path: Path) -> None:
@@ -87,9 +63,9 @@ def test_bad_keys_are_refused(tmp_path: Path, key: str) -> None:
 def test_an_id_occurs_once(tmp_path: Path) -> None:
     with ShardWriter(tmp_path / "a.tar") as writer:
         for name in ("mesh/twice", "other"):
-            writer.add(sample_key(name), {"json": b"{}"})
+            writer.add(quote(name, safe=""), {"json": b"{}"})
         with pytest.raises(RepeatedId, match="'mesh/twice' occurs twice"):
-            writer.add(sample_key("mesh/twice"), {"json": b"{}"})
+            writer.add("mesh%2Ftwice", {"json": b"{}"})
     assert writer.samples == 2
 
 
@@ -132,19 +108,3 @@ def test_a_shard_cut_short_is_noticed(tmp_path: Path) -> None:
     for size in (0, 100, 700, 1100, len(whole) - 10_240, whole.rindex(b"\n") - 5):
         with pytest.raises(tarfile.ReadError):
             list(ShardFile(io.BytesIO(whole[:size])))
-
-
-def test_pickled_arrays_are_refused() -> None:
-    with pytest.raises(ValueError, match="allow_pickle"):
-        encode_array(np.array([object()], dtype=object))
-    buffer = io.BytesIO()
-    np.save(buffer, np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match="allow_pickle"):
-        Sample("a", {"x.npy": buffer.getvalue()}).array("x.npy")
-
-
-def test_json_has_one_spelling_and_no_nan() -> None:
-    assert encode_json({"b": 1, "a": "\u00e9"}) == '{"a": "\u00e9", "b": 1}\n'.encode()
-    value: Any = float("nan")
-    with pytest.raises(ValueError, match="JSON"):
-        encode_json({"x": value})

@@ -12,7 +12,7 @@ from PIL import Image
 from opendlign.main import main
 from opendlign_core.ingestion import FolderObject, read_folder_object, write_folder_object
 from opendlign_core.ingestion.depth_folder import depth_files
-from opendlign_core.samples import decode_depth, decode_image
+from opendlign_core.samples import Painted, decode_depth
 from storage.inventory import outputs
 from storage.output import find_manifest
 from storage.reader import SampleReader
@@ -54,11 +54,12 @@ def test_a_training_set_becomes_aligned_shards_and_comes_back(training: Path, tm
     manifest = import_data(store, training)
     assert (manifest.stage, manifest.samples, manifest.summary["splits"]) == ("synthesize", 4, {"train": 4})
     with SampleReader(store, manifest) as reader:
-        first = next(iter(reader))
-    assert sorted(first.fields) == ["00.png", "01.png", "02.png", "depth.npy", "json"]
-    assert first.json()["object_id"] == "shapenet/obj0"
-    assert np.abs(decode_depth(first.fields["depth.npy"]) - DEPTH).max() < 1e-5
-    assert np.array_equal(decode_image(first.fields["01.png"]), IMAGES[1])
+        sample = next(iter(reader))
+    assert sorted(sample.fields) == ["00.png", "01.png", "02.png", "depth.npy", "json"]
+    first = Painted.read(sample.key, sample.fields)
+    assert first.meta.object_id == "shapenet/obj0"
+    assert np.abs(first.maps() - DEPTH).max() < 1e-5
+    assert np.array_equal(first.picture(1), IMAGES[1])
     assert export_data(store, manifest, tmp_path / "back") == 4
     assert same(training, tmp_path / "back", "shapenet")
     assert verify_store(store).sound
