@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opendlign.reconcile import worker_name
+from opendlign_core.errors import BadInput
 from storage.settings import SECRETS, get_settings
 
 START_SECONDS = 120
@@ -40,7 +41,7 @@ def start_service(*, port: int = 4200, store: str | None = None, gpus: int | Non
     """
     home = service_home()
     if any(_alive(pid, name) for name, pid in _recorded(home).items()):
-        raise ValueError(f"a service is already running (see {home / 'service.json'}); stop it with `opendlign down`")
+        raise BadInput(f"a service is already running (see {home / 'service.json'}); stop it with `opendlign down`")
     _require_free(port)
     url = f"http://127.0.0.1:{port}"
     environment = _environment(url, store)
@@ -211,7 +212,7 @@ def _require_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise ValueError(f"port {port} is taken; choose another with --port") from error
+            raise BadInput(f"port {port} is taken; choose another with --port") from error
 
 
 def _devices(wanted: int | None) -> list[str]:

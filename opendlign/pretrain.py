@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from opendlign.show import console
+from opendlign_core.errors import BadInput
 from opendlign_core.training.pretraining.recipe import PretrainRecipe, mini_architecture
 
 if TYPE_CHECKING:
@@ -110,9 +111,9 @@ class HeldOut:
 
 def _check(steps: int | None, minutes: float | None, threads: int) -> None:
     if steps is not None and minutes is not None:
-        raise ValueError("give --steps or --minutes, not both")
+        raise BadInput("give --steps or --minutes, not both")
     if min(1 if steps is None else steps, threads) < 1 or (minutes is not None and minutes <= 0):
-        raise ValueError("--steps, --minutes and --threads must be positive")
+        raise BadInput("--steps, --minutes and --threads must be positive")
 
 
 def _train(corpus: "Corpus", training: PretrainRecipe, out: Path) -> "ClipSpec":

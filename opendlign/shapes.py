@@ -12,6 +12,7 @@ from rich.table import Table
 from opendlign.ask import Changes, Place
 from opendlign.models import TrainedPreset, trained_preset
 from opendlign.show import console
+from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import UpAxis
 from storage.usercache import UserCache
 
@@ -112,7 +113,7 @@ def search(
         Where the picture of the hits goes.
     """
     if not query and image is None and shape is None:
-        raise ValueError("search needs words, --image or --shape")
+        raise BadInput("search needs words, --image or --shape")
     if index is not None and not index.is_file():
         raise FileNotFoundError(f"no index at {index}; build one with `opendlign index --out {index}`")
     for path in (image, shape):
@@ -147,14 +148,14 @@ def wanted_labels(given: str) -> tuple[str, ...]:
         return read_labels(Path(given))
     names = tuple(name.strip() for name in given.split(",") if name.strip())
     if len(names) < 2:
-        raise ValueError(f"--labels {given!r}: name at least two, as in --labels chair,table,lamp")
+        raise BadInput(f"--labels {given!r}: name at least two, as in --labels chair,table,lamp")
     return names
 
 
 def require_files(files: Sequence[Path]) -> None:
     """Refuse names of nothing before anything slow begins."""
     if not files:
-        raise ValueError("name at least one file")
+        raise BadInput("name at least one file")
     for path in files:
         if not path.is_file():
             raise FileNotFoundError(f"no file {path}")
@@ -205,7 +206,7 @@ def read_picture(path: Path) -> NDArray[np.float32]:
             pixels: NDArray[np.float32] = np.asarray(opened.convert("RGB"), np.float32) / np.float32(255)
             return pixels
     except UnidentifiedImageError as error:
-        raise ValueError(f"{path} is no picture that can be read") from error
+        raise BadInput(f"{path} is no picture that can be read") from error
 
 
 def write_index(trained: TrainedPreset, path: Path, split: str | None) -> int:

@@ -12,7 +12,7 @@ from opendlign_core.ingestion import FileInfo
 from storage.usercache import UserCache
 
 # A file that changed as recently may change again without getting another time.
-_SETTLED_SECONDS = 2.0
+SETTLED_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class DigestMemory:
             return
         with self._guard:
             self._learned[key] = (_versioned(info), digest)
-            if time.time() - info.changed > _SETTLED_SECONDS:
+            if time.time() - info.changed > SETTLED_SECONDS:
                 self._settled.add(key)
 
     def save(self) -> None:

@@ -14,11 +14,13 @@ from storage.records import Manifest
 from storage.settings import get_settings
 from storage.stores import Store, open_store
 from tasks.catalog import CATALOG
+from tasks.files import StoreFiles
 from tasks.ingest import INGEST, counts_table
-from tasks.listing import list_source
+from tasks.listing import list_source, source_files
 from tasks.shards import TooManyRejected
 from tests.servers import S3_KEY, S3_SECRET, s3_server
 from tests.tasks.running import build_output
+from tests.tasks.test_files import Counting
 
 pytestmark = pytest.mark.server
 
@@ -120,3 +122,17 @@ def test_an_empty_source_is_refused(tmp_path: Path) -> None:
     wanted = IngestRecipe(source=SourceSpec(adapter="folder", url=str(tmp_path / "empty")))
     with pytest.raises(ValueError, match="no files"):
         list_source(wanted)
+
+
+def test_a_bucket_that_was_hashed_once_is_not_read_for_a_plan(bucket: str, source: Path) -> None:
+    for path in source.iterdir():
+        open_store(f"{bucket}/again").put_file(path, path.name)
+    wanted = recipe(f"{bucket}/again")
+    before = list_source(wanted)
+    with source_files(wanted) as files:
+        assert isinstance(files, StoreFiles)
+        counting = Counting(files)
+        assert list_source(wanted, files) == before
+    assert not counting.opened
+    open_store(f"{bucket}/again").put_file(source / "pack.h5", "mug.npy")
+    assert list_source(wanted).digest != before.digest
