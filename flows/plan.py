@@ -123,8 +123,9 @@ class _Survey:
         identity = node.stage.identify(node.recipe, refs, _origin(node, self._sources))
         if (manifest := self.manifest(node.stage.name, identity.fingerprint)) is not None:
             shards = len(manifest.shards) or 1
-            changed = tuple(changed_inputs(self._store, manifest, self._read()))
-            return NodeStatus(node, identity, "done", shards, shards, other_bytes=changed)
+            changed = changed_inputs(self._store, manifest, self._read())
+            outside = node.stage.changed_since(self._store, node.recipe, manifest)
+            return NodeStatus(node, identity, "done", shards, shards, other_bytes=(*changed, *outside))
         return self._unfinished(node, identity, refs)
 
     def manifest(self, stage: str, fingerprint: str) -> Manifest | None:

@@ -13,8 +13,7 @@ from storage.output import ShardRange, plan_shards
 from storage.records import Manifest, ShardRecord
 from storage.stores import Store
 from tasks.catalog import CATALOG
-from tasks.files import SourceFiles
-from tasks.listing import SourceListing, changed_files, list_source, source_files
+from tasks.listing import SourceListing, WatchedFiles, changed_files, list_source, source_files, watching
 from tasks.pictures import show_clouds
 from tasks.ports import Inputs
 from tasks.shards import ShardBuilder
@@ -27,7 +26,7 @@ class OpenSource:
     """What a source lists, and its files while they are open; generated data has none."""
 
     listing: SourceListing
-    files: SourceFiles | None
+    files: WatchedFiles | None
 
     @property
     def digest(self) -> str:
@@ -54,7 +53,9 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
     @contextmanager
     def opened(self, recipe: IngestRecipe, origin: SourceListing | None = None) -> Iterator[OpenSource]:
         with source_files(recipe) as files:
-            yield OpenSource(origin or list_source(recipe, files), files)
+            listing = origin or list_source(recipe, files)
+            with watching(files, listing) as watched:
+                yield OpenSource(listing, watched)
 
     def shards(self, recipe: IngestRecipe, inputs: Inputs, origin: Any) -> Sequence[ShardRange]:
         listing = origin.listing if isinstance(origin, OpenSource) else origin
@@ -69,8 +70,7 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
         source: OpenSource = job.opened
         rows = []
         entries = source.listing.entries[shard.start : shard.stop]
-        files = source.listing.watched(source.files)
-        for outcome in ingest_entries(entries, job.recipe, job.execution, files):
+        for outcome in ingest_entries(entries, job.recipe, job.execution, source.files):
             row = _catalog_row(outcome.entry)
             if isinstance(outcome, RejectedObject):
                 builder.reject(outcome.entry.object_id, outcome.reason)
@@ -88,8 +88,8 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
             rows.append(row)
             job.progress.advance()
         builder.attachments["catalog"] = CATALOG.write(rows, builder.folder / "catalog.parquet")
-        if files is not None:
-            builder.attachments |= files.attachments(entries, builder.folder)
+        if source.files is not None:
+            builder.attachments |= source.files.attachments(entries, builder.folder)
 
     def files(
         self, job: Job[IngestRecipe, IngestExecution], records: Sequence[ShardRecord], folder: Path

@@ -30,10 +30,6 @@ class SourceListing:
     vast: bool = False
     """Whether the source was too large to be hashed; then `digest` follows from names and sizes alone."""
 
-    def watched(self, files: SourceFiles | None) -> "WatchedFiles | None":
-        """The source's files as ingestion is given them."""
-        return None if files is None else WatchedFiles(files, self)
-
 
 @contextmanager
 def source_files(recipe: IngestRecipe) -> Iterator[SourceFiles | None]:
@@ -114,11 +110,27 @@ class WatchedFiles:
 
     def attachments(self, entries: Sequence[ObjectEntry], folder: Path) -> dict[str, Path]:
         """The digests of what these entries were made of as a file in `folder`, unless the listing holds them."""
-        self._contents.save()
         if not self._listing.vast:
             return {}
         found = {entry.uri: self._found[entry.uri] for entry in entries if entry.uri in self._found}
         return note_contents(found, folder)
+
+    def save(self) -> None:
+        """Remember for later commands what was hashed."""
+        self._contents.save()
+
+
+@contextmanager
+def watching(files: SourceFiles | None, listing: SourceListing) -> Iterator[WatchedFiles | None]:
+    """The files of a listed source as ingestion is given them; None where there are none."""
+    if files is None:
+        yield None
+        return
+    watched = WatchedFiles(files, listing)
+    try:
+        yield watched
+    finally:
+        watched.save()
 
 
 def changed_files(recipe: IngestRecipe, fetcher: Fetcher, manifest: Manifest) -> list[str]:
@@ -130,8 +142,10 @@ def changed_files(recipe: IngestRecipe, fetcher: Fetcher, manifest: Manifest) ->
     recorded: dict[str, str] = {}
     for stored in parts:
         recorded |= json.loads(fetcher.path(manifest, stored).read_bytes())
+    if not recorded:
+        return []
     with source_files(recipe) as files:
-        return Contents(files).changed(recorded) if files is not None and recorded else []
+        return Contents(files).changed(recorded) if files is not None else []
 
 
 def _changed(key: str) -> SourceChanged:

@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flows.plan import plan_graph
+from flows.preset import build_preset
+from flows.sources import list_sources
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion import IngestExecution, IngestRecipe, SourceSpec
 from storage.records import Manifest
@@ -166,6 +169,9 @@ def test_a_vast_source_is_hashed_as_it_is_ingested(
     replace(source / "mug/1.npy")
     assert fingerprint(source) == before
     assert INGEST.changed_since(store, recipe(source), manifest) == ["mug/1.npy", "mug/scene.gltf"]
+    chosen = build_preset({"ingest": recipe(source).model_dump(mode="json")})
+    (status, *_) = plan_graph(store, chosen.graph, list_sources(chosen))
+    assert (status.state, status.remarks[0]) == ("done", "made from other bytes of mug/1.npy")
 
 
 def test_ten_thousand_small_files_are_planned_at_once(tmp_path: Path, settled: Callable[[], None]) -> None:
