@@ -8,13 +8,7 @@ import yaml
 from tasks.registry import STAGES
 
 # People say both "train" and "training"; files and fingerprints use the verbs.
-NOUNS = {
-    "ingestion": "ingest",
-    "projection": "project",
-    "synthesis": "synthesize",
-    "training": "train",
-    "evaluation": "evaluate",
-}
+NOUNS = {stage.noun: stage.name for stage in STAGES if stage.noun}
 BENCHMARKS = "benchmarks"
 FIRST_STEPS = (*(stage.name for stage in STAGES), BENCHMARKS, "nodes", "execution")
 

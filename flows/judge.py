@@ -10,7 +10,7 @@ from flows.plan import plan_graph
 from flows.preset import Preset, load_preset
 from flows.regenerate import run_graph
 from flows.runners import deployed_runner, local_runner
-from flows.sources import ListedSource, list_sources, require_judged
+from flows.sources import ListedSource, list_sources, require_usable
 from storage.settings import get_settings
 from storage.stores import open_store
 from tasks.artifacts import name_run
@@ -46,7 +46,7 @@ def judging(listener: Listener | None = None, sources: Mapping[str, ListedSource
         graph = judging_graph(chosen, model)
         listed = sources if sources is not None else list_sources(chosen, graph)
         statuses = plan_graph(open_store(place), graph, listed)
-        require_judged(graph, listed)
+        require_usable(graph, listed)
         name_run(f"{chosen.name} judge", chosen.name, "judge")
         runner = deployed_runner(place, chosen) if distributed else local_runner(place, chosen, listed, listener)
         run_graph(graph, statuses, runner)

@@ -16,7 +16,7 @@ from flows.graph import Graph, Node
 from flows.plan import NodeStatus, plan_graph
 from flows.preset import Preset, load_preset
 from flows.runners import Runner, deployed_runner, local_runner
-from flows.sources import ListedSource, list_sources, require_judged
+from flows.sources import ListedSource, list_sources, require_usable
 from storage.settings import get_settings
 from storage.stores import open_store
 from tasks.artifacts import name_run
@@ -61,8 +61,7 @@ def regenerating(
         listed = sources if sources is not None else list_sources(chosen, graph)
         opened = open_store(place)
         statuses = plan_graph(opened, graph, listed)
-        if graph.of(LAST):
-            require_judged(graph, listed)
+        require_usable(graph, listed)
         name_run(f"{chosen.name} regenerate {statuses[-1].identity.fingerprint[:8]}", chosen.name, "regenerate")
         if any(status.state != "done" for status in statuses):
             runner = deployed_runner(place, chosen) if distributed else local_runner(place, chosen, listed, listener)
@@ -82,7 +81,7 @@ def run_graph(graph: Graph, statuses: Sequence[NodeStatus], runner: Runner) -> N
 
     def visit(node: Node, inputs: Mapping[str, Sequence[Ref]]) -> Ref:
         status = planned[node.name]
-        if not node.output:
+        if status.state != "done":
             runner(status, inputs)
         return status.ref
 

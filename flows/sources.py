@@ -52,24 +52,17 @@ def require_listings(sources: Iterable[ListedSource]) -> tuple[SourceListing, ..
     return tuple(source.listing for source in looked if source.listing is not None)
 
 
-def require_judged(graph: Graph, sources: Mapping[str, ListedSource]) -> None:
-    """Refuse a data set of an evaluation that none of the graph's sources has an object for.
+def require_usable(graph: Graph, sources: Mapping[str, ListedSource]) -> None:
+    """Refuse sources that are absent, and those that a stage of the graph can make nothing of.
 
     Raises:
-        SourceAbsent: naming the data set and what there is.
+        SourceAbsent: naming what is lacking and what there is.
     """
     listed = [sources[node.name] for node in graph.nodes if node.name in sources]
-    found = {(entry.source, entry.split) for listing in require_listings(listed) for entry in listing.entries}
-    for node in graph.of("evaluate"):
-        for dataset in node.recipe.datasets:
-            splits = {split for source, split in found if not dataset.sources or source in dataset.sources}
-            if not splits or dataset.split not in (*splits, None):
-                there = ", ".join(sorted(f"{source} has {split or 'no split'}" for source, split in found))
-                raise SourceAbsent(
-                    f"nothing to judge {dataset.name} on, no object is in the split {dataset.split} ({there}). Draw "
-                    "one with --set ingest.source.options.train_share=0.75 (adapters folder and list), change "
-                    "evaluate.datasets, or stop at `opendlign train`"
-                )
+    there = {(entry.source, entry.split) for listing in require_listings(listed) for entry in listing.entries}
+    for node in graph.nodes:
+        if not node.output and (lacking := node.stage.lacks(node.recipe, there)):
+            raise SourceAbsent(lacking)
 
 
 def _look(node: Node) -> ListedSource:

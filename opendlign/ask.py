@@ -63,11 +63,10 @@ def ask(preset: str, store: str | None, changes: list[str] | None, source: str |
 
 
 def require_sources(asked: Asked) -> None:
-    """Refuse absent sources and, where a model is to be judged, data sets without objects."""
-    from flows.sources import require_judged, require_listings
+    """Refuse absent sources, and those that a stage can make nothing of."""
+    from flows.sources import require_usable
 
-    require_listings(asked.sources.values())
-    require_judged(asked.graph, asked.sources)
+    require_usable(asked.graph, asked.sources)
 
 
 def bring_up_to_date(asked: Asked) -> list["NodeStatus"]:

@@ -16,7 +16,7 @@ def evaluate(
         return until("evaluate", preset, store, set_, source)
     from flows.judge import judging, judging_graph
     from flows.preset import load_preset
-    from flows.sources import list_sources, require_judged
+    from flows.sources import list_sources, require_usable
     from opendlign.models import find_trained
 
     place, wanted = store or get_settings().store, wanted_changes(set_, source)
@@ -24,7 +24,7 @@ def evaluate(
     trained = find_trained(opened, model)
     graph = judging_graph(chosen, trained.fingerprint)
     sources = list_sources(chosen, graph)
-    require_judged(graph, sources)
+    require_usable(graph, sources)
     with stage_bars() as listener:
         found = judging(listener, sources)(trained.fingerprint, preset, place, wanted)
     print_report(opened, "evaluate", found)

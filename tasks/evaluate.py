@@ -1,7 +1,7 @@
 """Evaluate: a trained model against labelled outputs; numbers, a table of every object, and the report."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from opendlign_core.evaluation import BENCHMARKS, STAGE_VERSION, EvalExecution, EvalRecipe
@@ -23,6 +23,7 @@ EvalJob = Job[EvalRecipe, EvalExecution]
 
 class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
     name = "evaluate"
+    noun = "evaluation"
     version = STAGE_VERSION
     recipe = EvalRecipe
     execution = EvalExecution
@@ -41,6 +42,19 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
         """Depth maps of every published projection that a benchmark reads, for the sources of the data sets."""
         sources = recipe.sources()
         return [Companion("project", name, resolve_recipe(name), sources) for name in recipe.projections()]
+
+    def lacks(self, recipe: EvalRecipe, there: Collection[tuple[str, str]]) -> str:
+        """A data set that no source has an object for."""
+        for dataset in recipe.datasets:
+            splits = {split for source, split in there if not dataset.sources or source in dataset.sources}
+            if not splits or dataset.split not in (*splits, None):
+                has = ", ".join(sorted(f"{source} has {split or 'no split'}" for source, split in there))
+                return (
+                    f"nothing to judge {dataset.name} on, no object is in the split {dataset.split} ({has}). Draw one "
+                    "with --set ingest.source.options.train_share=0.75 (adapters folder and list), change "
+                    "evaluate.datasets, or stop at `opendlign train`"
+                )
+        return ""
 
     def build(self, job: EvalJob, folder: Path) -> Whole:
         """Run the benchmarks; how long they took is no part of what was found."""

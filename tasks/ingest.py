@@ -35,6 +35,7 @@ class OpenSource:
 
 class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
     name = "ingest"
+    noun = "ingestion"
     version = STAGE_VERSION
     recipe = IngestRecipe
     execution = IngestExecution

@@ -22,6 +22,7 @@ PUBLISHED = "opendlign"
 
 class Project(ShardedStage[ProjectionRecipe, ProjectionExecution]):
     name = "project"
+    noun = "projection"
     version = STAGE_VERSION
     recipe = ProjectionRecipe
     execution = ProjectionExecution

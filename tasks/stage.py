@@ -5,7 +5,7 @@ A new stage is a subclass of `ShardedStage` or `WholeStage` in a module of its o
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +76,8 @@ class Stage(ABC, Generic[R, X]):
     version: ClassVar[int]
     recipe: type[R]
     execution: type[X]
+    noun: ClassVar[str] = ""
+    """What people call it beside its verb, such as `training`."""
     about: ClassVar[str]
     """One sentence: the help of the console's verb and the description of the deployment."""
     reads: ClassVar[tuple[Port, ...]] = ()
@@ -111,6 +113,10 @@ class Stage(ABC, Generic[R, X]):
         for port in self.reads:
             upstream |= port.upstream(refs.get(port.name, ()))
         return StageIdentity.of(self.name, self.version, self.fingerprinted(recipe), upstream)
+
+    def lacks(self, recipe: R, there: Collection[tuple[str, str]]) -> str:
+        """Why it cannot be made from sources that hold objects of these (source, split), with a remedy; else empty."""
+        return ""
 
     @contextmanager
     def opened(self, recipe: R, origin: Any = None) -> Iterator[Any]:

@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 
 class Synthesize(ShardedStage[SynthesisRecipe, SynthesisExecution]):
     name = "synthesize"
+    noun = "synthesis"
     version = STAGE_VERSION
     recipe = SynthesisRecipe
     execution = SynthesisExecution

@@ -35,6 +35,7 @@ class Train(WholeStage[TrainRecipe, TrainExecution]):
     """A model is what the recipe trains on the aligned shards; the token cache is only a shortcut."""
 
     name = "train"
+    noun = "training"
     version = STAGE_VERSION
     recipe = TrainRecipe
     execution = TrainExecution

@@ -10,7 +10,7 @@ import yaml
 
 from flows.plan import NodeStatus, Planned, identify_graph, plan_graph, survey_graph
 from flows.preset import Preset, PresetError, load_preset, source_name
-from flows.sources import SourceAbsent, list_sources, require_judged, require_listings
+from flows.sources import SourceAbsent, list_sources, require_listings, require_usable
 from storage.stores import open_store
 from tests.flows.conftest import TINY
 
@@ -119,10 +119,10 @@ def test_benchmarks_that_a_preset_has_not_are_refused(preset_file: str, change: 
 
 def test_a_data_set_without_objects_is_refused_before_training(preset_file: str) -> None:
     kept = load_preset(preset_file, ["benchmarks=[]"])
-    require_judged(kept.graph, list_sources(kept))
+    require_usable(kept.graph, list_sources(kept))
     preset = load_preset(preset_file, ["benchmarks=[]", "ingest.source.splits=[train]"])
     with pytest.raises(SourceAbsent, match=r"nothing to judge procedural on.*split test \(procedural has train\)"):
-        require_judged(preset.graph, list_sources(preset))
+        require_usable(preset.graph, list_sources(preset))
 
 
 def test_sources_are_listed_without_the_engine() -> None:
