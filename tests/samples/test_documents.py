@@ -1,0 +1,62 @@
+"""The examples of docs/storage.md run as they are written, on a store that lies where they say."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from opendlign_core.samples import Cloud, CloudMeta, DepthMaps, ImageRecipe, Painted, PaintedMeta, encode_image
+from storage.fingerprint import StageIdentity
+from storage.output import StageOutput, plan_shards
+from storage.records import Manifest
+from storage.stores import open_store
+from tasks.shards import building, finish
+from tasks.urls import shard_urls
+from tests.servers import ROOT
+
+EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "storage.md").read_text(encoding="utf-8"), re.DOTALL)
+SOMEBODY_S = "0123456789abcdef0123"
+"""The fingerprint in the examples."""
+
+
+def write_output(stage: str, samples: list[Cloud | Painted]) -> Manifest:
+    """Two shards in the folder `store`."""
+    output = StageOutput(open_store("store"), StageIdentity(stage=stage, version=1, recipe={}, upstream={}))
+    plan = plan_shards(len(samples), len(samples) // 2)
+    for shard in plan:
+        with building(output, shard) as builder:
+            for sample in samples[shard.start : shard.stop]:
+                builder.add(sample)
+    return finish(output, plan, max_rejected_share=0.0)
+
+
+def cloud(number: int) -> Cloud:
+    meta = CloudMeta(object_id=f"toys/{number}", source="toys", split="train", label="toy", caption="a toy")
+    return Cloud(meta, np.zeros((8, 3), np.float32))
+
+
+def painted(number: int) -> Painted:
+    depth = DepthMaps.of(cloud(number).meta, np.ones((4, 16, 16), np.float32))
+    image = encode_image(np.zeros((16, 16, 3), np.uint8), ImageRecipe())
+    return Painted(PaintedMeta.of(depth.meta), depth.encoded, (image,) * 4, "webp")
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored in.*tar:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    clouds, images = (
+        write_output("ingest", [*map(cloud, range(6))]),
+        write_output("synthesize", [*map(painted, range(6))]),
+    )
+    urls = shard_urls(open_store("store"), images)
+    Path("shards.txt").write_text("".join(f"{url}\n" for url in urls))
+    assert len(EXAMPLES) == 2
+    for example in EXAMPLES:
+        names: dict[str, object] = {}
+        exec(example.replace(SOMEBODY_S, clouds.fingerprint).replace("1000, 2000", "1, 5"), names)
+        for kind in (Cloud, Painted):
+            found = names.get(kind.__name__.lower())
+            assert found is None or isinstance(found, kind)
+        assert "cloud" in names or tuple(names["picture"].shape) == (16, 16, 3)  # type: ignore[attr-defined]
