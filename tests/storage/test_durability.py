@@ -2,6 +2,7 @@
 of them. Asked of the calls themselves, since no test can cut the power.
 """
 
+import errno
 import itertools
 import os
 from collections.abc import Callable
@@ -109,6 +110,31 @@ def test_whatever_tells_of_a_thing_appears_after_it(tmp_path: Path, disk: Disk) 
     for earlier, later in itertools.pairwise(order):
         start = disk.place("appear", f"{output.folder}/{earlier}")
         assert ("flush", output.folder) in disk.events[start : disk.place("appear", f"{output.folder}/{later}")]
+
+
+@pytest.mark.parametrize(("number", "passes"), [(errno.EINVAL, True), (errno.EIO, False)])
+def test_a_disk_that_cannot_flush_folders_is_taken_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, passes: bool
+) -> None:
+    def refuse(handle: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    store = LocalStore(tmp_path)
+    if passes:
+        assert store.put_if_absent("stage/a", b"1")
+        return
+    with pytest.raises(OSError, match="Input/output"):
+        store.put_if_absent("stage/a", b"1")
+    assert list(store.list()) == []
+
+
+def test_flushing_leaves_no_file_open(tmp_path: Path, make_file: MakeFile) -> None:
+    store = LocalStore(tmp_path)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for number in range(20):
+        store.put_file(make_file(b"1"), f"stage/{number}")
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
 
 
 class Deleting(LocalStore):

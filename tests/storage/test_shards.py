@@ -38,7 +38,8 @@ def test_the_same_samples_make_the_same_bytes(tmp_path: Path) -> None:
     os.utime(first, (0, 0))
     assert first.read_bytes() == second.read_bytes()
     with tarfile.open(first) as tar:
-        assert {(info.mtime, info.uid, info.gid, info.uname, info.gname) for info in tar} == {(0, 0, 0, "", "")}
+        noted = {(info.mtime, info.uid, info.gid, info.uname, info.gname, info.mode) for info in tar}
+    assert noted == {(0, 0, 0, "", "", 0o444)}
 
 
 @pytest.mark.filterwarnings("ignore:Exception ignored in.*a.tar:pytest.PytestUnraisableExceptionWarning")

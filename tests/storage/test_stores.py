@@ -41,7 +41,17 @@ def test_an_object_comes_back_whole_and_by_ranges(store: Store, make_file: MakeF
         assert stream.read() == content[-5:]
         stream.seek(300)
         assert stream.read(3) == content[300:303]
+        assert (stream.tell(), stream.readable(), stream.seekable()) == (303, True, True)
+        stream.seek(-2, os.SEEK_CUR)
+        assert stream.read(2) == content[301:303]
+        stream.seek(0)
+        assert stream.read() == content
+        assert stream.read(1) == b""
+        stream.seek(len(content) + 5)
+        assert stream.read() == b""
     assert store.exists("stage/a.tar")
+    assert not store.exists("stage/a.ta")
+    assert not store.exists("stage")
     store.put_file(make_file(b"other"), "stage/a.tar")
     assert store.read("stage/a.tar") == b"other"
 

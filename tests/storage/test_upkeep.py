@@ -338,8 +338,56 @@ def test_an_unfinished_kept_output_keeps_what_it_reads(store: Store) -> None:
     unfinished = StageOutput(store, identity(9, "synthesize", project=made["project"].fingerprint))
     build(unfinished, plan_shards(4, 4)[0])
     store.put_if_absent(f"{unfinished.folder}/shard-000001.0123456789ab.tar", b"its record is on the way")
-    folders = {info.key.rpartition("/")[0] for info in garbage(store, {unfinished.identity.fingerprint})}
+    unwanted = garbage(store, {unfinished.identity.fingerprint})
+    folders = {info.key.rpartition("/")[0] for info in unwanted}
     assert folders == {made["synthesize"].folder, made["other"].folder}
+
+
+def aged(store: LocalStore, folder: str, days: float, *but: str) -> None:
+    """Let a folder look as if nobody had touched it for so long, except the objects whose names end so."""
+    for info in store.list(folder):
+        path = store.path(info.key)
+        before = path.stat().st_mtime - days * 86400
+        if not but or not info.key.endswith(but):
+            os.utime(path, (before, before))
+
+
+def test_what_others_are_building_is_kept_with_all_it_reads(tmp_path: Path) -> None:
+    """Two presets share a store: `gc --keep` of one must not take what the other one is at work on."""
+    store = LocalStore(tmp_path)
+    made = chain(store)
+    working = StageOutput(store, identity(9, "train", ingest=made["other"].fingerprint))
+    build(working, plan_shards(8, 4)[0])
+    aged(store, working.folder, 2, ".tar")
+    unwanted = {info.key.rpartition("/")[0] for info in garbage(store, {made["ingest"].fingerprint})}
+    assert unwanted == {made["project"].folder, made["synthesize"].folder}
+    assert garbage(store, {made["ingest"].fingerprint}, older_than=timedelta(days=-1)) != []
+    aged(store, working.folder, 0.9)
+    assert len({info.key.rpartition("/")[0] for info in garbage(store, {made["ingest"].fingerprint})}) == 2
+    aged(store, working.folder, 0.2)
+    unwanted = {info.key.rpartition("/")[0] for info in garbage(store, {made["ingest"].fingerprint})}
+    assert unwanted == {made["project"].folder, made["synthesize"].folder, made["other"].folder, working.folder}
+
+
+def test_a_finished_output_is_not_kept_for_being_young(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    made = chain(store)
+    assert {info.key.rpartition("/")[0] for info in garbage(store, {made["ingest"].fingerprint})} == {
+        made[name].folder for name in ("project", "synthesize", "other")
+    }
+
+
+def test_an_unfinished_output_without_a_declaration_reads_nothing(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    made = chain(store)
+    unfinished = StageOutput(store, identity(9, "train", ingest=made["other"].fingerprint))
+    build(unfinished, plan_shards(8, 4)[0])
+    store.delete(f"{unfinished.folder}/identity.json")
+    kept = garbage(store, {unfinished.identity.fingerprint})
+    assert {info.key.rpartition("/")[0] for info in kept} == {manifest.folder for manifest in made.values()}
+    store.put_if_absent(f"{unfinished.folder}/identity.json", identity(8).to_bytes())
+    with pytest.raises(DamagedOutput, match=r"identity\.json is damaged: expected that of train/"):
+        garbage(store, {unfinished.identity.fingerprint})
 
 
 def test_a_name_to_keep_that_is_nowhere_deletes_nothing(store: Store) -> None:
