@@ -1,6 +1,7 @@
 """Readers give every sample exactly once, in order or from chosen places, and notice damage."""
 
 import json
+import os
 import pickle
 import tarfile
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 from storage.errors import DamagedOutput
 from storage.fetch import Fetcher
 from storage.local import LocalStore
+from storage.output import file_sha256
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.s3 import S3Store
@@ -148,6 +150,63 @@ def test_a_shard_with_too_few_samples_is_noticed(tmp_path: Path) -> None:
     damage(store, manifest, lambda content: empty.read_bytes())
     with pytest.raises(DamagedOutput, match="expected a tar of 4 samples, found 0 samples"):
         list(SampleReader(store, manifest, verify=False))
+
+
+def fetched(fetcher: Fetcher, manifest: Manifest) -> Path:
+    return fetcher.path(manifest, manifest.shards[0].shard)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_forked_child_has_downloads_of_its_own(
+    s3_store: S3Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And leaves those of its parent alone, also when it ends."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    manifest = make_output(s3_store)
+    fetcher = Fetcher(s3_store)
+    mine = fetched(fetcher, manifest)
+    child = os.fork()
+    if child == 0:
+        fetcher.close()
+        theirs = fetched(fetcher, manifest)
+        separate = theirs != mine and theirs.read_bytes() == mine.read_bytes()
+        del fetcher
+        os._exit(0 if separate and not theirs.exists() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert mine.exists()
+    fetcher.close()
+    assert not mine.exists()
+    assert fetched(fetcher, manifest).exists(), "a closed fetcher fetches anew"
+
+
+def test_a_folder_is_read_in_place_and_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = LocalStore(tmp_path)
+    manifest = make_output(store)
+    hashed: list[Path] = []
+
+    def noted(path: Path) -> str:
+        hashed.append(path)
+        return file_sha256(path)
+
+    monkeypatch.setattr("storage.fetch.file_sha256", noted)
+    for _ in range(2):
+        path = fetched(fetcher := Fetcher(store), manifest)
+        assert fetched(fetcher, manifest) == path == store.path(f"{manifest.folder}/{manifest.shards[0].shard.file}")
+    assert hashed == [path, path], "once for each fetcher"
+    assert fetched(Fetcher(store, verify=False), manifest) == path
+    assert len(hashed) == 2
+    path.unlink()
+    with pytest.raises(DamagedOutput, match="found no object"):
+        fetched(fetcher, manifest)
+
+
+def test_a_copy_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    manifest = make_output(store)
+    store.path(f"{manifest.folder}/{manifest.file('table').file}").write_bytes(b"damaged")
+    with pytest.raises(DamagedOutput), Fetcher(store) as fetcher:
+        fetcher.copy(manifest, "table", tmp_path / "out" / "table.json")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_fetcher_hashes_each_file_once_and_keeps_few(

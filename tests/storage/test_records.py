@@ -93,15 +93,15 @@ def test_the_content_digest_follows_every_file() -> None:
         MANIFEST.model_copy(update={"files": (stored("table"), stored("extra", "b"))}),
         MANIFEST.model_copy(update={"shards": (RECORD.model_copy(update={"shard": stored("shard", "b")}),)}),
     ]
-    digests = {manifest.content_digest() for manifest in (MANIFEST, *other)}
+    digests = {manifest.content_digest for manifest in (MANIFEST, *other)}
     assert len(digests) == 4
     assert {len(digest) for digest in digests} == {20}
     same = MANIFEST.model_copy(update={"summary": {"n": 1}, "inputs": {"x/y": "z"}})
-    assert same.content_digest() == MANIFEST.content_digest()
+    assert same.content_digest == MANIFEST.content_digest
 
 
 def test_inputs_join_by_folder() -> None:
-    assert inputs_of([MANIFEST]) == {f"ingest/{'f' * 20}": MANIFEST.content_digest()}
+    assert inputs_of([MANIFEST]) == {f"ingest/{'f' * 20}": MANIFEST.content_digest}
     assert join_inputs([]) == {}
     joined = join_inputs([{"b/1": "x", "a/1": "y"}, {"b/1": "x"}, {"a/1": "z"}, {"a/1": "z"}])
     assert list(joined.items()) == [("a/1", "several"), ("b/1", "x")]

@@ -56,6 +56,10 @@ def test_an_object_comes_back_whole_and_by_ranges(store: Store, make_file: MakeF
     assert store.read("stage/a.tar") == b"other"
 
 
+def test_a_store_shows_its_place_and_nothing_else(store: Store) -> None:
+    assert repr(store) == f"{type(store).__name__}({store.url!r})"
+
+
 def test_an_empty_object_is_an_object(store: Store, make_file: MakeFile) -> None:
     store.put_file(make_file(b""), "empty")
     assert (store.exists("empty"), store.read("empty")) == (True, b"")

@@ -306,7 +306,7 @@ def test_what_lies_beside_an_output_goes_with_it(store: Store) -> None:
     unfinished = StageOutput(store, identity(9, "train", ingest=made["ingest"].fingerprint))
     unfinished.declare()
     stays = [f"timings/{kept}/shard-000000.json", f"features/{kept}/both.npz", "features/both.npz"]
-    stays += [f"checkpoints/{unfinished.folder}/step-1/state.pt", "notes/of-somebody.txt"]
+    stays += [f"checkpoints/{unfinished.folder}/step-1/state.pt", "notes/of-somebody.txt", "timings/of-somebody.txt"]
     goes = [f"timings/{gone}/shard-000000.json", f"features/{gone}/both.npz", f"features/{gone}/own.npz"]
     goes += ["features/own.npz", "features/of-nobody.npz", f"checkpoints/{kept}/step-1/state.pt"]
     goes += [f"timings/ingest/{'0' * 20}/shard-000000.json", f"checkpoints/train/{'0' * 20}/step-1/state.pt"]
