@@ -1,12 +1,17 @@
 """The two kinds of settings every stage has, told apart by whether they change the bytes."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar, get_args
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 Value = TypeVar("Value")
+DigestOf = Callable[[Path], str]
+
+CONTENT = "sha256:"
+"""What begins the name of something that is known by its content alone."""
 
 # A field's docstring is what its form in the Prefect UI says below it.
 SETTINGS = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -16,6 +21,24 @@ class Recipe(BaseModel):
     """Everything that changes a stage's output; enters the fingerprint whole, and has a hash for caches to key on."""
 
     model_config = SETTINGS
+
+    def settled(self, digest_of: DigestOf) -> Self:
+        """The recipe as fingerprints see it: what it names by a place of this machine is named by its content.
+
+        `digest_of` gives the sha256 of a file.
+        """
+        settled = {name: _settled(value, digest_of) for name, value in self}
+        changed = {name: value for name, value in settled.items() if value is not getattr(self, name)}
+        return self.model_copy(update=changed) if changed else self
+
+
+def _settled(value: Any, digest_of: DigestOf) -> Any:
+    if isinstance(value, Recipe):
+        return value.settled(digest_of)
+    if isinstance(value, tuple):
+        items = tuple(_settled(item, digest_of) for item in value)
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    return value
 
 
 class Execution(BaseModel):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from opendlign_core.ingestion import FileInfo
 from storage.usercache import UserCache
@@ -55,6 +56,21 @@ class DigestMemory:
         if fresh:
             self._known = _read(self._name) | fresh
             _write(self._name, self._known)
+
+
+def digest_of(path: Path) -> str:
+    """The sha256 of a file of this machine; what was read once is read again only when it may have changed."""
+    path = path.resolve()
+    status = path.stat()
+    version = f"{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_dev}-{status.st_ino}"
+    info = FileInfo(status.st_size, version, max(status.st_mtime, status.st_ctime))
+    memory = DigestMemory(str(path.parent))
+    if (known := memory.recall(path.name, info)) is None:
+        with path.open("rb") as stream:
+            known = Digest(hashlib.file_digest(stream, "sha256").hexdigest())
+        memory.learn(path.name, info, known)
+        memory.save()
+    return known.sha256
 
 
 def _versioned(info: FileInfo) -> str:

@@ -17,6 +17,7 @@ from storage.fingerprint import StageIdentity
 from storage.output import ShardRange, StageOutput
 from storage.records import Manifest, ShardRecord
 from storage.stores import Store
+from tasks.digests import digest_of
 from tasks.ports import Companion, Inputs, Origin, Port, Refs
 from tasks.progress import StageProgress
 from tasks.shards import ShardBuilder, follow_shards
@@ -103,9 +104,9 @@ class Stage(ABC, Generic[R, X]):
     def companions(self, recipe: R) -> Sequence[Companion]:
         return ()
 
-    def fingerprinted(self, recipe: R) -> Recipe:
-        """The part of the recipe that the output depends on."""
-        return recipe
+    def fingerprinted(self, recipe: R) -> R:
+        """The part of the recipe that the output depends on; no place of this machine is part of it."""
+        return recipe.settled(digest_of)
 
     def identify(self, recipe: R, refs: Refs, origin: Origin | None = None) -> StageIdentity:
         """What the output is; known before anything has run."""

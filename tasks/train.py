@@ -8,7 +8,7 @@ from opendlign_core.clip import ClipSpec
 from opendlign_core.errors import BadInput
 from opendlign_core.samples import Meta
 from opendlign_core.samples.sample import read_meta
-from opendlign_core.training import STAGE_VERSION, TrainExecution, TrainRecipe
+from opendlign_core.training import CACHE_STAGE_VERSION, STAGE_VERSION, TrainExecution, TrainRecipe
 from storage.collect import Beside
 from storage.fetch import Fetcher
 from storage.reader import SampleReader
@@ -36,7 +36,8 @@ class Train(WholeStage[TrainRecipe, TrainExecution]):
 
     name = "train"
     noun = "training"
-    version = STAGE_VERSION
+    # The bytes of the token cache decide those of the weights, though it is not among what is read.
+    version = STAGE_VERSION + CACHE_STAGE_VERSION - 1
     recipe = TrainRecipe
     execution = TrainExecution
     about = "Train the depth branch on depth-aligned images."
@@ -72,10 +73,10 @@ class Train(WholeStage[TrainRecipe, TrainExecution]):
         source = training_source(job, TRAIN_SPLIT)
         if source is None:
             raise BadInput(f"{aligned.folder} holds no object of the split {TRAIN_SPLIT!r} to train on")
-        model = new_model(job.recipe, choose_device(job.execution.device))
+        model = new_model(_verified(job), choose_device(job.execution.device))
         result = train(
             source,
-            job.recipe,
+            self.fingerprinted(job.recipe),
             job.execution,
             folder,
             model=model,
@@ -85,6 +86,8 @@ class Train(WholeStage[TrainRecipe, TrainExecution]):
             on_checkpoint=lambda path: kept.save(path, folder),
         )
         files = {"adapter": result.weights, "metrics": result.metrics, "curves": result.curves}
+        if (clip := job.recipe.clip.local_weights) is not None:
+            files["clip"] = clip  # what has no published name travels with what was trained on it
         summary = {"steps": result.steps, "validation": result.validation}
         return Whole(files, aligned.summary["splits"][TRAIN_SPLIT], summary)
 
@@ -128,6 +131,12 @@ def _clip_called(name: str) -> ClipSpec:
     from opendlign_core.clip import tagged_spec
 
     return tagged_spec(model, tag)
+
+
+def _verified(job: Job[TrainRecipe, TrainExecution]) -> TrainRecipe:
+    """The recipe with the digest that the planned weights had: loading refuses weights that changed since."""
+    planned = job.output.identity.recipe["clip"]["weights_sha256"]
+    return job.recipe.model_copy(update={"clip": job.recipe.clip.model_copy(update={"weights_sha256": planned})})
 
 
 def _checkpoints(job: Job[TrainRecipe, TrainExecution]) -> StoredCheckpoints:

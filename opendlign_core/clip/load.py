@@ -7,8 +7,9 @@ import open_clip
 import torch
 from open_clip.pretrained import download_pretrained, download_pretrained_from_hf, get_pretrained_cfg
 
-from opendlign_core.clip.spec import WEIGHTS_FILE, ClipSpec, packaged_folder, sha256_of
+from opendlign_core.clip.spec import PACKAGE, WEIGHTS_FILE, ClipSpec, packaged_folder, sha256_of
 from opendlign_core.errors import BadInput
+from opendlign_core.recipe import CONTENT
 
 # open_clip is untyped: its models and their parts are `Any` at this border and ours from there on.
 OpenClip = Any
@@ -67,12 +68,12 @@ def _build(config: dict[str, Any], seed: int) -> OpenClip:
 
 
 def _find_weights(spec: ClipSpec) -> Path:
-    if spec.weights.startswith("package:"):
-        return packaged_folder(spec.weights.removeprefix("package:")) / WEIGHTS_FILE
-    path = Path(spec.weights)
-    if path.is_dir():
-        path = path / WEIGHTS_FILE
-    if path.is_file():
+    if spec.weights.startswith(PACKAGE):
+        return packaged_folder(spec.weights.removeprefix(PACKAGE)) / WEIGHTS_FILE
+    if spec.weights.startswith(CONTENT):
+        raise BadInput(f"the weights of {spec.model} are known by their digest alone; name the file that holds them")
+    path = spec.local_weights
+    if path is not None and path.is_file():
         return path
     tag = get_pretrained_cfg(spec.model, spec.weights)
     if not tag:

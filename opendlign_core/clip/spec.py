@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Self
 from pydantic import Field
 
 from opendlign_core.errors import BadInput
-from opendlign_core.recipe import FrozenMapping, Recipe
+from opendlign_core.recipe import CONTENT, DigestOf, FrozenMapping, Recipe
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -16,6 +16,10 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
+PACKAGE = "package:"
+LOCAL = "local"
+"""The name, in fingerprints, of a model that has none but that of its folder."""
+_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
@@ -43,6 +47,31 @@ class ClipSpec(Recipe):
     std: tuple[float, float, float] = Field(default=IMAGENET_STD, description="deviation of the pixels, likewise")
     seed: int = Field(default=0, description="of random weights")
 
+    @property
+    def local_weights(self) -> Path | None:
+        """The file of the weights where `weights` names a place; None for what is published, drawn or packaged."""
+        if self.weights == "random" or self.weights.startswith((PACKAGE, CONTENT)):
+            return None
+        path = Path(self.weights).expanduser()
+        if path.is_dir():
+            return path / WEIGHTS_FILE
+        return path if path.is_file() or "/" in self.weights or path.suffix in _SUFFIXES else None
+
+    def settled(self, digest_of: DigestOf) -> Self:
+        """The spec with local weights named by their digest, and without the name of their folder.
+
+        Raises:
+            BadInput: the weights are not there and `weights_sha256` does not tell what they are.
+        """
+        path = self.local_weights
+        if path is None:
+            return self
+        if self.weights_sha256 is None and not path.is_file():
+            raise BadInput(f"there are no weights at {path}; name another place, or state their weights_sha256")
+        digest = self.weights_sha256 or digest_of(path)
+        model = LOCAL if self.model in (path.name, path.parent.name) else self.model
+        return self.model_copy(update={"model": model, "weights": f"{CONTENT}{digest}", "weights_sha256": digest})
+
     @classmethod
     def from_folder(cls, folder: Path, name: str | None = None) -> Self:
         """Describe a folder in open_clip's local-dir layout, its architecture inlined and its weights pinned."""
@@ -62,7 +91,7 @@ class ClipSpec(Recipe):
     def packaged(cls, name: str) -> Self:
         """Describe the checkpoint `name` that ships with this package, by a name that is the same everywhere."""
         spec = cls.from_folder(packaged_folder(name), name)
-        return spec.model_copy(update={"weights": f"package:{name}"})
+        return spec.model_copy(update={"weights": f"{PACKAGE}{name}"})
 
 
 class OfficialModel(NamedTuple):

@@ -1,11 +1,14 @@
 """What decides the bytes of the synthesize stage, and what only decides how fast they come. Free of torch."""
 
-from typing import Annotated, Any, Literal
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from opendlign_core.clip.spec import ClipSpec
-from opendlign_core.recipe import Execution, Recipe
+from opendlign_core.recipe import CONTENT, DigestOf, Execution, Recipe
 from opendlign_core.samples.recipe import ImageRecipe
 
 STAGE_VERSION = 1
@@ -62,11 +65,27 @@ class PromptRecipe(Recipe):
         return ", ".join(self.negative)
 
 
+_READ = (".json", ".txt", ".safetensors")
+"""What is read of a folder: settings, words and weights."""
+
+
 class ModelRef(Recipe):
     """A hub model at a pinned revision, or a local folder (then without a revision)."""
 
     id: str = Field(description="name on the hub, or a local folder")
     revision: str | None = Field(None, description="commit on the hub; none for a folder")
+
+    def settled(self, digest_of: DigestOf) -> Self:
+        """The reference with a local folder or file named by what it holds."""
+        path = Path(self.id).expanduser()
+        if path.is_file():
+            return self.model_copy(update={"id": f"{CONTENT}{digest_of(path)}", "revision": None})
+        if not path.is_dir():
+            return self
+        files = sorted(file for file in path.rglob("*") if file.suffix in _READ and file.is_file())
+        held = [[file.relative_to(path).as_posix(), digest_of(file)] for file in files]
+        whole = hashlib.sha256(json.dumps(held).encode()).hexdigest()
+        return self.model_copy(update={"id": f"{CONTENT}{whole}", "revision": None})
 
 
 class ShadedRecipe(Recipe):
