@@ -104,7 +104,7 @@ class EmbeddingIndex:
         """Load the embeddings of `path` into one array.
 
         Raises:
-            ValueError: the file is not an index.
+            BadInput: the file is not an index.
         """
         self.path = path
         with _open(path) as file:
@@ -133,7 +133,7 @@ def search_file(path: Path, queries: Floats, top: int = 10, fingerprint: str | N
     """Like `EmbeddingIndex.search`, reading the file row group by row group.
 
     Raises:
-        ValueError: the file is not an index, or not of the model with this fingerprint.
+        BadInput: the file is not an index, or not of the model with this fingerprint.
     """
     best = _Best(np.atleast_2d(queries), top)
     with _open(path) as file:
@@ -155,7 +155,7 @@ class _Best:
     def offer(self, start: int, block: Floats) -> None:
         """Score a block [R, E] whose first row is `start`."""
         if block.shape[1] != self.queries.shape[1]:
-            raise ValueError(f"queries have {self.queries.shape[1]} numbers, the index has {block.shape[1]}")
+            raise BadInput(f"queries have {self.queries.shape[1]} numbers, the index has {block.shape[1]}")
         scores = _cosines(self.queries, torch.from_numpy(block))  # [Q, R]
         found, places = scores.topk(min(self.top, scores.shape[1]), dim=1)
         merged, rows = torch.cat([self.scores, found], 1), torch.cat([self.rows, places + start], 1)

@@ -78,7 +78,7 @@ class LabelIndex:
         """Aliases map a label in the data to a class name.
 
         Raises:
-            ValueError: an alias leads to a name that is not a class.
+            BadInput: an alias leads to a name that is not a class.
         """
         self._index = {fold(name): position for position, name in enumerate(classes)}
         for written, name in (aliases or {}).items():

@@ -10,7 +10,7 @@ def read_list(path: Path) -> tuple[str, ...]:
     """Read the strings of `path`; blank lines and the spaces around a line do not count.
 
     Raises:
-        ValueError: the file starts like JSON but is not a JSON list of strings.
+        BadInput: the file starts like JSON but is not a JSON list of strings.
     """
     text = path.read_text(encoding="utf-8-sig")
     if not text.lstrip().startswith("["):

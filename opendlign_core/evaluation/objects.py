@@ -141,7 +141,7 @@ def search(model: EvaluatedModel, index: EmbeddingIndex | Path, query: Floats, t
     """The objects nearest to a query [1, E]; an index given as a path is streamed.
 
     Raises:
-        ValueError: the index was built with other weights.
+        BadInput: the index was built with other weights.
     """
     if isinstance(index, Path):
         return search_file(index, query, top, model.fingerprint)[0]

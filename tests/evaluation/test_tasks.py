@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from opendlign_core.clip import unit_array
+from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import (
     FEW_SHOT,
     RETRIEVAL,
@@ -211,7 +212,7 @@ def test_search_on_test_labels_is_marked(tmp_path: Path) -> None:
     assert row.search is not None
     assert row.search["accuracy_after"] >= row.search["accuracy_before"]
     assert row.top1.value == pytest.approx(row.search["accuracy_after"])
-    with pytest.raises(FileNotFoundError, match="name its file in `libraries`"):
+    with pytest.raises(BadInput, match="name its file in `libraries`"):
         evaluate(seeded_model(), plan, source())
 
 

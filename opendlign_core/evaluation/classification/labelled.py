@@ -27,7 +27,7 @@ def with_labels(
     """Keep the objects whose label leads to a class.
 
     Raises:
-        ValueError: no object is left.
+        BadInput: no object is left.
     """
     aliases = {fold(written): name for written, name in dataset.aliases.items()}
     found = [aliases.get(fold(label), label) for label in features.labels if label is not None]

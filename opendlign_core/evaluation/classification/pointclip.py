@@ -27,7 +27,7 @@ def read_sentences(path: Path, classes: Sequence[str]) -> tuple[tuple[str, ...],
     """Sentences of every class from a library: one JSON object, class name -> list of strings.
 
     Raises:
-        ValueError: the file has another shape, or a class has no sentences.
+        BadInput: the file has another shape, or a class has no sentences.
     """
     try:
         library = json.loads(path.read_text(encoding="utf-8"))
@@ -48,12 +48,12 @@ def find_library(sha256: str, paths: Sequence[str]) -> Path:
     """The library file with this digest.
 
     Raises:
-        FileNotFoundError: none of `paths` has it.
+        BadInput: none of `paths` has it.
     """
     for path in map(Path, paths):
         if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
             return path
-    raise FileNotFoundError(
+    raise BadInput(
         f"no sentence library with sha256 {sha256[:12]}... among {list(paths)}; name its file in `libraries`"
     )
 

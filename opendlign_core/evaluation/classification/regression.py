@@ -45,7 +45,7 @@ def _fit(examples: Floats, labels: Ints, spec: FewShotSpec) -> Any:
         from sklearn.linear_model import LogisticRegression
         from threadpoolctl import threadpool_limits
     except ImportError as error:
-        raise ImportError("few-shot needs scikit-learn: pip install 'opendlign-pipeline[eval]'") from error
+        raise BadInput("few-shot needs scikit-learn: pip install 'opendlign-pipeline[eval]'") from error
     classes = len(np.unique(labels))
     if classes < 2:
         raise BadInput("few-shot needs training objects of two classes or more; check the data set's train split")
