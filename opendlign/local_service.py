@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from prefect.settings import PREFECT_SERVER_API_AUTH_STRING
+
 from opendlign.reconcile import worker_name
 from opendlign_core.errors import BadInput
 from storage.settings import SECRETS, get_settings
@@ -29,13 +31,15 @@ class Service:
     url: str
     logs: Path
     processes: dict[str, int]
+    locked: bool = False
+    """Whether the server asks its clients for a password."""
 
 
 def start_service(*, port: int = 4200, store: str | None = None, gpus: int | None = None) -> Service:
     """Start server and workers, deploy everything, and return where they are.
 
     Raises:
-        ValueError: when a service runs already, or the port is taken.
+        BadInput: when a service runs already, or the port is taken.
         TimeoutError: when the server does not answer, or ends while it starts.
         RuntimeError: when deploying fails. Whatever was started is stopped again.
     """
@@ -46,7 +50,7 @@ def start_service(*, port: int = 4200, store: str | None = None, gpus: int | Non
     url = f"http://127.0.0.1:{port}"
     environment = _environment(url, store)
     devices = _devices(gpus)
-    service = Service(url, home / "logs", {})
+    service = Service(url, home / "logs", {}, locked="PREFECT_API_AUTH_STRING" in _password())
     try:
         _spawn(service, home, "server", ["server", "start", "--host", "127.0.0.1", "--port", str(port)], environment)
         _wait_for_server(service)
@@ -78,7 +82,7 @@ def service_home() -> Path:
 
 
 def wait_until_healthy(url: str, seconds: float = START_SECONDS, alive: Callable[[], bool] = lambda: True) -> None:
-    """Return once the API answers.
+    """Return once the API answers; its health is told to anybody, also where it asks for a password.
 
     Raises:
         TimeoutError: when it does not within that time, or its process is no longer alive.
@@ -113,11 +117,18 @@ def _environment(url: str, store: str | None) -> dict[str, str]:
         "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",
         # Held in memory, as by default, the leases of a killed server would be forgotten and their slots stay taken.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        **_password(),
         **_settings_variables(),
         "OPENDLIGN_STORE": place if place.startswith("s3://") else str(Path(place).expanduser().absolute()),
     }
     environment.pop("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", None)
-    return {**environment, **_aws_variables()}
+    return environment
+
+
+def _password() -> dict[str, str]:
+    """What the server is to ask its clients for, from wherever Prefect's settings are kept, said to both sides."""
+    secret = PREFECT_SERVER_API_AUTH_STRING.value()
+    return {"PREFECT_SERVER_API_AUTH_STRING": secret, "PREFECT_API_AUTH_STRING": secret} if secret else {}
 
 
 def _settings_variables() -> dict[str, str]:
@@ -127,15 +138,6 @@ def _settings_variables() -> dict[str, str]:
         if value is not None:
             found[f"OPENDLIGN_{name.upper()}"] = value.get_secret_value() if name in SECRETS else str(value)
     return found
-
-
-def _aws_variables() -> dict[str, str]:
-    """Our credentials under the names by which Prefect's own storage block finds them."""
-    settings = get_settings()
-    key, secret = settings.s3_key, settings.s3_secret
-    if key is None or secret is None:
-        return {}
-    return {"AWS_ACCESS_KEY_ID": key.get_secret_value(), "AWS_SECRET_ACCESS_KEY": secret.get_secret_value()}
 
 
 def _workers(service: Service, home: Path, environment: dict[str, str], devices: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from tasks.errors import WorkFailed
 from tasks.registry import STAGES
 
 BAD_INPUT = 2
+UNAUTHORIZED = 401
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -121,7 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def is_bad_input(error: BaseException) -> bool:
     """Whether the user can mend it: a name, a file, a value, a place without room or rights."""
     mendable = BadInput | ValidationError | OSError | StorageError
-    return isinstance(error, mendable) or _is_unanswered(error) or _failed_on(error, mendable)
+    known = isinstance(error, mendable) or _failed_on(error, mendable)
+    return known or _is_unanswered(error) or _is_refused(error)
 
 
 def _failed_on(error: BaseException, mendable: Any) -> bool:
@@ -135,10 +137,22 @@ def _is_unanswered(error: BaseException) -> bool:
     return httpx is not None and isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
 
 
+def _is_refused(error: BaseException) -> bool:
+    """Whether the server of Prefect's API asked for a password that this client did not give."""
+    prefect = sys.modules.get("prefect.exceptions")
+    if prefect is None or not isinstance(error, prefect.PrefectHTTPStatusError):
+        return False
+    return bool(error.response.status_code == UNAUTHORIZED)
+
+
 def _sentence(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if _is_unanswered(error):
         return f"no Prefect API answers ({text}); check PREFECT_API_URL or --api, or start one with `opendlign up`"
+    if _is_refused(error):
+        return (
+            "the Prefect server asks for a password; set PREFECT_API_AUTH_STRING to its PREFECT_SERVER_API_AUTH_STRING"
+        )
     if isinstance(error, ValidationError):
         problem = error.errors()[0]
         return f"{'.'.join(str(step) for step in problem['loc'])}: {problem['msg']}"

@@ -15,7 +15,7 @@ def deploy(
     gpus: int | None = None,
     silence: float | None = None,
 ) -> int:
-    """Create or update work pools, queues, limits, the dead-run automation, storage blocks and all deployments.
+    """Create or update work pools, queues, limits, the dead-run automation and all deployments.
 
     Runs that claim to be under way although their process or worker is gone are marked Crashed. What no option says
     stays as it was deployed before; schedules that are switched on stay on.
@@ -40,6 +40,8 @@ def deploy(
 def up(*, port: int = 4200, store: str | None = None, gpus: int | None = None) -> int:
     """Start a Prefect server, a CPU worker and one worker per visible GPU here, deploy everything, print the URL.
 
+    Everybody on this machine may use the server, unless PREFECT_SERVER_API_AUTH_STRING holds a password for it.
+
     Parameters
     ----------
     port
@@ -61,7 +63,10 @@ def up(*, port: int = 4200, store: str | None = None, gpus: int | None = None) -
             "`opendlign up --gpus 1` starts one that computes on the CPU",
             soft_wrap=True,
         )
-    console.print(f"For that shell: export PREFECT_API_URL={started.url}/api\nStop: opendlign down", soft_wrap=True)
+    told = f"export PREFECT_API_URL={started.url}/api"
+    if started.locked:
+        told += ' PREFECT_API_AUTH_STRING="$PREFECT_SERVER_API_AUTH_STRING"'
+    console.print(f"For that shell: {told}\nStop: opendlign down", soft_wrap=True, highlight=False)
     return 0
 
 

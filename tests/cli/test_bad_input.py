@@ -1,6 +1,7 @@
 """Every command meets bad input with one line that names the thing, and exit code 2."""
 
 import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,14 +13,15 @@ import yaml
 from opendlign.main import is_bad_input, main
 from storage.errors import StoreFull
 from storage.settings import get_settings
-from tasks.running import ShardsFailed
+from tasks.errors import ShardsFailed
+from tasks.registry import STAGES
 from tasks.shards import TooManyRejected
 from tests.flows.conftest import TINY
 from tests.servers import ROOT
 
-STAGES = ("ingest", "project", "synthesize", "train", "evaluate")
+VERBS = tuple(stage.name for stage in STAGES)
 CLASSIFY = ("classify", "bad.off", "--labels", "chair,table")
-NEED_A_PRESET = (*[(verb,) for verb in ("run", "plan", *STAGES)], CLASSIFY, ("index",), ("search", "mug"), ("dlign",))
+NEED_A_PRESET = (*[(verb,) for verb in ("run", "plan", *VERBS)], CLASSIFY, ("index",), ("search", "mug"))
 NEED_A_STORE = (("plan",), ("ingest",), CLASSIFY, ("dlign",), ("inspect",), ("evaluate", "--model", "1"))
 PUBLISHED = ("--model", "ViT-B-32")
 
@@ -74,7 +76,7 @@ def test_a_bucket_out_of_reach(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert "check OPENDLIGN_S3_ENDPOINT and the network" in complaint(capsys, "ingest", "--store", "s3://bucket/x")
 
 
-@pytest.mark.parametrize("verb", ["run", "plan", *STAGES])
+@pytest.mark.parametrize("verb", ["run", "plan", *VERBS])
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -92,7 +94,17 @@ def test_a_source_that_is_not_there(verb: str, source: str, message: str, capsys
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (("fly",), "fly"),
+        (("run", "--preset", "absent.yaml"), "no preset file absent.yaml"),
+        (("run", "--preset", "vit-b-32", "--set", "train.epoch=1"), "train.epoch: Extra inputs are not permitted"),
+        (("run", "--source", "nowhere"), "write it as layout:path"),
+        (("run", "--source", "magic:here"), "unknown adapter 'magic'"),
         (("run", "--store", "bad.off"), "a file stands where a folder should be"),
+        (("plan", "--store", "ftp://host/x"), "only a folder or s3://bucket/prefix"),
+        (("inspect", "nothing"), "no output 'nothing'"),
+        (("gc", "--keep", "123456"), "--keep 123456: 0 outputs"),
+        (("search",), "search needs words, --image or --shape"),
+        (("search", "a mug", "--index", "absent.parquet"), "no index at absent.parquet"),
         (("run", "--set", "train.epochs=[1"), "is not YAML"),
         (("run", "--preset", "tiny.yaml", "--source", "folder:shapes"), "nothing to judge procedural on"),
         (("plan", "--set", "benchmarks=[mine]"), "choose among this preset's"),
@@ -105,13 +117,14 @@ def test_a_source_that_is_not_there(verb: str, source: str, message: str, capsys
         (("search", "mug", "--image", "absent.png"), "no file absent.png"),
         (("search", "mug", "--model", "99"), "--model 99: 0 trained models"),
         (("dlign", "--preset", "tiny.yaml", "--clip", "nosuch"), "write model:tag"),
-        (("import-official-weights", "absent.pth", *PUBLISHED), "no file absent.pth"),
-        (("import-official-weights", "bad.off", "--model", "nosuch"), "unknown model 'nosuch'"),
-        (("import-official-weights", "bad.off", *PUBLISHED), "bad.off is no checkpoint"),
-        (("export-official-weights", "out.pth", "--model", "99"), "--model 99: 0 trained models"),
-        (("import-official-data", "absent"), "absent has no folder depth_map"),
-        (("export-official-data", "bad.off"), "bad.off is a file; name a folder"),
-        (("export-official-data", "out", "--preset", "tiny.yaml"), "run `opendlign synthesize` first"),
+        (("weights", "import", "absent.pth", *PUBLISHED), "no file absent.pth"),
+        (("weights", "import", "bad.off", "--model", "nosuch"), "unknown model 'nosuch'"),
+        (("weights", "import", "bad.off", *PUBLISHED), "bad.off is no checkpoint"),
+        (("weights", "export", "out.pth", "--model", "99"), "--model 99: 0 trained models"),
+        (("data", "import", "absent"), "absent has no folder depth_map"),
+        (("data", "export", "bad.off"), "bad.off is a file; name a folder"),
+        (("data", "export", "out", "--preset", "tiny.yaml"), "run `opendlign synthesize` first"),
+        (("data", "export", "out", "--output", "tiny"), "write it as synthesize/FINGERPRINT"),
         (("inspect", "--store", "empty"), "no outputs in empty"),
         (("verify", "empty"), "no outputs in empty"),
         (("gc", "absent"), "nothing in absent: is that the store?"),
@@ -124,20 +137,22 @@ def test_other_nonsense(words: tuple[str, ...], message: str, capsys: pytest.Cap
     assert message in complaint(capsys, *words)
 
 
-@pytest.mark.parametrize(
-    "words", [("--preset", "nosuch"), ("--source", "folder:absent"), ("--store", "s3://bucket/x")]
-)
-def test_a_refusal_does_not_wait_for_the_engine(words: tuple[str, ...]) -> None:
+def test_neither_help_nor_a_refusal_waits_for_the_engine() -> None:
+    """One after the other in one process, each with its exit code; then what was imported for them."""
     code = """
 import sys
 from opendlign.main import main
-try:
-    main(["ingest", *sys.argv[1:]])
-except SystemExit as ended:
-    print(ended.code, *{"prefect", "torch"} & set(sys.modules))
+for words in ("--help", "ingest --preset nosuch", "ingest --source folder:absent", "ingest --store s3://bucket/x"):
+    try:
+        main(words.split())
+    except SystemExit as ended:
+        print("code", ended.code)
+print("imported", *{"prefect", "torch"} & set(sys.modules))
 """
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}){code}", *words]
-    assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == "2\n"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    told = [line for line in done.stdout.splitlines() if line.startswith(("code", "imported"))]
+    assert told == ["code 0", "code 2", "code 2", "code 2", "imported"], done.stderr
 
 
 def test_a_full_disk_is_named(place: Path) -> None:
@@ -145,7 +160,7 @@ def test_a_full_disk_is_named(place: Path) -> None:
     (place / "set" / "depth_map").mkdir(parents=True)
     depth = np.random.default_rng(0).random((10, 224, 224)).astype(np.float32)
     np.save(place / "set" / "depth_map" / "a+mug_dm.npy", depth)
-    code = "ulimit -f 8; exec " + " ".join([sys.executable, "-m", "opendlign", "import-official-data", "set"])
+    code = "ulimit -f 8; exec " + " ".join([sys.executable, "-m", "opendlign", "data", "import", "set"])
     done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     assert "too large" in done.stderr.lower()

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.plan import plan_chain
-from opendlign.ask import ask
+from flows.plan import plan_graph
+from flows.sources import SourceAbsent
+from opendlign.ask import ask, require_sources
 from storage.output import load_manifest
 from storage.stores import open_store
 from tasks.catalog import CATALOG
@@ -61,7 +62,7 @@ def test_a_list_in_a_bucket_is_the_list_in_the_folder(table: Path, tmp_path: Pat
     assert "2 objects, 1 rejected" in done.stdout
     assert "rejected list/broken.off: has no counts after OFF" in done.stdout
     asked = ask("mini", str(store), list(COLUMNS), f"list:{table}")
-    local = plan_chain(asked.store, asked.preset, asked.sources)[0]
+    local = plan_graph(asked.store, asked.graph, asked.sources)[0]
     assert local.state == "done", "the same list in a folder must be the same clouds"
     manifest = load_manifest(asked.store, "ingest", local.identity.fingerprint)
     catalog = open_store(store).read(f"{manifest.folder}/{manifest.file('catalog').file}")
@@ -73,9 +74,10 @@ def test_a_list_in_a_bucket_is_the_list_in_the_folder(table: Path, tmp_path: Pat
 
 def test_a_split_beside_a_list_that_states_its_own_is_refused(table: Path, tmp_path: Path) -> None:
     changes = [*COLUMNS, "ingest.source.options.split=test"]
-    with pytest.raises(ValueError, match="all 3 state one"):
-        ask("mini", str(tmp_path / "store"), changes, f"list:{table}")
+    with pytest.raises(SourceAbsent, match="all 3 state one"):
+        require_sources(ask("mini", str(tmp_path / "store"), changes, f"list:{table}"))
     chosen = ask("mini", str(tmp_path / "store"), [*COLUMNS, "ingest.source.splits=[test]"], f"list:{table}")
-    listing = chosen.sources[0].listing
+    (source,) = chosen.sources.values()
+    listing = source.listing
     assert listing is not None
     assert {entry.split for entry in listing.entries} == {"test"}

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from opendlign import local_service
-from opendlign.environment import keep_results_in
 from storage.settings import Settings, get_settings
 
 NVIDIA_SMI = """#!/bin/sh
@@ -85,14 +84,3 @@ def test_a_taken_port_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_server_that_ended_is_not_waited_for() -> None:
     with pytest.raises(TimeoutError, match="ended while it was starting"):
         local_service.wait_until_healthy("http://127.0.0.1:1", seconds=3600, alive=lambda: False)
-
-
-def test_results_lie_in_the_store_that_a_command_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_LOCAL_STORAGE_PATH", "kept")
-    keep_results_in(str(tmp_path))
-    assert os.environ["PREFECT_LOCAL_STORAGE_PATH"] == "kept"
-    monkeypatch.delenv("PREFECT_LOCAL_STORAGE_PATH")
-    keep_results_in("s3://bucket/prefix")
-    assert "PREFECT_LOCAL_STORAGE_PATH" not in os.environ
-    keep_results_in(str(tmp_path / "store"))
-    assert os.environ["PREFECT_LOCAL_STORAGE_PATH"] == str(tmp_path / "store" / "prefect-results")

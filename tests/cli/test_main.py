@@ -1,78 +1,75 @@
-"""Bad input ends in one clear line and exit code 2; help and version work without torch."""
+"""The command's face: help with a sentence beside every verb, groups, and the spellings that people know by heart."""
 
-import os
-import subprocess
-import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flows.preset import PresetError
+from opendlign.main import DAILY, GROUPS, OWN_VERBS, SERVICE, STORE, main
+from tasks.registry import STAGES
 
-def opendlign(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    quiet = {**os.environ, "OPENDLIGN_STORE": str(cwd / "store"), "AWS_EC2_METADATA_DISABLED": "true", **environment}
-    command = [sys.executable, "-m", "opendlign", *words]
-    return subprocess.run(command, cwd=cwd, env=quiet, capture_output=True, text=True, timeout=110, check=False)
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["run", "--preset", "nonsense"], "unknown preset 'nonsense'"),
-        (["run", "--preset", "absent.yaml"], "no preset file absent.yaml"),
-        (["run", "--preset", "vit-b-32", "--set", "train.epoch=1"], "train.epoch: Extra inputs are not permitted"),
-        (["run", "--source", "nowhere"], "write it as adapter:path"),
-        (["run", "--source", "folder:/does/not/exist"], "/does/not/exist"),
-        (["run", "--source", "magic:here"], "magic"),
-        (["plan", "--store", "ftp://host/x"], "only a folder or s3://bucket/prefix"),
-        (["inspect", "nothing"], "no output 'nothing'"),
-        (["classify", "absent.ply", "--labels", "chair,table"], "absent.ply"),
-        (["search"], "search needs words, --image or --shape"),
-        (["search", "a mug", "--index", "absent.parquet"], "no index at absent.parquet"),
-        (["gc", "--keep", "123456"], "--keep 123456: 0 outputs"),
-        (["fly"], "fly"),
-    ],
-)
-def test_bad_input_is_one_line_and_exit_code_2(words: list[str], message: str, tmp_path: Path) -> None:
-    done = opendlign(*words, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stderr.startswith("error: ")
-    assert len(done.stderr.strip().splitlines()) == 1
+TYPED_DAILY = [verb.name for verb in (*STORE, *SERVICE)]
 
 
-def test_an_empty_folder_is_named(tmp_path: Path) -> None:
-    (tmp_path / "shapes").mkdir()
-    done = opendlign("plan", "--source", f"folder:{tmp_path / 'shapes'}", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "shapes" in done.stderr
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
 
 
-def test_s3_without_credentials_says_what_to_set(tmp_path: Path) -> None:
-    hidden = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"), "")
-    done = opendlign(
-        "inspect", "--store", "s3://bucket/prefix", cwd=tmp_path, HOME=str(tmp_path), **hidden,
-        OPENDLIGN_S3_ENDPOINT="http://127.0.0.1:9",
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "OPENDLIGN_S3" in done.stderr
-    assert "Traceback" not in done.stderr
+def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 0
+    return " ".join(capsys.readouterr().out.split())
 
 
-def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    done = opendlign("run", "--preset", "nonsense", "--debug", cwd=tmp_path)
-    assert done.returncode != 0
-    assert "Traceback" in done.stderr
+def described(verbs: Iterable[Any]) -> list[tuple[str, str]]:
+    """Names and sentences as the terminal shows them."""
+    return [(verb.name, verb.about.replace("`", "")) for verb in verbs]
 
 
-def test_help_lists_the_verbs(tmp_path: Path) -> None:
-    done = opendlign("--help", cwd=tmp_path)
-    assert done.returncode == 0
-    for verb in ("run", "plan", "verify", "classify", "search", "inspect", "deploy", "ingest", "train"):
-        assert verb in done.stdout
+def test_help_has_a_sentence_beside_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    told = printed(capsys, "--help").replace("`", "")
+    for name, about in [
+        *((verb.name, verb.about) for verb in DAILY),
+        *((stage.name, stage.about) for stage in STAGES),
+    ]:
+        assert f" {name} {about}" in told
+    for name, (about, _) in GROUPS.items():
+        assert f" {name} {about}" in told
 
 
-def test_an_empty_store_verifies(tmp_path: Path) -> None:
-    done = opendlign("verify", cwd=tmp_path)
-    assert done.returncode == 0
-    assert "0 outputs" in done.stdout
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_has_a_sentence_beside_every_verb(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    told = printed(capsys, group, "--help").replace("`", "")
+    for name, about in described(GROUPS[group][1]):
+        assert f" {name} {about}" in told
+
+
+@pytest.mark.parametrize("verb", TYPED_DAILY)
+def test_what_is_typed_daily_needs_no_group(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    group = next(name for name, (_, verbs) in GROUPS.items() if verb in [known.name for known in verbs])
+    short, long = printed(capsys, verb, "--help"), printed(capsys, group, verb, "--help")
+    assert short.partition(verb)[2] == long.partition(verb)[2] != ""
+
+
+@pytest.mark.parametrize("stage", [stage.name for stage in STAGES if stage.name not in OWN_VERBS])
+def test_the_verb_of_a_stage_tells_its_options(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    told = printed(capsys, stage, "--help")
+    assert "Change a field, such as --set train.epochs=5" in told
+    assert "--preset" in told and "--store" in told and "--source" in told
+
+
+def test_debug_shows_the_traceback() -> None:
+    with pytest.raises(PresetError):
+        main(["run", "--preset", "nonsense", "--debug"])
+
+
+def test_an_empty_store_verifies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPENDLIGN_STORE", raising=False)
+    assert "0 outputs" in printed(capsys, "verify")

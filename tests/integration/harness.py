@@ -165,8 +165,6 @@ class Orchestra:
             "OPENDLIGN_S3_KEY": S3_KEY,
             "OPENDLIGN_S3_SECRET": S3_SECRET,
             "OPENDLIGN_S3_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": S3_KEY,
-            "AWS_SECRET_ACCESS_KEY": S3_SECRET,
         }
         self.server = self._daemon("server", ["server", "start", "--host", "127.0.0.1", "--port", str(self.port)])
         self.workers: dict[str, Daemon] = {}

@@ -31,8 +31,8 @@ class Painting:
     def parameters(self) -> dict[str, Any]:
         (depths,) = {info.key.split("/")[1] for info in self.reference.list("project")}
         assert find_manifest(self.reference, "project", depths) is not None
-        recipe = self.preset.synthesize.model_dump(mode="json")
-        execution = self.preset.execution.synthesize.model_dump(mode="json")
+        recipe = self.preset.recipes[STAGE].model_dump(mode="json")
+        execution = self.preset.executions[STAGE].model_dump(mode="json")
         return {"store": self.store.url, "depths": depths, "recipe": recipe, "execution": execution}
 
     def submit(self, **more: Any) -> UUID:

@@ -82,7 +82,7 @@ def test_a_run_that_died_with_its_worker_is_found_by_deploying(orchestra: Orches
 def test_a_run_that_its_worker_took_and_never_started_is_found(orchestra: Orchestra, tiny: Preset) -> None:
     """A worker marks a run Pending before it leaves its name on it."""
     ingest = orchestra.client.read_deployment_by_name("ingest/ingest")
-    given = {"recipe": tiny.ingest.model_dump(mode="json")}
+    given = {"recipe": tiny.source.model_dump(mode="json")}
     run = orchestra.client.create_flow_run_from_deployment(ingest.id, parameters=given, state=Pending()).id
     assert orchestra.reconcile() == []
     until(lambda: orchestra.reconcile(silence=3), "the run to have been silent for long enough", 60)
@@ -218,7 +218,7 @@ def test_a_damaged_shard_is_found_removed_and_rebuilt_alone(orchestra: Orchestra
     painting.assert_undisturbed()
 
 
-def test_a_deleted_shard_is_rebuilt_although_prefect_remembers_it(orchestra: Orchestra, painting: Painting) -> None:
+def test_a_shard_deleted_by_hand_is_rebuilt_alone(orchestra: Orchestra, painting: Painting) -> None:
     store = local(painting)
     orchestra.complete(painting.submit())
     before = marks(store, STAGE)
