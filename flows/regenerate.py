@@ -25,8 +25,6 @@ from tasks.progress import Listener
 from tasks.registry import STAGES
 from tasks.summary import publish_summary
 
-LAST = STAGES[-1].name
-
 Until = Annotated[str, Field(json_schema_extra={"enum": [stage.name for stage in STAGES]})]
 
 
@@ -44,7 +42,7 @@ def regenerating(
         store: str | None = None,
         changes: list[str] | None = None,
         distributed: bool = False,
-        until: Until = LAST,
+        until: Until | None = None,
     ) -> dict[str, str]:
         """Bring every stage of a preset up to date and return the fingerprints, by node.
 
@@ -53,11 +51,11 @@ def regenerating(
             store: A folder or s3://bucket/prefix; the configured store when empty.
             changes: Fields to change, such as `train.epochs=5`.
             distributed: Run each stage as its deployment instead of in this process.
-            until: The last stage to run.
+            until: The last stage to run; every stage of the preset when empty.
         """
         place = store or get_settings().store
-        chosen = _series(load_preset(preset, changes or [], stages=() if until == LAST else [until]), changes or [])
-        graph = chosen.graph.until(until) if until != LAST else chosen.graph
+        chosen = _series(load_preset(preset, changes or [], stages=[until] if until else []), changes or [])
+        graph = chosen.graph.until(until) if until else chosen.graph
         listed = sources if sources is not None else list_sources(chosen, graph)
         opened = open_store(place)
         statuses = plan_graph(opened, graph, listed)

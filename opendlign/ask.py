@@ -78,11 +78,11 @@ def bring_up_to_date(asked: Asked) -> list["NodeStatus"]:
     if any(status.state != "done" for status in statuses):
         print_plan(statuses, asked.place)
         console.print("Starting the engine ...")
-        from flows.regenerate import LAST, regenerating
+        from flows.regenerate import regenerating
 
         with stage_bars() as listener:
             run = regenerating(listener, asked.sources)
-            run(asked.name, asked.place, asked.changes, until=asked.until or LAST)
+            run(asked.name, asked.place, asked.changes, until=asked.until or None)
     return statuses
 
 

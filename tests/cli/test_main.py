@@ -30,14 +30,15 @@ def described(verbs: Iterable[Any]) -> list[tuple[str, str]]:
     return [(verb.name, verb.about.replace("`", "")) for verb in verbs]
 
 
+def described(verbs: Iterable[Any]) -> list[tuple[str, str]]:
+    """Names and sentences as the terminal shows them."""
+    return [(verb.name, verb.about.replace("`", "")) for verb in verbs]
+
+
 def test_help_has_a_sentence_beside_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     told = printed(capsys, "--help").replace("`", "")
-    for name, about in [
-        *((verb.name, verb.about) for verb in DAILY),
-        *((stage.name, stage.about) for stage in STAGES),
-    ]:
-        assert f" {name} {about}" in told
-    for name, (about, _) in GROUPS.items():
+    groups = [(name, about) for name, (about, _) in GROUPS.items()]
+    for name, about in [*described(DAILY), *described(STAGES), *groups]:
         assert f" {name} {about}" in told
 
 

@@ -9,8 +9,9 @@ from flows.preset import Preset
 from storage.local import LocalStore
 from storage.s3 import S3Store
 from storage.stores import Store
-from tests.integration.harness import Orchestra, until
+from tests.integration.harness import Orchestra, run_module, until
 from tests.integration.presets import load_tiny, write_preset
+from tests.integration.service import Service, start
 from tests.integration.stores import copy_stages, finished
 
 HERE = Path(__file__).resolve().parent
@@ -48,6 +49,14 @@ def orchestra(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         stash[RUNNING].start()
         stash[RUNNING].call("opendlign", "deploy")
     return stash[RUNNING]
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """What `opendlign up` starts; `test_up.py`, whose tests are the last to use it, ends it."""
+    started = start(tmp_path_factory.mktemp("service"))
+    yield started
+    run_module("opendlign", "down", environment=started.environment)
 
 
 @pytest.fixture(scope="session")

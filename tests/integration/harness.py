@@ -125,7 +125,7 @@ def running(pid: int) -> bool:
     return state not in "ZX"
 
 
-def clean_environment(home: Path) -> dict[str, str]:
+def clean_environment(home: Path, checkout: Path = ROOT) -> dict[str, str]:
     """The environment of this process without anybody's settings of Prefect, the pipeline and AWS."""
     kept = {name: value for name, value in os.environ.items() if not PRIVATE.match(name)}
     return {
@@ -138,9 +138,27 @@ def clean_environment(home: Path) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": str(home / "no-aws-config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(home / "no-aws-credentials"),
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(checkout),
         "PYTHONWARNINGS": "ignore",
     }
+
+
+def run_module(
+    *words: str, environment: Mapping[str, str], seconds: float = 2 * PATIENCE, check: bool = True
+) -> "subprocess.CompletedProcess[str]":
+    """Run `python -m ...` in the checkout that the environment names; what fails is shown, where it must not."""
+    ended = subprocess.run(
+        [sys.executable, "-m", *words],
+        env=environment,
+        cwd=environment["PYTHONPATH"],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    if check and ended.returncode:
+        raise AssertionError(f"{' '.join(words)}: exit {ended.returncode}\n{ended.stdout}\n{ended.stderr}"[-6000:])
+    return ended
 
 
 class Orchestra:
@@ -208,19 +226,8 @@ class Orchestra:
         return list(reconcile(self.client, timedelta(seconds=silence)))
 
     def call(self, *words: str, seconds: float = 2 * PATIENCE, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run `python -m ...` in the environment of this orchestra."""
-        ended = subprocess.run(
-            [sys.executable, "-m", *words],
-            env=self.environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
-        if check and ended.returncode:
-            raise AssertionError(f"{' '.join(words)}: exit {ended.returncode}\n{ended.stdout}\n{ended.stderr}"[-6000:])
-        return ended
+        """`run_module` in the environment of this orchestra."""
+        return run_module(*words, environment=self.environment, seconds=seconds, check=check)
 
     def submit(self, deployment: str, **parameters: Any) -> UUID:
         """Start a run of a deployment, such as `ingest/ingest`."""

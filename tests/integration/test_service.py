@@ -11,9 +11,9 @@ from flows.preset import Preset
 from storage.local import LocalStore
 from storage.s3 import S3Store
 from tasks.slots import GPU_LIMIT
-from tests.integration.harness import Orchestra, running, until
+from tests.integration.harness import Orchestra, until
 from tests.integration.stores import contents, marks, records
-from tests.servers import S3_KEY, S3_SECRET, free_port
+from tests.servers import S3_KEY, S3_SECRET
 
 DEPLOYMENTS = {
     "ingest/ingest",
@@ -161,23 +161,3 @@ def test_a_bucket_can_be_the_store_of_all_deployments(orchestra: Orchestra, buck
         orchestra.call("opendlign", "deploy")
     assert len(records(bucket, "ingest")) == 5
     assert {info.key.partition("/")[0] for info in bucket.list()} == {"ingest", "timings"}
-
-
-@pytest.mark.slow
-def test_up_starts_everything_and_down_stops_it(orchestra: Orchestra, tmp_path: Path) -> None:
-    home, port = tmp_path / "home", free_port()
-    environment = {**orchestra.environment, "PREFECT_HOME": str(home / "prefect"), "OPENDLIGN_HOME": str(home)}
-    environment.pop("PREFECT_API_URL")
-    environment.pop("PREFECT_SERVER_UI_API_URL")
-    inner = Orchestra.__new__(Orchestra)
-    inner.environment = environment
-    told = inner.call("opendlign", "up", "--port", str(port), "--gpus", "1", "--store", str(tmp_path / "store")).stdout
-    processes = json.loads((home / "service.json").read_text())
-    assert set(processes) == {"server", "cpu-0", "gpu-0"}
-    assert f"http://127.0.0.1:{port}" in told
-    page = urllib.request.urlopen(f"http://127.0.0.1:{port}/ui-settings", timeout=30).read()
-    assert f"http://127.0.0.1:{port}/api" in page.decode()
-    refused = inner.call("opendlign", "up", "--port", str(port), check=False)
-    assert refused.returncode == 2 and "already running" in refused.stderr
-    assert "stopped cpu-0, gpu-0, server" in inner.call("opendlign", "down").stdout
-    assert not any(running(pid) for pid in processes.values())
