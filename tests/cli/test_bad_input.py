@@ -80,7 +80,7 @@ def test_a_bucket_out_of_reach(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("folder:absent", "source folder absent does not exist"),
+        ("folder:absent", "absent does not exist; name its place"),
         ("folder:empty", "no folder of shapes at empty"),
         ("folder:bad.off", "bad.off is a file"),
         ("list:absent.csv", "looked for absent.csv"),
@@ -97,7 +97,7 @@ def test_a_source_that_is_not_there(verb: str, source: str, message: str, capsys
         (("fly",), "fly"),
         (("run", "--preset", "absent.yaml"), "no preset file absent.yaml"),
         (("run", "--preset", "vit-b-32", "--set", "train.epoch=1"), "train.epoch: Extra inputs are not permitted"),
-        (("run", "--source", "nowhere"), "write it as layout:path"),
+        (("run", "--source", "nowhere"), "write it as adapter:path"),
         (("run", "--source", "magic:here"), "unknown adapter 'magic'"),
         (("run", "--store", "bad.off"), "a file stands where a folder should be"),
         (("plan", "--store", "ftp://host/x"), "only a folder or s3://bucket/prefix"),

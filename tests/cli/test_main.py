@@ -30,11 +30,6 @@ def described(verbs: Iterable[Any]) -> list[tuple[str, str]]:
     return [(verb.name, verb.about.replace("`", "")) for verb in verbs]
 
 
-def described(verbs: Iterable[Any]) -> list[tuple[str, str]]:
-    """Names and sentences as the terminal shows them."""
-    return [(verb.name, verb.about.replace("`", "")) for verb in verbs]
-
-
 def test_help_has_a_sentence_beside_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     told = printed(capsys, "--help").replace("`", "")
     groups = [(name, about) for name, (about, _) in GROUPS.items()]

@@ -69,7 +69,7 @@ def import_official(
     is written here evaluates without any download.
 
     Raises:
-        ValueError: the checkpoint is another variant's.
+        BadInput: the checkpoint is another variant's.
     """
     blank = recipe.clip.model_copy(update={"weights": "random", "weights_sha256": None})
     model = DepthAlignedCLIP(load_clip(blank), recipe.blocks, recipe.blend)
