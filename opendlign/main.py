@@ -150,9 +150,7 @@ def _sentence(error: BaseException) -> str:
     if _is_unanswered(error):
         return f"no Prefect API answers ({text}); check PREFECT_API_URL or --api, or start one with `opendlign up`"
     if _is_refused(error):
-        return (
-            "the Prefect server asks for a password; set PREFECT_API_AUTH_STRING to its PREFECT_SERVER_API_AUTH_STRING"
-        )
+        return "the Prefect server asks for a password: set PREFECT_API_AUTH_STRING to what it was started with"
     if isinstance(error, ValidationError):
         problem = error.errors()[0]
         return f"{'.'.join(str(step) for step in problem['loc'])}: {problem['msg']}"

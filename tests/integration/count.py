@@ -10,8 +10,9 @@ from opendlign_core.samples import Cloud
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.stores import Store
+from tasks.ports import Port
 from tasks.showcase import Showcase
-from tasks.stage import Job, Port, Whole, WholeStage
+from tasks.stage import Job, Whole, WholeStage
 
 
 class CountRecipe(Recipe):

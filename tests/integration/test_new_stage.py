@@ -41,7 +41,8 @@ def test_the_console_has_a_verb_with_its_sentence(service: Service) -> None:
 
 def test_the_plan_has_a_row(service: Service, preset_file: Path, counted: str) -> None:
     words = ("opendlign", "plan", "--preset", str(preset_file), "--store", service.store)
-    told = run_module(*words, "--set", "count.at_least=600", environment=service.environment).stdout
+    wide = {**service.environment, "COLUMNS": "200"}
+    told = run_module(*words, "--set", "count.at_least=600", environment=wide).stdout
     (row,) = [line for line in told.splitlines() if "count procedural" in line]
     assert "stale" in row
     assert "recipe.at_least: 1 -> 600" in told
