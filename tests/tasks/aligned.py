@@ -5,17 +5,17 @@ from typing import Any
 import numpy as np
 
 from opendlign_core.clip import ClipSpec
-from opendlign_core.samples import encode_depth, encode_image
+from opendlign_core.samples import DepthMaps, Meta, Painted, PaintedMeta, encode_image
 from opendlign_core.synthesis import SynthesisRecipe
 from opendlign_core.training import TrainExecution, TrainRecipe
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
 from storage.records import Manifest
-from storage.shards import sample_key
 from storage.stores import Store
-from tasks import tokens
-from tasks.shards import ShardWork, building, finish
-from tasks.train import cached_splits
+from tasks.ports import Input
+from tasks.shards import building, finish
+from tasks.train import TRAIN
+from tests.tasks.running import build_output
 
 SIZE, VIEWS, SHARD = 16, 4, 6
 LABELS = ("chair", "table", "mug")
@@ -48,25 +48,18 @@ def write_aligned(store: Store, objects: int = 24) -> Manifest:
             for number in range(shard.start, shard.stop):
                 depth = rng.random((VIEWS, SIZE, SIZE), dtype=np.float32)
                 images = rng.integers(0, 256, (VIEWS, SIZE, SIZE, 3), dtype=np.uint8)
-                fields = {"depth.npy": encode_depth(depth)}
-                fields |= {
-                    f"{view:02d}.webp": encode_image(images[view], SynthesisRecipe().image) for view in range(VIEWS)
-                }
-                builder.add(sample_key(f"toys/{number:03d}"), fields, meta(number))
+                maps = DepthMaps.of(meta(number), depth)
+                encoded = tuple(encode_image(image, SynthesisRecipe().image) for image in images)
+                builder.add(Painted(PaintedMeta.of(maps.meta), maps.encoded, encoded, "webp"))
     return finish(output, plan, max_rejected_share=0.0)
 
 
-def meta(number: int) -> dict[str, str]:
-    label = LABELS[number % len(LABELS)]
-    named = {"object_id": f"toys/{number:03d}", "source": "toys", "caption": f"a {label}"}
-    return {**named, "split": SPLITS[number % len(SPLITS)], "label": label}
+def meta(number: int) -> Meta:
+    label, split = LABELS[number % len(LABELS)], SPLITS[number % len(SPLITS)]
+    return Meta(object_id=f"toys/{number:03d}", source="toys", split=split, label=label, caption=f"a {label}")
 
 
 def build_caches(store: Store, trained: TrainRecipe, aligned: Manifest) -> dict[str, Manifest]:
-    """The token caches of a recipe, built as the flow builds them."""
-    caches = {}
-    for wanted in cached_splits(trained, aligned):
-        planned = tokens.plan(store, wanted, aligned)
-        tokens.tokens_shard.fn(ShardWork(store.url, planned.output.identity, planned.missing), wanted, CPU, aligned)
-        caches[wanted.split] = tokens.commit(planned)
-    return caches
+    """The token caches that a recipe needs, by split."""
+    needed = TRAIN.needs(trained, {"aligned": [Input(aligned)]})
+    return {need.label: build_output(need.stage, store, need.recipe, CPU, need.inputs) for need in needed}

@@ -21,6 +21,7 @@ def build_output(
     execution: Any,
     inputs: Inputs | None = None,
     before: Callable[[], None] = lambda: None,
+    progress: StageProgress | None = None,
 ) -> Manifest:
     """Build what an output lacks and commit it; `before` is called between the plan and the first shard."""
     inputs = inputs or {}
@@ -28,7 +29,7 @@ def build_output(
     with stage.opened(recipe) as opened, tempfile.TemporaryDirectory() as scratch:
         output = StageOutput(store, stage.identify(recipe, refs, opened))
         planned = StagePlan.look(output, stage.shards(recipe, inputs, opened))
-        job = Job(output, recipe, execution, inputs, StageProgress(stage.name, 0), opened)
+        job = Job(output, recipe, execution, inputs, progress or StageProgress(stage.name, 0), opened)
         before()
         with stage.ready(job) as ready:
             for shard in planned.missing:

@@ -6,18 +6,18 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from opendlign.adapters import named_clip
 
 from opendlign_core.clip import ClipSpec, images_to_input, load_clip, tagged_spec
 from opendlign_core.recipe import FrozenMapping
-from opendlign_core.samples import Painted
+from opendlign_core.samples import ImageEmbedding, Painted
 from opendlign_core.training import DlignRecipe
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.stores import Store, open_store
-from tasks import dlign as stage
-from tasks.shards import ShardWork
+from tasks.dlign import DLIGN, write_parquet
+from tasks.ports import Input
 from tests.tasks.aligned import CLIP, CPU, VIEWS, write_aligned
+from tests.tasks.running import build_output
 
 
 @pytest.fixture
@@ -26,9 +26,12 @@ def store(tmp_path: Path) -> Store:
 
 
 def embed(store: Store, aligned: Manifest, recipe: DlignRecipe) -> Manifest:
-    planned = stage.plan(store, recipe, aligned)
-    stage.dlign_shard.fn(ShardWork(store.url, planned.output.identity, planned.missing), recipe, CPU, aligned)
-    return stage.commit(planned)
+    return build_output(DLIGN, store, recipe, CPU, {"aligned": [Input(aligned)]})
+
+
+def read(store: Store, embeddings: Manifest) -> list[ImageEmbedding]:
+    with SampleReader(store, embeddings) as reader:
+        return [ImageEmbedding.read(sample.key, sample.fields) for sample in reader]
 
 
 def test_every_object_has_the_unit_embeddings_of_its_images(store: Store) -> None:
@@ -37,29 +40,27 @@ def test_every_object_has_the_unit_embeddings_of_its_images(store: Store) -> Non
     clip = load_clip(CLIP)
     assert found.samples == aligned.samples == 8
     assert found.upstream == {"synthesize": aligned.fingerprint}
-    with SampleReader(store, aligned) as images, SampleReader(store, found) as embeddings:
-        for painted, embedded in zip(images, embeddings, strict=True):
-            assert embedded.key == painted.key
-            pixels = images_to_input(torch.from_numpy(Painted.read(painted.key, painted.fields).pictures()), CLIP)
+    with SampleReader(store, aligned) as images:
+        for sample, embedded in zip(images, read(store, found), strict=True):
+            painted = Painted.read(sample.key, sample.fields)
+            pixels = images_to_input(torch.from_numpy(painted.pictures()), CLIP)
             with torch.inference_mode():
                 expected = torch.nn.functional.normalize(clip.encode_image(pixels), dim=-1).numpy()
-            np.testing.assert_allclose(embedded.array("views.npy"), expected, atol=1e-6)
-            assert np.linalg.norm(embedded.array("object.npy")) == pytest.approx(1, abs=1e-5)
-            assert embedded.json()["caption"] == painted.json()["caption"]
+            np.testing.assert_allclose(embedded.views, expected, atol=1e-6)
+            assert np.linalg.norm(embedded.whole) == pytest.approx(1, abs=1e-5)
+            assert embedded.meta == painted.meta.who()
 
 
 def test_parquet_files_hold_the_same(store: Store, tmp_path: Path) -> None:
     found = embed(store, write_aligned(store, 8), DlignRecipe(clip=CLIP))
-    files = stage.write_parquet(store, found, tmp_path / "out")
+    files = write_parquet(store, found, tmp_path / "out")
     assert [path.name for path in files] == ["dlign-000000.parquet", "dlign-000001.parquet"]
     rows = [row for path in files for row in pq.read_table(path).to_pylist()]
-    with SampleReader(store, found) as reader:
-        for row, sample in zip(rows, reader, strict=True):
-            assert row["object_id"] == sample.json()["object_id"]
-            assert row["split"] == sample.json()["split"]
-            assert np.array_equal(np.float32(row["embedding"]), sample.array("object.npy"))
-            assert np.array_equal(np.float32(row["views"]), sample.array("views.npy"))
-            assert len(row["views"]) == VIEWS
+    for row, embedded in zip(rows, read(store, found), strict=True):
+        assert {name: row[name] for name in embedded.meta.as_dict()} == embedded.meta.as_dict()
+        assert np.array_equal(np.float32(row["embedding"]), embedded.whole)
+        assert np.array_equal(np.float32(row["views"]), embedded.views)
+        assert len(row["views"]) == VIEWS
 
 
 def test_a_clip_of_another_size_gets_resized_images(store: Store) -> None:
@@ -68,17 +69,21 @@ def test_a_clip_of_another_size_gets_resized_images(store: Store) -> None:
     architecture = FrozenMapping({**CLIP.architecture, "vision_cfg": vision})
     larger = CLIP.model_copy(update={"image_size": 24, "architecture": architecture})
     found = embed(store, write_aligned(store, 2), DlignRecipe(clip=larger))
-    with SampleReader(store, found) as reader:
-        assert all(np.isfinite(sample.array("views.npy")).all() for sample in reader)
+    embeddings = read(store, found)
+    assert len(embeddings) == 2
+    assert all(np.isfinite(embedded.views).all() for embedded in embeddings)
 
 
 def test_clips_are_named_as_open_clip_names_them() -> None:
-    spec = named_clip("ViT-L-14-336:openai")
+    def named(clip: str) -> ClipSpec:
+        return DlignRecipe.model_validate(DLIGN.spell_out({"clip": clip}, {})).clip
+
+    spec = named("ViT-L-14-336:openai")
     assert spec == tagged_spec("ViT-L-14-336", "openai")
     assert spec.image_size == 336
     assert spec.mean == pytest.approx((0.48145466, 0.4578275, 0.40821073)), "its own constants, not ImageNet's"
-    assert isinstance(named_clip("ViT-B-32:random"), ClipSpec)
+    assert named("ViT-B-32:random") == tagged_spec("ViT-B-32", "random")
     with pytest.raises(ValueError, match="no weights 'nonsense' of ViT-B-32"):
-        named_clip("ViT-B-32:nonsense")
+        named("ViT-B-32:nonsense")
     with pytest.raises(ValueError, match="write model:tag"):
-        named_clip("ViT-B-32")
+        named("ViT-B-32")

@@ -8,19 +8,20 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from opendlign_core.projection import RECIPES, ProjectionExecution, ProjectionRecipe, project
+from opendlign_core.projection import RECIPES, ProjectionExecution, project
 from opendlign_core.recipe import Recipe
-from opendlign_core.samples import decode_depth
+from opendlign_core.samples import Cloud, CloudMeta, DepthMaps, sample_key
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.shards import encode_array, sample_key
 from storage.stores import Store, open_store
-from tasks import project as stage
-from tasks.progress import tracking
-from tasks.shards import ShardWork, StagePlan, building, finish
+from tasks.ports import Input
+from tasks.progress import StageProgress
+from tasks.project import PROJECT
+from tasks.shards import TooManyRejected, building, finish
 from tests.projection.shapes import blob
+from tests.tasks.running import build_output
 
 RECIPE = RECIPES["opendlign"].replace(size=32, views=RECIPES["opendlign"].views[:3])
 CPU = ProjectionExecution(device="cpu", batch_size=2)
@@ -50,72 +51,62 @@ def write_clouds(store: Store, spoilt: tuple[int, ...] = ()) -> Manifest:
     for shard in plan:
         with building(output, shard) as builder:
             for number in range(shard.start, shard.stop):
-                meta = {"object_id": f"blobs/{number}", "split": "train", "label": "blob", "caption": "a blob"}
-                fields = {"points.npy": encode_array(cloud(number, spoilt))}
-                builder.add(sample_key(meta["object_id"]), fields, meta)
+                meta = CloudMeta(object_id=f"blobs/{number}", source="blobs", split="train", caption="a blob")
+                builder.add(Cloud(meta, cloud(number, spoilt)))
     return finish(output, plan, max_rejected_share=0.0)
 
 
-def build(planned: StagePlan, clouds: Manifest, recipe: ProjectionRecipe = RECIPE) -> None:
-    work = ShardWork(planned.output.store.url, planned.output.identity, planned.missing)
-    stage.project_shard.fn(work, recipe, CPU, clouds)
+def project_all(
+    store: Store, clouds: Manifest, allowed: float = 0.05, progress: StageProgress | None = None
+) -> Manifest:
+    execution = CPU.model_copy(update={"max_rejected_share": allowed})
+    return build_output(PROJECT, store, RECIPE, execution, {"clouds": [Input(clouds)]}, progress=progress)
 
 
 def test_every_cloud_becomes_its_depth_maps(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    clouds = write_clouds(store)
-    planned = stage.plan(store, RECIPE, clouds)
-    build(planned, clouds)
-    with SampleReader(store, stage.commit(planned, CPU)) as reader:
-        samples = list(reader)
-    assert [sample.json()["object_id"] for sample in samples] == [f"blobs/{number}" for number in range(6)]
-    for number, sample in enumerate(samples):
+    with SampleReader(store, project_all(store, write_clouds(store))) as reader:
+        found = [DepthMaps.read(sample.key, sample.fields) for sample in reader]
+    assert [depth.meta.object_id for depth in found] == [f"blobs/{number}" for number in range(6)]
+    for number, depth in enumerate(found):
         expected = project(cloud(number, ())[None], RECIPE)[0].numpy()
-        assert np.abs(decode_depth(sample.fields["depth.npy"]) - expected).max() <= 1 / 131070 + 1e-9
-        assert (sample.json()["views"], sample.json()["size"]) == (3, 32)
-        assert sample.json()["caption"] == "a blob"
+        assert np.abs(depth.maps() - expected).max() <= 1 / 131070 + 1e-9
+        assert (depth.meta.views, depth.meta.size, depth.meta.caption) == (3, 32, "a blob")
 
 
 def test_a_spoilt_cloud_is_a_row_with_its_reason_and_harms_nobody(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    clouds, clean = write_clouds(store, spoilt=(1,)), write_clouds(store)
-    with tracking("project", 6) as progress:
-        build(stage.plan(store, RECIPE, clouds), clouds)
-    assert progress.counts["rejected"] == 1
-    planned = stage.plan(store, RECIPE, clouds)
-    manifest = stage.commit(planned, ProjectionExecution(device="cpu", max_rejected_share=0.5))
-    rejected = [sample for record in manifest.shards for sample in record.rejected]
+    progress = StageProgress("project", 6)
+    spoilt = project_all(store, write_clouds(store, spoilt=(1,)), 0.5, progress)
+    assert (progress.done, progress.counts["rejected"]) == (6, 1)
+    rejected = [sample for record in spoilt.shards for sample in record.rejected]
     assert [sample.id for sample in rejected] == ["blobs/1"]
     assert "NaN or infinite" in rejected[0].reason
 
-    build(stage.plan(store, RECIPE, clean), clean)
-    whole = stage.commit(stage.plan(store, RECIPE, clean), CPU)
     depths = {}
-    for name, output in (("spoilt", manifest), ("clean", whole)):
+    for name, output in (("spoilt", spoilt), ("clean", project_all(store, write_clouds(store)))):
         with SampleReader(store, output) as reader:
             depths[name] = {sample.key: sample.fields["depth.npy"] for sample in reader}
-    missing = set(depths["clean"]) - set(depths["spoilt"])
-    assert missing == {sample_key("blobs/1")}
+    assert set(depths["clean"]) - set(depths["spoilt"]) == {sample_key("blobs/1")}
     assert all(depths["clean"][key] == stored for key, stored in depths["spoilt"].items())
 
 
 def test_too_many_spoilt_clouds_stop_the_stage(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    clouds = write_clouds(store, spoilt=(0, 1, 2, 3))
-    planned = stage.plan(store, RECIPE, clouds)
-    build(planned, clouds)
-    with pytest.raises(Exception, match="rejected"):
-        stage.commit(planned, CPU)
+    with pytest.raises(TooManyRejected, match="4 of 6 samples were rejected"):
+        project_all(store, write_clouds(store, spoilt=(0, 1, 2, 3)))
 
 
 def test_a_lost_shard_is_built_again_with_the_same_bytes(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     clouds = write_clouds(store)
-    build(stage.plan(store, RECIPE, clouds), clouds)
-    written = {info.key: store.read(info.key) for info in store.list(stage.STAGE)}
-    for key in [key for key in written if "shard-000001" in key]:
+    project_all(store, clouds)
+    written = {info.key: store.read(info.key) for info in store.list("project")}
+    lost = [key for key in written if "shard-000001" in key or key.endswith("manifest.json")]
+    assert len(lost) == 3
+    for key in lost:
         store.delete(key)
-    planned = stage.plan(store, RECIPE, clouds)
-    assert [shard.index for shard in planned.missing] == [1]
-    build(planned, clouds)
-    assert {info.key: store.read(info.key) for info in store.list(stage.STAGE)} == written
+    progress = StageProgress("project", 3)
+    project_all(store, clouds, progress=progress)
+    assert progress.done == 3, "the other shard stays as it is"
+    assert {info.key: store.read(info.key) for info in store.list("project")} == written

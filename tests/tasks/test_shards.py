@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import BaseModel
 
+from opendlign_core.samples import Cloud, CloudMeta
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
 from storage.reader import SampleReader
 from storage.stores import open_store
 from tasks.shards import (
     MOST_TASK_RUNS,
-    ShardWork,
     StagePlan,
     TooManyRejected,
     building,
@@ -31,11 +32,16 @@ def output(tmp_path: Path) -> StageOutput:
     return StageOutput(open_store(tmp_path / "store"), StageIdentity.of("paint", 1, Colour()))
 
 
+def cloud(object_id: str, label: str) -> Cloud:
+    meta = CloudMeta(object_id=object_id, source="toys", split="train", label=label)
+    return Cloud(meta, np.zeros((2, 3), np.float32))
+
+
 def build(output: StageOutput, index: int, samples: int = 2, rejected: int = 0) -> None:
     shard = plan_shards(100, 2)[index]
     with building(output, shard) as builder:
         for place in range(samples):
-            builder.add(f"{index}-{place}", {"x.npy": b"bytes"}, {"split": "train", "label": f"l{place}"})
+            builder.add(cloud(f"toys/{index}-{place}", f"l{place}"))
         for place in range(rejected):
             builder.reject(f"bad-{index}-{place}", "no points")
 
@@ -52,7 +58,7 @@ def test_a_plan_names_exactly_the_missing_shards(output: StageOutput) -> None:
 
 def test_an_error_inside_a_shard_leaves_nothing_behind(output: StageOutput) -> None:
     with pytest.raises(RuntimeError, match="mid-shard"), building(output, plan_shards(2, 2)[0]) as builder:
-        builder.add("a", {"x.npy": b"1"}, {"split": "", "label": ""})
+        builder.add(cloud("toys/a", ""))
         raise RuntimeError("mid-shard")
     assert list(output.store.list()) == []
 
@@ -64,7 +70,7 @@ def test_a_finished_stage_counts_splits_labels_and_rejections(output: StageOutpu
     assert (manifest.samples, manifest.rejected) == (3, 1)
     assert manifest.summary == {"labels": {"l0": 2, "l1": 1}, "splits": {"train": 3}}
     with SampleReader(output.store, manifest) as reader:
-        assert [sample.key for sample in reader] == ["0-0", "0-1", "1-0"]
+        assert [sample.key for sample in reader] == ["toys%2F0-0", "toys%2F0-1", "toys%2F1-0"]
 
 
 def test_too_many_rejections_withhold_the_manifest_and_name_examples(output: StageOutput) -> None:
@@ -87,21 +93,11 @@ def test_a_stage_that_lost_everything_fails(output: StageOutput) -> None:
         finish(output, plan_shards(1, 1), max_rejected_share=0.05)
 
 
-def test_many_shards_share_task_runs_and_none_is_lost(output: StageOutput) -> None:
+def test_many_shards_share_task_runs_and_none_is_lost() -> None:
     shards = plan_shards(1003, 1)
-    work = split_work(output, shards)
+    work = split_work(shards)
     assert len(work) <= MOST_TASK_RUNS
-    assert tuple(shard for unit in work for shard in unit.shards) == shards
-    assert len({unit.key for unit in work}) == len(work)
-
-
-def test_the_key_of_work_depends_on_the_output_and_the_shards_alone(output: StageOutput, tmp_path: Path) -> None:
-    shards = plan_shards(4, 2)
-    key = ShardWork("store", output.identity, shards).key
-    assert key == ShardWork("elsewhere", output.identity, shards).key
-    assert key != ShardWork("store", output.identity, shards[:1]).key
-    other = StageIdentity.of("paint", 1, Colour(name="blue"))
-    assert key != ShardWork("store", other, shards).key
+    assert tuple(shard for unit in work for shard in unit) == shards
 
 
 def test_a_following_stage_has_the_shards_of_its_upstream(output: StageOutput) -> None:
