@@ -15,6 +15,8 @@ class DlignRecipe(Recipe):
 
     clip: ClipSpec = ClipSpec()
     precision: Precision = Field(default="float32", description="of the image encoder")
+    repeatable: bool = Field(default=False, json_schema_extra={"added": True})
+    """Every object by itself: the same bytes whatever the batch and, on a CPU, the number of threads."""
 
 
 class TrainExecution(Execution):

@@ -1,20 +1,27 @@
 """What the depth branch learns from, to the last digit: temperature, weights of losses, and what is not finite."""
 
 import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from opendlign_core.clip import unit
+from opendlign_core.clip import ClipSpec, load_clip, unit
 from opendlign_core.errors import BadInput
 from opendlign_core.loop import Diverged, InMemory
 from opendlign_core.training import (
     CacheEntries,
+    CacheRecipe,
+    DepthAlignedCLIP,
     DepthBranchLearner,
+    DlignRecipe,
+    Objects,
+    TrainRecipe,
     Validation,
     build_entries,
+    embed_images,
     import_official,
     load_aligned,
     read_branch,
@@ -24,12 +31,63 @@ from opendlign_core.training import (
 )
 from opendlign_core.training.depth_branch.losses import alignment
 from opendlign_core.training.depth_branch.validation import Features, zero_shot_metrics, zero_shot_scores
+from storage.fingerprint import canonical
 from tests.training import tiny
 from tests.training.stepper import Stepper
 
 
 def entries(count: int = 10) -> CacheEntries:
     return build_entries(tiny.model(), tiny.objects(count), tiny.recipe().cache_recipe())
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_repeatable_entries_have_the_same_bytes_whatever_the_batch_and_the_threads(
+    precision: str, threads: Callable[[int], None]
+) -> None:
+    spec = ClipSpec.packaged("mini")
+    recipe = CacheRecipe(clip=spec, precision=precision, repeatable=True)
+    model, size = DepthAlignedCLIP(load_clip(spec)), spec.image_size
+    generator = torch.Generator().manual_seed(0)
+    depth = torch.rand((9, 10, size, size), generator=generator)
+    objects = Objects(depth, (255 * depth).to(torch.uint8)[..., None].expand(-1, -1, -1, -1, 3))
+    threads(2)
+    expected = build_entries(model, objects, recipe, 8)
+    for count, batch, chosen in ((1, 3, slice(0, 9)), (2, 1, slice(2, 5)), (4, 16, slice(8, 9))):
+        threads(count)
+        picked = Objects(*(tensor[chosen] for tensor in objects))
+        for mine, theirs in zip(build_entries(model, picked, recipe, batch), expected, strict=True):
+            assert torch.equal(mine, theirs[chosen])
+        assert torch.get_num_threads() == count
+    plain = build_entries(model, objects, recipe.model_copy(update={"repeatable": False}), 8)
+    tolerance = 2e-6 if precision == "float32" else 0.1
+    assert all((mine - theirs).abs().max() < tolerance for mine, theirs in zip(plain, expected, strict=True))
+
+
+def test_repeatable_embeddings_have_the_same_bytes_whatever_the_batch_and_the_threads(
+    threads: Callable[[int], None],
+) -> None:
+    recipe = DlignRecipe(clip=ClipSpec.packaged("mini"), repeatable=True)
+    clip = load_clip(recipe.clip)
+    images = torch.randint(0, 256, (5, 10, 64, 64, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    threads(2)
+    expected = embed_images(clip, images, recipe, 50)
+    for count, views in ((1, 10), (4, 7)):
+        threads(count)
+        assert torch.equal(embed_images(clip, images[1:4], recipe, views).views, expected.views[1:4])
+
+
+def test_a_repeatable_recipe_is_another_one_and_the_others_keep_their_names() -> None:
+    assert canonical(TrainRecipe(repeatable=True))["repeatable"] is True
+    assert TrainRecipe(repeatable=True).cache_recipe().repeatable
+    for recipe in (TrainRecipe(), CacheRecipe(), DlignRecipe()):
+        assert "repeatable" not in canonical(recipe)
 
 
 def test_a_learning_rate_that_is_far_too_high_stops_the_run(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from opendlign_core.clip.alone import each_alone
 from opendlign_core.clip.features import object_features
 from opendlign_core.clip.pixels import depth_to_input, images_to_input
 from opendlign_core.clip.precision import frozen_precision
@@ -23,12 +24,22 @@ from opendlign_core.training.depth_branch.recipe import CacheRecipe
 def build_entries(
     model: DepthAlignedCLIP, objects: Objects, recipe: CacheRecipe, objects_per_forward: int = 8
 ) -> CacheEntries:
-    """Compute the cache entries of `objects` on the model's device, a few objects at a time."""
-    count = len(objects.depth)
-    parts = [
-        _build(model, Objects(*(tensor[first : first + objects_per_forward] for tensor in objects)), recipe)
-        for first in range(0, count, objects_per_forward)
+    """Compute the cache entries of `objects` on the model's device, a few objects at a time.
+
+    Their size and the number of threads decide the last bits of rows and target (up to 2e-6 in float32), unless the
+    recipe is `repeatable`.
+    """
+    size = 1 if recipe.repeatable else objects_per_forward
+    chunks = [
+        Objects(*(tensor[first : first + size] for tensor in objects)) for first in range(0, len(objects.depth), size)
     ]
+
+    def build(chunk: Objects) -> CacheEntries:
+        return _build(model, chunk, recipe)
+
+    # Entered here as well, because the threads below share the mode that it sets.
+    with frozen_precision(recipe.precision, model.device):
+        parts = list(each_alone(build, chunks, model.device) if recipe.repeatable else map(build, chunks))
     return CacheEntries(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
 

@@ -23,6 +23,8 @@ class CacheRecipe(Recipe):
     blocks: int = Field(default=1, ge=1)
     dtype: Dtype = "float32"
     precision: Precision = "float32"
+    repeatable: bool = Field(default=False, json_schema_extra={"added": True})
+    """Every object by itself: the same bytes whatever the batch and, on a CPU, the number of threads."""
 
 
 class TrainRecipe(Recipe):
@@ -69,6 +71,9 @@ class TrainRecipe(Recipe):
     cache_dtype: Dtype = "float32"
     """Of the cached tokens; float32 where weights must match the reference's."""
 
+    repeatable: bool = Field(default=False, json_schema_extra={"added": True})
+    """Of the cached tokens: the same bytes whatever batch and threads; without it, the last bits may differ."""
+
     validate_every: int = Field(default=1, ge=0, description="epochs between validations, 0 for never (reference: 1)")
     patience: int | None = Field(default=None, ge=1, description="validations without progress before stopping early")
 
@@ -82,7 +87,13 @@ class TrainRecipe(Recipe):
 
     def cache_recipe(self) -> CacheRecipe:
         """Return the part of this recipe that the token cache depends on."""
-        return CacheRecipe(clip=self.clip, blocks=self.blocks, dtype=self.cache_dtype, precision=self.precision)
+        return CacheRecipe(
+            clip=self.clip,
+            blocks=self.blocks,
+            dtype=self.cache_dtype,
+            precision=self.precision,
+            repeatable=self.repeatable,
+        )
 
     @model_validator(mode="after")
     def _augmentation_needs_pixels(self) -> Self:
