@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 
 from opendlign_core.ingestion.pack_files import NpzArrays
-from opendlign_core.ingestion.safety import parsing, read_bounded, require
+from opendlign_core.ingestion.safety import MAX_FILE_BYTES, parsing, read_bounded, require
 
 MOST_ROWS = 10_000_000
 """Objects that one list may declare; a forged header must not fill the memory of the process that plans."""
+
+_ROWS_AT_ONCE = 256
+"""Few, because a text that stands once in the file may be meant for every row."""
 
 _PACK_POINTS = {"points", "data", "xyz"}
 _PACK_TEXTS = ("split", "text", "up_axis")
@@ -85,8 +88,14 @@ def _parquet_rows(path: Path) -> list[dict[str, str]]:
 
     file = parquet.ParquetFile(io.BytesIO(read_bounded(path)))
     require(file.metadata.num_rows <= MOST_ROWS, f"declares {file.metadata.num_rows} rows, more than {MOST_ROWS}")
-    rows = file.read().to_pylist()
-    return [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
+    rows, left = list[dict[str, str]](), MAX_FILE_BYTES
+    for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
+        rows += [
+            {name: "" if value is None else str(value) for name, value in row.items()} for row in batch.to_pylist()
+        ]
+        left -= sum(len(text) for row in rows[-batch.num_rows :] for text in row.values())
+        require(left >= 0, f"unpacks to texts of more than {MAX_FILE_BYTES} bytes")
+    return rows
 
 
 FORMS: dict[str, tuple[str, Callable[[Path], Any]]] = {
