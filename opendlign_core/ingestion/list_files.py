@@ -90,11 +90,10 @@ def _parquet_rows(path: Path) -> list[dict[str, str]]:
     require(file.metadata.num_rows <= MOST_ROWS, f"declares {file.metadata.num_rows} rows, more than {MOST_ROWS}")
     rows, left = list[dict[str, str]](), MAX_FILE_BYTES
     for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
-        rows += [
-            {name: "" if value is None else str(value) for name, value in row.items()} for row in batch.to_pylist()
-        ]
-        left -= sum(len(text) for row in rows[-batch.num_rows :] for text in row.values())
-        require(left >= 0, f"unpacks to texts of more than {MAX_FILE_BYTES} bytes")
+        for row in batch.to_pylist():
+            rows.append({name: "" if value is None else str(value) for name, value in row.items()})
+            left -= sum(map(len, rows[-1].values()))
+            require(left >= 0, f"unpacks to texts of more than {MAX_FILE_BYTES} letters")
     return rows
 
 
