@@ -49,7 +49,7 @@ def test_aligned_samples_carry_everything_training_needs(finished_store: Path, t
     opened, aligned = open_store(finished_store), fingerprints(finished_store, tiny_preset)["synthesize"]
     with SampleReader(opened, load_manifest(opened, "synthesize", aligned)) as reader:
         sample = next(iter(reader))
-    meta = sample.json()
+    meta = json.loads(sample.fields["json"])
     images = [f"{view:02d}.webp" for view in range(10)]
     assert sorted(sample.fields) == sorted(["depth.npy", "json", *images])
     assert len(meta["prompts"]) == len(meta["seeds"]) == 10

@@ -12,10 +12,7 @@ from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
 from storage.records import Manifest
 from storage.stores import Store
-from tasks.ports import Input
 from tasks.shards import building, finish
-from tasks.train import TRAIN
-from tests.tasks.running import build_output
 
 SIZE, VIEWS, SHARD = 16, 4, 6
 LABELS = ("chair", "table", "mug")
@@ -57,9 +54,3 @@ def write_aligned(store: Store, objects: int = 24) -> Manifest:
 def meta(number: int) -> Meta:
     label, split = LABELS[number % len(LABELS)], SPLITS[number % len(SPLITS)]
     return Meta(object_id=f"toys/{number:03d}", source="toys", split=split, label=label, caption=f"a {label}")
-
-
-def build_caches(store: Store, trained: TrainRecipe, aligned: Manifest) -> dict[str, Manifest]:
-    """The token caches that a recipe needs, by split."""
-    needed = TRAIN.needs(trained, {"aligned": [Input(aligned)]})
-    return {need.label: build_output(need.stage, store, need.recipe, CPU, need.inputs) for need in needed}

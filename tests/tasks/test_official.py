@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from opendlign.adapters import train_recipe
 
 from opendlign.models import find_trained
+from opendlign.weights import train_recipe
 from opendlign_core.clip import ClipSpec, load_clip
 from opendlign_core.evaluation import EvalSample, classify
 from opendlign_core.training import DepthAlignedCLIP, TrainRecipe, read_official

@@ -4,27 +4,22 @@ import threading
 
 import pytest
 
-from tasks.progress import ProgressState, StageProgress, StageStopped, current_progress, listening, tracking
+from tasks.progress import ProgressState, StageProgress, StageStopped, tracking
 
 
 def test_listeners_hear_every_step_and_the_publisher_the_first_and_the_last() -> None:
     heard: list[ProgressState] = []
     published: list[ProgressState] = []
-    with listening(heard.append), tracking("paint", 10, "images", published.append):
+    with tracking(StageProgress("paint", 10, "images", published.append, heard.append)) as progress:
         for _ in range(10):
-            current_progress().advance(rejected=1)
+            progress.advance(rejected=1)
     assert [state.done for state in heard] == list(range(11))
     assert heard[-1].counts == {"rejected": 10}
     assert [state.done for state in published] == [0, 10]
 
 
-def test_progress_outside_a_stage_goes_nowhere() -> None:
-    current_progress().advance(5)
-    assert current_progress().done == 0
-
-
 def test_threads_count_together() -> None:
-    with tracking("paint", 400) as progress:
+    with tracking(StageProgress("paint", 400)) as progress:
 
         def count() -> None:
             for _ in range(100):
@@ -50,7 +45,7 @@ def test_a_sentence_says_rate_and_what_is_left() -> None:
 
 
 def test_work_that_knows_its_position_sets_it() -> None:
-    with tracking("train", 0, "steps") as progress:
+    with tracking(StageProgress("train", 0, "steps")) as progress:
         progress.reach(40, 100)
         progress.reach(100, 100)
     assert (progress.done, progress.total) == (100, 100)
@@ -67,7 +62,7 @@ def test_a_cancelled_stage_stops_its_threads_at_their_next_step() -> None:
             stopped.set()
 
     def cancelled() -> None:
-        with tracking("paint", 100) as progress:
+        with tracking(StageProgress("paint", 100)) as progress:
             threading.Thread(target=work, args=(progress,), daemon=True).start()
             raise KeyboardInterrupt
 

@@ -9,15 +9,18 @@ import pytest
 import torch
 
 from opendlign_core.loop import InMemory, Sharded
-from opendlign_core.training import CacheEntries, TrainRecipe, read_branch
+from opendlign_core.training import CacheEntries, TrainExecution, TrainRecipe, read_branch
 from storage.output import find_manifest
 from storage.records import Manifest
 from storage.stores import Store, open_store
 from tasks import sources
-from tasks import train as stage
-from tasks.shards import ShardWork
+from tasks.ports import Input, Ref
+from tasks.progress import ProgressState, StageProgress
 from tasks.sources import StoredObjects, training_source
-from tests.tasks.aligned import CPU, build_caches, recipe, write_aligned
+from tasks.stage import Job
+from tasks.train import TRAIN
+from tests.tasks.aligned import CPU, recipe, write_aligned
+from tests.tasks.running import build_whole, whole_job
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,12 +30,14 @@ def store(tmp_path: Path) -> Store:
     return open_store(str(tmp_path / "store"))
 
 
-def train(store: Store, aligned: Manifest, trained: TrainRecipe) -> Manifest:
-    work = ShardWork(store.url, stage.identify(trained, aligned.fingerprint), ())
-    stage.train_model.fn(work, trained, CPU, aligned, build_caches(store, trained, aligned))
-    found = find_manifest(store, stage.STAGE, work.identity.fingerprint)
-    assert found is not None
-    return found
+def job_of(
+    store: Store, aligned: Manifest, trained: TrainRecipe, progress: StageProgress | None = None
+) -> Job[TrainRecipe, TrainExecution]:
+    return whole_job(TRAIN, store, trained, CPU, {"aligned": [Input(aligned)]}, progress)
+
+
+def train(store: Store, aligned: Manifest, trained: TrainRecipe, progress: StageProgress | None = None) -> Manifest:
+    return build_whole(TRAIN, job_of(store, aligned, trained, progress))
 
 
 def content(store: Store, manifest: Manifest, name: str) -> bytes:
@@ -47,14 +52,16 @@ def test_a_killed_run_continues_from_the_store_and_ends_with_the_same_bytes(stor
         [*command, "2", str(torch.get_num_threads())], cwd=ROOT, timeout=300, check=False, capture_output=True
     )
     assert killed.returncode == -9, killed.stderr.decode()
-    identity = stage.identify(recipe(), aligned.fingerprint)
+    identity = TRAIN.identify(recipe(), {"aligned": [Ref(aligned.fingerprint)]})
     assert find_manifest(store, identity.stage, identity.fingerprint) is None
     kept = {info.key.split("/")[3] for info in store.list(f"checkpoints/{identity.folder}")}
     assert kept == {"step-00000004", "step-00000008"}
     steps: list[int] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "_show", lambda progress: steps.append(progress.step))
-        continued = train(store, aligned, recipe())
+
+    def heard(state: ProgressState) -> None:
+        steps.append(state.done)
+
+    continued = train(store, aligned, recipe(), StageProgress("train", 0, "steps", listener=heard))
     assert min(steps) == 9, "the run must continue after its last checkpoint"
     assert not list(store.list("checkpoints")), "a finished run needs no checkpoints"
 
@@ -80,12 +87,12 @@ def test_what_does_not_fit_in_memory_trains_the_same(
 
 def test_the_free_memory_decides_how_a_cache_is_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     aligned = write_aligned(store)
-    caches = build_caches(store, recipe(), aligned)
 
     def source(**changes: object) -> object:
-        return training_source(store, recipe(**changes), aligned, caches, "train")
+        return training_source(job_of(store, aligned, recipe(**changes)), "train")
 
-    size = sum(record.shard.bytes for record in caches["train"].shards)
+    cache = job_of(store, aligned, recipe()).manifest("tokens", "train")
+    size = sum(record.shard.bytes for record in cache.shards)
     monkeypatch.setattr(sources, "free_memory", lambda: 3 * size)
     assert isinstance(source(), InMemory)
     monkeypatch.setattr(sources, "free_memory", lambda: size)
@@ -97,10 +104,10 @@ def test_the_free_memory_decides_how_a_cache_is_read(store: Store, monkeypatch: 
 
 def test_single_objects_are_read_in_the_order_asked_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     aligned = write_aligned(store)
-    caches = build_caches(store, recipe(), aligned)
-    whole = training_source(store, recipe(), aligned, caches, "train")
+    job = job_of(store, aligned, recipe())
+    whole = training_source(job, "train")
     monkeypatch.setattr(sources, "MOST_OF_MEMORY", 0.0)
-    single = training_source(store, recipe(), aligned, caches, "train")
+    single = training_source(job, "train")
     assert whole is not None
     assert single is not None
     assert whole.sizes == single.sizes

@@ -9,10 +9,11 @@ import torch
 
 from storage.output import load_manifest
 from storage.stores import open_store
-from tasks import train as stage
 from tasks.checkpoints import StoredCheckpoints
-from tasks.shards import ShardWork
-from tests.tasks.aligned import CPU, build_caches, recipe
+from tasks.ports import Input
+from tasks.train import TRAIN
+from tests.tasks.aligned import CPU, recipe
+from tests.tasks.running import build_whole, whole_job
 
 save = StoredCheckpoints.save
 
@@ -32,9 +33,7 @@ def main(place: str, aligned: str, last: int, threads: int) -> None:
     StoredCheckpoints.save = save_and_die  # type: ignore[method-assign, assignment]
     store = open_store(place)
     upstream = load_manifest(store, "synthesize", aligned)
-    trained = recipe()
-    work = ShardWork(place, stage.identify(trained, aligned), ())
-    stage.train_model.fn(work, trained, CPU, upstream, build_caches(store, trained, upstream))
+    build_whole(TRAIN, whole_job(TRAIN, store, recipe(), CPU, {"aligned": [Input(upstream)]}))
 
 
 if __name__ == "__main__":
