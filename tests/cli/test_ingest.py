@@ -1,8 +1,5 @@
 """`opendlign ingest` as a user runs it: a list with columns of its own names, in a folder and in a bucket."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +9,15 @@ from flows.plan import plan_graph
 from flows.sources import SourceAbsent
 from opendlign.ask import ask, require_sources
 from storage.output import load_manifest
+from storage.s3 import S3Store
 from storage.stores import open_store
 from tasks.catalog import CATALOG
-from tests.servers import S3_KEY, S3_SECRET, s3_server
+from tests.integration.conftest import orchestra
+from tests.integration.harness import Orchestra, run_module
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+__all__ = ["orchestra"]
+
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("orchestra"), pytest.mark.timeout(600)]
 
 COLUMNS = (
     "ingest.source.options.uri_column=file",
@@ -28,7 +29,7 @@ COLUMNS = (
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
-    folder = tmp_path / "bucket" / "shapes" / "own"
+    folder = tmp_path / "own"
     folder.mkdir(parents=True)
     for name in ("one", "two"):
         np.savetxt(folder / f"{name}.xyz", np.random.default_rng(len(name)).normal(size=(40, 3)))
@@ -39,26 +40,15 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_list_in_a_bucket_is_the_list_in_the_folder(table: Path, tmp_path: Path) -> None:
+def test_a_list_in_a_bucket_is_the_list_in_the_folder(table: Path, tmp_path: Path, orchestra: Orchestra) -> None:
     store = tmp_path / "store"
-    with s3_server(preload=tmp_path / "bucket") as server:
-        words = ["ingest", "--source", "list:s3://shapes/own/mine.csv", "--store", str(store)]
-        for change in COLUMNS:
-            words += ["--set", change]
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API")},
-            "PREFECT_HOME": str(tmp_path / "prefect"),
-            "OPENDLIGN_S3_REGION": "us-east-1",
-            "COLUMNS": "200",
-            "OPENDLIGN_S3_ENDPOINT": server.url,
-            "OPENDLIGN_S3_KEY": S3_KEY,
-            "OPENDLIGN_S3_SECRET": S3_SECRET,
-        }
-        command = [sys.executable, "-m", "opendlign", *words]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500, check=False
-        )
-    assert done.returncode == 0, done.stdout + done.stderr
+    place = S3Store(f"s3://bucket/{tmp_path.name}", orchestra.settings)
+    for path in table.parent.iterdir():
+        place.put_file(path, path.name)
+    words = ["ingest", "--source", f"list:{place.url}/mine.csv", "--store", str(store)]
+    for change in COLUMNS:
+        words += ["--set", change]
+    done = run_module("opendlign", *words, environment={**orchestra.environment, "COLUMNS": "200"})
     assert "2 objects, 1 rejected" in done.stdout
     assert "rejected list/broken.off: has no counts after OFF" in done.stdout
     asked = ask("mini", str(store), list(COLUMNS), f"list:{table}")

@@ -9,7 +9,7 @@ from flows.preset import Preset
 from storage.local import LocalStore
 from storage.s3 import S3Store
 from storage.stores import Store
-from tests.integration.harness import Orchestra, run_module, until
+from tests.integration.harness import SOON, Orchestra, run_module, until
 from tests.integration.presets import load_tiny, write_preset
 from tests.integration.service import Service, start
 from tests.integration.stores import copy_stages, finished
@@ -98,7 +98,7 @@ def bucket(orchestra: Orchestra, tmp_path: Path) -> Store:
 def nothing_left_behind(orchestra: Orchestra) -> Iterator[None]:
     """After the test no run claims to be under way."""
     yield
-    until(lambda: not orchestra.unsettled(), "every run to settle", 60)
+    until(lambda: not orchestra.unsettled(), "every run to settle", SOON)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,14 @@ from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterParentFlowRunId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
 from prefect.events.filters import EventFilter, EventNameFilter, EventRelatedFilter
 from prefect.states import Cancelling
@@ -28,8 +35,10 @@ from opendlign.reconcile import reconcile, worker_name
 from storage.settings import Settings
 from tests.servers import ROOT, S3_KEY, S3_SECRET, FaultyProxy, S3Server, free_port
 
-# The suite runs on two cores that may be busy with other tests.
+# The suite runs on two cores that may be busy with other tests: limits tell what hangs from what is slow.
 PATIENCE = 240.0
+SOON = 150.0
+"""Less than the three minutes after which silence counts as death, so that somebody must have noticed."""
 SETTLED = set(TERMINAL_STATES)
 EPOCH = datetime.fromtimestamp(0, UTC)
 PRIVATE = re.compile(r"PREFECT_|OPENDLIGN_|AWS_|DEBUG_MODE")
@@ -159,6 +168,18 @@ def run_module(
     if check and ended.returncode:
         raise AssertionError(f"{' '.join(words)}: exit {ended.returncode}\n{ended.stdout}\n{ended.stderr}"[-6000:])
     return ended
+
+
+def published(client: SyncPrefectClient, run: UUID) -> dict[str, str]:
+    """The artifacts of a run, by key."""
+    of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run]))
+    return {str(found.key): str(found.data) for found in client.read_artifacts(artifact_filter=of_run)}
+
+
+def children(client: SyncPrefectClient, run: UUID) -> list[FlowRun]:
+    """The runs that a run started, in its process or as deployments."""
+    inside = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run]))
+    return client.read_flow_runs(flow_run_filter=inside)
 
 
 class Orchestra:

@@ -4,10 +4,8 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
 from tests.integration.harness import clean_environment, run_module
 from tests.servers import ROOT, free_port
@@ -74,9 +72,3 @@ def grown_checkout(place: Path) -> Path:
     assert named.count("COUNT") == text.count("COUNT") + 2
     registry.write_text(named, encoding="utf-8")
     return place
-
-
-def published(client: SyncPrefectClient, run: UUID) -> set[str]:
-    """Keys of the artifacts of a run."""
-    of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run]))
-    return {str(found.key) for found in client.read_artifacts(artifact_filter=of_run)}

@@ -15,7 +15,7 @@ from prefect.states import Crashed
 from storage.local import LocalStore
 from storage.s3 import S3Store
 from storage.stores import Store
-from tests.integration.harness import PATIENCE, Orchestra, descendants, running, until
+from tests.integration.harness import PATIENCE, SOON, Orchestra, descendants, running, until
 from tests.integration.presets import write_preset
 from tests.integration.stores import contents, finished, records
 from tests.servers import ROOT
@@ -72,7 +72,7 @@ def kill_midway(process: "subprocess.Popen[bytes]", store: Store, moment: random
     helpers = descendants(process.pid)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    until(lambda: not any(running(pid) for pid in helpers), "the helpers of a dead ingestion to leave", 30)
+    until(lambda: not any(running(pid) for pid in helpers), "the helpers of a dead ingestion to leave", SOON)
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from flows.preset import Preset
 from storage.local import LocalStore
 from storage.s3 import S3Store
 from storage.stores import Store
-from tests.integration.harness import Orchestra, kill, running, until
+from tests.integration.harness import SOON, Orchestra, kill, running, until
 from tests.integration.painting import STAGE, Painting, place
 from tests.integration.stores import contents, finished, marks, records, shard_files
 
@@ -41,8 +41,8 @@ def test_a_killed_flow_is_crashed_at_once_and_retried(orchestra: Orchestra, pain
     for pid in orchestra.pids(run):
         kill(pid)
     before = marks(local(painting), STAGE)
-    assert orchestra.finish(run, 60) == StateType.CRASHED
-    until(lambda: not any(running(pid) for pid in family), "helpers of the dead run to leave", 30)
+    assert orchestra.finish(run, SOON) == StateType.CRASHED
+    until(lambda: not any(running(pid) for pid in family), "helpers of the dead run to leave", SOON)
     retried = orchestra.retry(run)
     assert retried.run_count == 2
     assert marks(local(painting), STAGE).items() >= before.items()
@@ -54,7 +54,7 @@ def test_a_killed_worker_leaves_a_run_that_completes_or_says_that_it_crashed(
 ) -> None:
     run = painting.start()
     orchestra.workers["gpu"].signal(signal.SIGKILL)
-    found = orchestra.finish(run, 60)
+    found = orchestra.finish(run, SOON)
     before = marks(local(painting), STAGE)
     orchestra.worker("gpu", "gpu")
     if found != StateType.COMPLETED:
@@ -85,7 +85,7 @@ def test_a_run_that_its_worker_took_and_never_started_is_found(orchestra: Orches
     given = {"recipe": tiny.source.model_dump(mode="json")}
     run = orchestra.client.create_flow_run_from_deployment(ingest.id, parameters=given, state=Pending()).id
     assert orchestra.reconcile() == []
-    until(lambda: orchestra.reconcile(silence=3), "the run to have been silent for long enough", 60)
+    until(lambda: orchestra.reconcile(silence=3), "the run to have been silent for long enough", SOON)
     assert orchestra.state(run) == StateType.CRASHED
     assert "no worker started it for 3 s" in str(orchestra.flow_run(run).state)
 
@@ -110,7 +110,7 @@ def test_a_worker_told_to_stop_takes_its_run_with_it(orchestra: Orchestra, paint
     run = painting.start()
     family = orchestra.pids(run)
     orchestra.workers["gpu"].signal(signal.SIGTERM)
-    until(lambda: not any(running(pid) for pid in family), "the run's processes to leave", 60)
+    until(lambda: not any(running(pid) for pid in family), "the run's processes to leave", SOON)
     assert not finished(painting.store, STAGE)
     orchestra.reconcile()
     assert orchestra.state(run) in (StateType.CRASHED, StateType.CANCELLED)
@@ -143,9 +143,9 @@ def test_cancelling_stops_the_work_and_leaves_a_store_to_continue_from(
     run = painting.start()
     family = orchestra.pids(run)
     orchestra.cancel(run)
-    until(lambda: not any(running(pid) for pid in family), "the work to stop", 60)
+    until(lambda: not any(running(pid) for pid in family), "the work to stop", SOON)
     before = marks(local(painting), STAGE)
-    assert orchestra.finish(run, 60) == StateType.CANCELLED
+    assert orchestra.finish(run, SOON) == StateType.CANCELLED
     assert not finished(painting.store, STAGE)
     orchestra.complete(painting.submit())
     assert marks(local(painting), STAGE).items() >= before.items()
@@ -166,8 +166,8 @@ def test_cancelling_a_chain_cancels_the_stage_it_waits_for(
 ) -> None:
     run, stage = chain_with_a_stage(orchestra, preset_file, place(tmp_path))
     orchestra.cancel(run)
-    assert orchestra.finish(run, 60) == StateType.CANCELLED
-    assert orchestra.finish(stage, 60) == StateType.CANCELLED
+    assert orchestra.finish(run, SOON) == StateType.CANCELLED
+    assert orchestra.finish(stage, SOON) == StateType.CANCELLED
 
 
 def test_a_regression_fails_the_chain_that_waited_for_it(
@@ -193,7 +193,7 @@ def test_a_cancelled_stage_is_not_started_again_by_its_chain(
     store = place(tmp_path)
     run, stage = chain_with_a_stage(orchestra, preset_file, store)
     orchestra.cancel(stage)
-    assert orchestra.finish(run, 90) == StateType.FAILED
+    assert orchestra.finish(run, SOON) == StateType.FAILED
     assert "is unfinished" in str(orchestra.flow_run(run).state)
     assert "Cancelled" in str(orchestra.flow_run(run).state)
     stages = [known for known in orchestra.client.read_flow_runs() if known.parameters.get("store") == store.url]
@@ -307,7 +307,7 @@ def test_a_killed_chain_frees_its_deployment_for_the_next_run(
     for pid in orchestra.pids(first):
         kill(pid)
     before = marks(store)
-    assert orchestra.finish(first, 60) == StateType.CRASHED
+    assert orchestra.finish(first, SOON) == StateType.CRASHED
     orchestra.complete(orchestra.submit("regenerate/mini", **given))
     assert marks(store).items() >= before.items()
     assert contents(store) == contents(reference)

@@ -8,8 +8,8 @@ import pytest
 from prefect.client.schemas.objects import FlowRun, StateType
 
 from storage.local import LocalStore
-from tests.integration.harness import SETTLED, run_module, until
-from tests.integration.service import Service, published
+from tests.integration.harness import SETTLED, published, run_module, until
+from tests.integration.service import Service
 from tests.integration.stores import finished
 
 ARTIFACTS = {"count-progress", "count-points"}
@@ -57,7 +57,7 @@ def test_it_runs_in_the_process_of_the_console(service: Service, counted: str) -
     assert set(found.values()) == {512}
     local = [run for run in runs_of_count(service) if run.deployment_id is None]
     with service.client as client:
-        assert [published(client, run.id) for run in local] == [ARTIFACTS]
+        assert [published(client, run.id).keys() for run in local] == [ARTIFACTS]
 
 
 def test_it_runs_deployed(service: Service, counted: str) -> None:
@@ -72,5 +72,5 @@ def test_it_runs_deployed(service: Service, counted: str) -> None:
         until(lambda: client.read_flow_run(run.id).state_type in SETTLED, "a deployed count")
         ended = client.read_flow_run(run.id)
         assert ended.state_type == StateType.COMPLETED, ended.state
-        assert published(client, run.id) == ARTIFACTS
+        assert published(client, run.id).keys() == ARTIFACTS
     assert {} in counts(store)
