@@ -13,7 +13,7 @@ export DO_NOT_TRACK = 1
 export OMP_WAIT_POLICY = PASSIVE
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: run install test test-orchestration test-failed check bench format clean
+.PHONY: run install test test-orchestration check bench format clean
 
 run: $(READY)
 	@$(BIN)/opendlign run --preset mini
@@ -30,9 +30,6 @@ test: $(READY)
 # The tests with real servers, workers and kills, those that take minutes too.
 test-orchestration: $(READY)
 	$(BIN)/python -m pytest -q $(ORCHESTRA)
-
-test-failed: $(READY)
-	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -q
 
 check: $(READY)
 	$(BIN)/ruff check .
