@@ -45,6 +45,7 @@ from opendlign_core.training.depth_branch.run import train
 
 RESULTS = Path(__file__).parent / "results"
 PRESET = load_preset("mini")
+PROJECTION, PAINTING, TRAINING = (PRESET.recipes[stage] for stage in ("project", "synthesize", "train"))
 BRANCHES = {"frozen base branch": "training-free", "tuned depth branch": "aligned-texts", "5/5": "opendlign"}
 VIEWS = tuple(range(10))
 EVERYTHING = FeaturePlan(VIEWS, VIEWS)
@@ -87,7 +88,7 @@ def make_shapes(recipe: IngestRecipe, files: DirectoryFiles | None = None) -> Sh
     outcomes = ingest_entries(entries, recipe, IngestExecution(workers=1), files)
     objects = [outcome for outcome in outcomes if isinstance(outcome, IngestedObject)]
     depth = [
-        project(np.stack([item.points for item in objects[first : first + _AT_ONCE]]), PRESET.project).numpy()
+        project(np.stack([item.points for item in objects[first : first + _AT_ONCE]]), PROJECTION).numpy()
         for first in range(0, len(objects), _AT_ONCE)
     ]
     maps = np.concatenate(depth)
@@ -102,11 +103,11 @@ def make_shapes(recipe: IngestRecipe, files: DirectoryFiles | None = None) -> Sh
 
 
 def _painted(depth: NDArray[np.float32], ids: Sequence[str], captions: Sequence[str]) -> NDArray[np.uint8]:
-    painter = load_synthesizer(PRESET.synthesize, SynthesisExecution(workers=1))
+    painter = load_synthesizer(PAINTING, SynthesisExecution(workers=1))
     images = np.empty((*depth.shape, 3), np.uint8)
     for row, (name, caption) in enumerate(zip(ids, captions, strict=True)):
-        prompts = [PRESET.synthesize.prompt.prompt(caption)] * len(VIEWS)
-        seeds = [image_seed(PRESET.synthesize.seed, name, view, 0) for view in VIEWS]
+        prompts = [PAINTING.prompt.prompt(caption)] * len(VIEWS)
+        seeds = [image_seed(PAINTING.seed, name, view, 0) for view in VIEWS]
         images[row] = painter.generate(depth[row], prompts, seeds)
     return images
 
@@ -169,10 +170,10 @@ def procedural(seeds: Sequence[int], split: str, changes: Mapping[str, Any]) -> 
     """Train and judge once per seed, which draws the shapes and orders the training."""
     runs = []
     for seed in seeds:
-        options = {**dict(PRESET.ingest.source.options), "seed": str(seed)}
-        source = PRESET.ingest.source.model_copy(update={"options": tuple(sorted(options.items()))})
-        shapes = make_shapes(PRESET.ingest.model_copy(update={"source": source}))
-        recipe = PRESET.train.model_copy(update={"seed": seed, **changes})
+        options = {**dict(PRESET.source.source.options), "seed": str(seed)}
+        source = PRESET.source.source.model_copy(update={"options": tuple(sorted(options.items()))})
+        shapes = make_shapes(PRESET.source.model_copy(update={"source": source}))
+        recipe = TRAINING.model_copy(update={"seed": seed, **changes})
         model = align(shapes.of("train"), recipe)
         held_out = shapes.of(split)
         runs.append(zero_shot(model, recipe, extract(model, recipe, held_out), tuple(sorted(set(held_out.labels)))))
@@ -193,7 +194,7 @@ def real(folder: Path, pack: str, seeds: Sequence[int]) -> dict[str, Any]:
     taught, held_out, runs, matches = shapes.of("train"), shapes.of("test"), [], []
     runs_spoken: list[Hits] = []
     for seed in seeds:
-        recipe = PRESET.train.model_copy(update={"seed": seed})
+        recipe = TRAINING.model_copy(update={"seed": seed})
         model = align(taught, recipe)
         features, support = extract(model, recipe, held_out), extract(model, recipe, taught)
         runs.append(zero_shot(model, recipe, features, known))
@@ -256,7 +257,7 @@ def main() -> None:
     torch.set_num_threads(2)
     seeds = options.seeds[:1] if options.quick else options.seeds
     found: dict[str, Any] = {"machine": f"2-core {platform.machine()}", "torch": torch.__version__}
-    found["weights_sha256"] = PRESET.train.clip.weights_sha256
+    found["weights_sha256"] = TRAINING.clip.weights_sha256
     if options.real is None:
         name, found["shapes"] = f"mini_{options.split}", procedural(seeds, options.split, {})
     else:

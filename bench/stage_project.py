@@ -30,11 +30,12 @@ from opendlign_core.recipe import Recipe
 from opendlign_core.samples import Cloud, CloudMeta
 from opendlign_core.streams import mapped
 from storage.fingerprint import StageIdentity
-from storage.output import ShardRange, StageOutput, plan_shards
+from storage.output import StageOutput, plan_shards
 from storage.records import Manifest
 from storage.stores import Store, open_store
-from tasks import project as stage
-from tasks.shards import ShardWork, StagePlan, building, finish
+from tasks.project import PROJECT
+from tasks.shards import building, finish
+from tests.tasks.making import at_work, build, commit, plan
 
 RESULTS = Path(__file__).parent / "results" / "stage_project.json"
 SHAPES = 32
@@ -67,34 +68,33 @@ class Spent:
 def write_clouds(store: Store, recipe: Chairs, shapes: list[np.ndarray[Any, Any]]) -> Manifest:
     """An ingest output like a real one: a cloud and its description per sample."""
     output = StageOutput(store, StageIdentity.of("ingest", 1, recipe))
-    plan = plan_shards(recipe.objects, SHARD)
-    for shard in plan:
+    shards = plan_shards(recipe.objects, SHARD)
+    for shard in shards:
         with building(output, shard) as builder:
             for number in range(shard.start, shard.stop):
                 meta = CloudMeta(object_id=f"chair/{number}", source="chair", split="train", label="chair")
                 builder.add(Cloud(meta, shapes[number % len(shapes)]))
-    return finish(output, plan, max_rejected_share=0.0)
+    return finish(output, shards, max_rejected_share=0.0)
 
 
 def measure(objects: int, points: int, recipe: ProjectionRecipe, bare_share: float) -> dict[str, Any]:
     """Run the stage shard by shard, and after each shard the bare computation of a part of its clouds."""
     shapes = [chair(points, seed).numpy() for seed in range(SHAPES)]
-    execution = ProjectionExecution(device="cpu")
     whole, bare, computed = Spent(), Spent(), 0
     with tempfile.TemporaryDirectory(prefix="opendlign-bench-") as folder:
         store = open_store(folder)
-        clouds = write_clouds(store, Chairs(objects=objects, points=points), shapes)
-        planned = stage.plan(store, recipe, clouds)
+        given = {"clouds": write_clouds(store, Chairs(objects=objects, points=points), shapes)}
         compute(shapes, 0, BATCH, recipe)
-        for shard in planned.shards:
+        with at_work(PROJECT, store, recipe, given, ProjectionExecution(device="cpu")) as job:
+            for shard in plan(PROJECT, job).shards:
+                with whole.counting():
+                    build(PROJECT, job, [shard])
+                part = max(4 * BATCH, int(bare_share * (shard.stop - shard.start)) // BATCH * BATCH)
+                with bare.counting():
+                    compute(shapes, shard.start, part, recipe)
+                computed += part
             with whole.counting():
-                build(planned, shard, recipe, execution, clouds)
-            part = max(4 * BATCH, int(bare_share * (shard.stop - shard.start)) // BATCH * BATCH)
-            with bare.counting():
-                compute(shapes, shard.start, part, recipe)
-            computed += part
-        with whole.counting():
-            manifest = stage.commit(planned, execution)
+                manifest = commit(PROJECT, job)
         size = sum(record.shard.bytes for record in manifest.shards)
     return {
         "objects": manifest.samples, "points": points, "size": recipe.size, "shards": len(manifest.shards),
@@ -105,13 +105,6 @@ def measure(objects: int, points: int, recipe: ProjectionRecipe, bare_share: flo
         "processor_ms_per_object": round(whole.processor / objects * 1e3, 2),
         "bytes_per_object": size // objects,
     }  # fmt: skip
-
-
-def build(
-    planned: StagePlan, shard: ShardRange, recipe: ProjectionRecipe, execution: ProjectionExecution, clouds: Manifest
-) -> None:
-    work = ShardWork(planned.output.store.url, planned.output.identity, (shard,))
-    stage.project_shard.fn(work, recipe, execution, clouds)
 
 
 def compute(shapes: list[np.ndarray[Any, Any]], start: int, count: int, recipe: ProjectionRecipe) -> None:

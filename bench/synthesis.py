@@ -154,7 +154,7 @@ def stage_seconds(
 
 def clock(work: Callable[[], Any]) -> float:
     """Seconds that some work takes, on the GPU too where there is one."""
-    finish = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    finish: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     finish()
     started = time.perf_counter()
     work()

@@ -131,7 +131,7 @@ def plain_loop(folder: Path, depth: NDArray[np.float32], device: str, side: int)
             pipeline(prompts, image=images, height=side, width=side, num_inference_steps=20)
 
     paint(depth[:1])
-    return len(depth) * depth.shape[1] / clock(lambda: paint(depth))
+    return len(depth) * len(depth[0]) / clock(lambda: paint(depth))
 
 
 def tflop_per_image(painter: Synthesizer, depth: NDArray[np.float32], prompt: str) -> float:

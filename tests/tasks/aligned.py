@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from opendlign_core.clip import ClipSpec
-from opendlign_core.samples import DepthMaps, Meta, Painted, PaintedMeta, encode_image
+from opendlign_core.samples import Painted, PaintedMeta, encode_depth, encode_image
 from opendlign_core.synthesis import SynthesisRecipe
 from opendlign_core.training import TrainExecution, TrainRecipe
 from storage.fingerprint import StageIdentity
@@ -38,19 +38,26 @@ def recipe(**changes: Any) -> TrainRecipe:
 def write_aligned(store: Store, objects: int = 24) -> Manifest:
     """Shards of depth maps and images; every fourth object is held out."""
     output = StageOutput(store, StageIdentity.of("synthesize", 1, SynthesisRecipe(), {"project": "0" * 16}))
-    plan = plan_shards(objects, SHARD)
-    rng = np.random.default_rng(0)
+    plan, rng = plan_shards(objects, SHARD), np.random.default_rng(0)
     for shard in plan:
         with building(output, shard) as builder:
             for number in range(shard.start, shard.stop):
-                depth = rng.random((VIEWS, SIZE, SIZE), dtype=np.float32)
-                images = rng.integers(0, 256, (VIEWS, SIZE, SIZE, 3), dtype=np.uint8)
-                maps = DepthMaps.of(meta(number), depth)
-                encoded = tuple(encode_image(image, SynthesisRecipe().image) for image in images)
-                builder.add(Painted(PaintedMeta.of(maps.meta), maps.encoded, encoded, "webp"))
+                builder.add(_painted(number, rng))
     return finish(output, plan, max_rejected_share=0.0)
 
 
-def meta(number: int) -> Meta:
-    label, split = LABELS[number % len(LABELS)], SPLITS[number % len(SPLITS)]
-    return Meta(object_id=f"toys/{number:03d}", source="toys", split=split, label=label, caption=f"a {label}")
+def _painted(number: int, rng: np.random.Generator) -> Painted:
+    depth = rng.random((VIEWS, SIZE, SIZE), dtype=np.float32)
+    images = rng.integers(0, 256, (VIEWS, SIZE, SIZE, 3), dtype=np.uint8)
+    label = LABELS[number % len(LABELS)]
+    meta = PaintedMeta(
+        object_id=f"toys/{number:03d}",
+        source="toys",
+        split=SPLITS[number % len(SPLITS)],
+        label=label,
+        caption=f"a {label}",
+        views=VIEWS,
+        size=SIZE,
+    )
+    encoded = tuple(encode_image(image, SynthesisRecipe().image) for image in images)
+    return Painted(meta, encode_depth(depth), encoded, "webp")

@@ -2,15 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
-from storage.stores import Store, open_store
+from storage.stores import Store
 from tasks.checkpoints import StoredCheckpoints
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(tmp_path / "store")
 
 
 def write_checkpoint(workdir: Path, step: int) -> Path:

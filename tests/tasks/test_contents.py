@@ -17,13 +17,14 @@ from flows.sources import list_sources
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion import IngestExecution, IngestRecipe, SourceSpec
 from storage.records import Manifest
-from storage.stores import Store, open_store
+from storage.stores import Store
 from tasks.ingest import INGEST
 from tasks.listing import list_source
 from tests.servers import ROOT
-from tests.tasks.running import build_output
+from tests.tasks.making import at_work, build, make
 from tests.tasks.test_files import TRIANGLE, gltf
 
+ONE_WORKER = IngestExecution(workers=1)
 opened: list[str] = []
 
 
@@ -77,8 +78,8 @@ def replace(path: Path) -> None:
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
-def run(store: Store, folder: Path, before: Callable[[], None] = lambda: None) -> Manifest:
-    return build_output(INGEST, store, recipe(folder), IngestExecution(workers=1), before=before)
+def run(store: Store, folder: Path) -> Manifest:
+    return make(INGEST, store, recipe(folder), execution=ONE_WORKER)
 
 
 @pytest.mark.parametrize("name", ["mug/1.npy", "mug/scene.gltf", "mug/data/buffer.bin"])
@@ -135,11 +136,12 @@ def test_two_processes_may_look_at_once(source: Path, cache: Path) -> None:
 
 @pytest.mark.parametrize("change", [replace, Path.unlink])
 def test_a_file_that_changes_under_the_ingest_fails_its_shard(
-    source: Path, tmp_path: Path, change: Callable[[Path], None]
+    source: Path, store: Store, change: Callable[[Path], None]
 ) -> None:
-    store = open_store(tmp_path / "store")
-    with pytest.raises(BadInput, match=r"mug/0\.npy has changed since .* run .* again"):
-        run(store, source, before=lambda: change(source / "mug/0.npy"))
+    with at_work(INGEST, store, recipe(source), execution=ONE_WORKER) as job:
+        change(source / "mug/0.npy")
+        with pytest.raises(BadInput, match=r"mug/0\.npy has changed since .* run .* again"):
+            build(INGEST, job)
     assert not [info for info in store.list("ingest") if "shard-000000" in info.key]
 
 
@@ -151,9 +153,8 @@ def vast(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_a_vast_source_is_hashed_as_it_is_ingested(
-    source: Path, tmp_path: Path, vast: None, settled: Callable[[], None]
+    source: Path, store: Store, vast: None, settled: Callable[[], None]
 ) -> None:
-    store = open_store(tmp_path / "store")
     opened.clear()
     before = fingerprint(source)
     assert not [name for name in opened if name.startswith(str(source))]

@@ -13,77 +13,72 @@ from opendlign_core.samples import ImageEmbedding, Painted
 from opendlign_core.training import DlignRecipe
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.stores import Store, open_store
+from storage.stores import Store
 from tasks.dlign import DLIGN, write_parquet
-from tasks.ports import Input
-from tests.tasks.aligned import CLIP, CPU, VIEWS, write_aligned
-from tests.tasks.running import build_output
+from tasks.train import named_clip
+from tests.tasks.aligned import CLIP, CPU, VIEWS
+from tests.tasks.making import make
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "store"))
+@pytest.fixture(scope="module")
+def embedded(shared: Store, aligned: Manifest) -> Manifest:
+    return make(DLIGN, shared, DlignRecipe(clip=CLIP), {"aligned": aligned}, CPU)
 
 
-def embed(store: Store, aligned: Manifest, recipe: DlignRecipe) -> Manifest:
-    return build_output(DLIGN, store, recipe, CPU, {"aligned": [Input(aligned)]})
-
-
-def read(store: Store, embeddings: Manifest) -> list[ImageEmbedding]:
-    with SampleReader(store, embeddings) as reader:
+def embeddings(store: Store, manifest: Manifest) -> list[ImageEmbedding]:
+    with SampleReader(store, manifest) as reader:
         return [ImageEmbedding.read(sample.key, sample.fields) for sample in reader]
 
 
-def test_every_object_has_the_unit_embeddings_of_its_images(store: Store) -> None:
-    aligned = write_aligned(store, 8)
-    found = embed(store, aligned, DlignRecipe(clip=CLIP))
+def test_every_object_has_the_unit_embeddings_of_its_images(
+    shared: Store, aligned: Manifest, embedded: Manifest
+) -> None:
     clip = load_clip(CLIP)
-    assert found.samples == aligned.samples == 8
-    assert found.upstream == {"synthesize": aligned.fingerprint}
-    with SampleReader(store, aligned) as images:
-        for sample, embedded in zip(images, read(store, found), strict=True):
-            painted = Painted.read(sample.key, sample.fields)
+    assert embedded.samples == aligned.samples == 24
+    assert embedded.upstream == {"synthesize": aligned.fingerprint}
+    with SampleReader(shared, aligned) as images:
+        for image, found in zip(images, embeddings(shared, embedded), strict=True):
+            painted = Painted.read(image.key, image.fields)
             pixels = images_to_input(torch.from_numpy(painted.pictures()), CLIP)
             with torch.inference_mode():
                 expected = torch.nn.functional.normalize(clip.encode_image(pixels), dim=-1).numpy()
-            np.testing.assert_allclose(embedded.views, expected, atol=1e-6)
-            assert np.linalg.norm(embedded.whole) == pytest.approx(1, abs=1e-5)
-            assert embedded.meta == painted.meta.who()
+            np.testing.assert_allclose(found.views, expected, atol=1e-6)
+            assert np.linalg.norm(found.whole) == pytest.approx(1, abs=1e-5)
+            assert found.meta == painted.meta.who()
 
 
-def test_parquet_files_hold_the_same(store: Store, tmp_path: Path) -> None:
-    found = embed(store, write_aligned(store, 8), DlignRecipe(clip=CLIP))
-    files = write_parquet(store, found, tmp_path / "out")
-    assert [path.name for path in files] == ["dlign-000000.parquet", "dlign-000001.parquet"]
+def test_parquet_files_hold_the_same(shared: Store, embedded: Manifest, tmp_path: Path) -> None:
+    files = write_parquet(shared, embedded, tmp_path / "out")
+    assert [path.name for path in files] == [f"dlign-{number:06d}.parquet" for number in range(4)]
     rows = [row for path in files for row in pq.read_table(path).to_pylist()]
-    for row, embedded in zip(rows, read(store, found), strict=True):
-        assert {name: row[name] for name in embedded.meta.as_dict()} == embedded.meta.as_dict()
-        assert np.array_equal(np.float32(row["embedding"]), embedded.whole)
-        assert np.array_equal(np.float32(row["views"]), embedded.views)
+    for row, found in zip(rows, embeddings(shared, embedded), strict=True):
+        assert (row["object_id"], row["split"]) == (found.meta.object_id, found.meta.split)
+        assert np.array_equal(np.float32(row["embedding"]), found.whole)
+        assert np.array_equal(np.float32(row["views"]), found.views)
         assert len(row["views"]) == VIEWS
 
 
-def test_a_clip_of_another_size_gets_resized_images(store: Store) -> None:
+def test_a_clip_of_another_size_gets_resized_images(shared: Store, aligned: Manifest) -> None:
     assert CLIP.architecture is not None
     vision = {**CLIP.architecture["vision_cfg"], "image_size": 24}
     architecture = FrozenMapping({**CLIP.architecture, "vision_cfg": vision})
     larger = CLIP.model_copy(update={"image_size": 24, "architecture": architecture})
-    found = embed(store, write_aligned(store, 2), DlignRecipe(clip=larger))
-    embeddings = read(store, found)
-    assert len(embeddings) == 2
-    assert all(np.isfinite(embedded.views).all() for embedded in embeddings)
+    found = make(DLIGN, shared, DlignRecipe(clip=larger), {"aligned": aligned}, CPU)
+    assert all(np.isfinite(embedding.views).all() for embedding in embeddings(shared, found))
+
+
+def clip_called(name: str) -> ClipSpec:
+    return ClipSpec.model_validate(named_clip({"clip": name})["clip"])
 
 
 def test_clips_are_named_as_open_clip_names_them() -> None:
-    def named(clip: str) -> ClipSpec:
-        return DlignRecipe.model_validate(DLIGN.spell_out({"clip": clip}, {})).clip
-
-    spec = named("ViT-L-14-336:openai")
+    spec = clip_called("ViT-L-14-336:openai")
     assert spec == tagged_spec("ViT-L-14-336", "openai")
     assert spec.image_size == 336
     assert spec.mean == pytest.approx((0.48145466, 0.4578275, 0.40821073)), "its own constants, not ImageNet's"
-    assert named("ViT-B-32:random") == tagged_spec("ViT-B-32", "random")
+    assert clip_called("ViT-B-32:random").weights == "random"
+    assert clip_called("package:mini") == ClipSpec.packaged("mini")
     with pytest.raises(ValueError, match="no weights 'nonsense' of ViT-B-32"):
-        named("ViT-B-32:nonsense")
+        clip_called("ViT-B-32:nonsense")
     with pytest.raises(ValueError, match="write model:tag"):
-        named("ViT-B-32")
+        clip_called("ViT-B-32")

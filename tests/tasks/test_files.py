@@ -3,7 +3,6 @@
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -14,26 +13,12 @@ import pytest
 from opendlign_core.ingestion import Mesh, UnreadableShape, read_shape
 from opendlign_core.ingestion.companions import companion_keys
 from storage.errors import StoreFull, StoreUnavailable
-from storage.settings import get_settings
 from storage.stores import open_store
 from tasks.files import StoreFiles, open_files
-from tests.servers import S3_KEY, S3_SECRET, s3_server
 
 pytestmark = pytest.mark.server
 
 TRIANGLE = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], np.float32)
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch, s3_server() as server:
-        patch.setenv("OPENDLIGN_S3_ENDPOINT", server.url)
-        patch.setenv("OPENDLIGN_S3_KEY", S3_KEY)
-        patch.setenv("OPENDLIGN_S3_SECRET", S3_SECRET)
-        patch.setenv("OPENDLIGN_S3_REGION", "us-east-1")
-        get_settings.cache_clear()
-        yield server.create_bucket("sources")
-    get_settings.cache_clear()
 
 
 @pytest.fixture

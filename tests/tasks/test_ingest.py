@@ -1,7 +1,6 @@
 """The ingest stage without an engine: one source, in a folder and in a bucket, into stores of both kinds."""
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -11,30 +10,17 @@ import pytest
 from opendlign_core.ingestion import IngestExecution, IngestRecipe, SourceSpec
 from storage.fetch import Fetcher
 from storage.records import Manifest
-from storage.settings import get_settings
 from storage.stores import Store, open_store
 from tasks.catalog import CATALOG
 from tasks.files import StoreFiles
-from tasks.ingest import INGEST, counts_table
+from tasks.ingest import INGEST
 from tasks.listing import list_source, source_files
 from tasks.shards import TooManyRejected
-from tests.servers import S3_KEY, S3_SECRET, s3_server
-from tests.tasks.running import build_output
+from tests.tasks.board import Board
+from tests.tasks.making import make
 from tests.tasks.test_files import Counting
 
 pytestmark = pytest.mark.server
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch, s3_server() as server:
-        patch.setenv("OPENDLIGN_S3_ENDPOINT", server.url)
-        patch.setenv("OPENDLIGN_S3_KEY", S3_KEY)
-        patch.setenv("OPENDLIGN_S3_SECRET", S3_SECRET)
-        patch.setenv("OPENDLIGN_S3_REGION", "us-east-1")
-        get_settings.cache_clear()
-        yield server.create_bucket("ingest")
-    get_settings.cache_clear()
 
 
 @pytest.fixture
@@ -57,7 +43,7 @@ def recipe(url: str) -> IngestRecipe:
 
 
 def run(store: Store, wanted: IngestRecipe, allowed: float = 0.5) -> Manifest:
-    return build_output(INGEST, store, wanted, IngestExecution(workers=1, max_rejected_share=allowed))
+    return make(INGEST, store, wanted, execution=IngestExecution(workers=1, max_rejected_share=allowed))
 
 
 def contents(store: Store) -> dict[str, bytes]:
@@ -76,11 +62,9 @@ def test_a_bucket_and_a_folder_give_the_same_bytes_wherever_the_source_lies(
     assert len(contents(here)) == 9  # two tars, two records, two catalogs, the joined one, identity, manifest
 
 
-def test_the_catalog_lists_the_rejected_with_their_reasons(source: Path, tmp_path: Path) -> None:
-    store = open_store(tmp_path / "store")
+def test_the_catalog_lists_the_rejected_with_their_reasons(source: Path, store: Store) -> None:
     manifest = run(store, recipe(str(source)))
     assert (manifest.samples, manifest.rejected) == (2, 2)
-    assert counts_table(manifest)[-1] == {"by": "rejected", "value": "all", "objects": 2}
     with Fetcher(store) as fetcher:
         rows = CATALOG.read(fetcher.path(manifest, manifest.file("catalog")))
     assert [row["object_id"] for row in rows] == [
@@ -93,10 +77,15 @@ def test_the_catalog_lists_the_rejected_with_their_reasons(source: Path, tmp_pat
     assert (rows[2]["uri"], rows[2]["label"], rows[2]["caption"]) == ("pack.h5#1", "bowl", "a bowl")
 
 
-def test_too_many_rejections_are_told_and_another_run_with_more_patience_ends_well(
-    source: Path, tmp_path: Path
-) -> None:
-    store = open_store(tmp_path / "store")
+def test_it_shows_counts_and_clouds(source: Path, store: Store) -> None:
+    board = Board()
+    INGEST.show(store, run(store, recipe(str(source))), board)
+    assert board.names == set(INGEST.shows)
+    assert {"by": "label", "value": "bowl", "objects": 1} in board.tables["counts"]
+    assert board.tables["counts"][-1] == {"by": "rejected", "value": "all", "objects": 2}
+
+
+def test_too_many_rejections_are_told_and_another_run_with_more_patience_ends_well(source: Path, store: Store) -> None:
     with pytest.raises(TooManyRejected, match=r"2 of 4 .*max_rejected_share.* list/broken.obj"):
         run(store, recipe(str(source)), allowed=0.25)
     before = contents(store)

@@ -1,11 +1,7 @@
-"""The project task over a real folder store: what it writes, what it refuses, and that a cut run ends the same."""
-
-from collections.abc import Iterator
-from pathlib import Path
+"""The project stage over a real folder store: what it writes, what it refuses, and that a cut run ends the same."""
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from opendlign_core.projection import RECIPES, ProjectionExecution, project
@@ -15,13 +11,13 @@ from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.stores import Store, open_store
-from tasks.ports import Input
-from tasks.progress import StageProgress
+from storage.stores import Store
+from tasks.progress import ProgressState
 from tasks.project import PROJECT
 from tasks.shards import TooManyRejected, building, finish
 from tests.projection.shapes import blob
-from tests.tasks.running import build_output
+from tests.tasks.board import Board
+from tests.tasks.making import at_work, build, make, plan
 
 RECIPE = RECIPES["opendlign"].replace(size=32, views=RECIPES["opendlign"].views[:3])
 CPU = ProjectionExecution(device="cpu", batch_size=2)
@@ -29,14 +25,6 @@ CPU = ProjectionExecution(device="cpu", batch_size=2)
 
 class Blobs(Recipe):
     spoilt: tuple[int, ...] = ()
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def cloud(number: int, spoilt: tuple[int, ...]) -> NDArray[np.float32]:
@@ -47,66 +35,81 @@ def cloud(number: int, spoilt: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 def write_clouds(store: Store, spoilt: tuple[int, ...] = ()) -> Manifest:
-    output, plan = StageOutput(store, StageIdentity.of("ingest", 1, Blobs(spoilt=spoilt))), plan_shards(6, 3)
-    for shard in plan:
+    output, shards = StageOutput(store, StageIdentity.of("ingest", 1, Blobs(spoilt=spoilt))), plan_shards(6, 3)
+    for shard in shards:
         with building(output, shard) as builder:
             for number in range(shard.start, shard.stop):
                 meta = CloudMeta(object_id=f"blobs/{number}", source="blobs", split="train", caption="a blob")
                 builder.add(Cloud(meta, cloud(number, spoilt)))
-    return finish(output, plan, max_rejected_share=0.0)
+    return finish(output, shards, max_rejected_share=0.0)
 
 
-def project_all(
-    store: Store, clouds: Manifest, allowed: float = 0.05, progress: StageProgress | None = None
-) -> Manifest:
-    execution = CPU.model_copy(update={"max_rejected_share": allowed})
-    return build_output(PROJECT, store, RECIPE, execution, {"clouds": [Input(clouds)]}, progress=progress)
+@pytest.fixture(scope="module")
+def clouds(shared: Store) -> Manifest:
+    return write_clouds(shared)
 
 
-def test_every_cloud_becomes_its_depth_maps(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
-    with SampleReader(store, project_all(store, write_clouds(store))) as reader:
-        found = [DepthMaps.read(sample.key, sample.fields) for sample in reader]
-    assert [depth.meta.object_id for depth in found] == [f"blobs/{number}" for number in range(6)]
-    for number, depth in enumerate(found):
+@pytest.fixture(scope="module")
+def depths(shared: Store, clouds: Manifest) -> Manifest:
+    return make(PROJECT, shared, RECIPE, {"clouds": clouds}, CPU)
+
+
+def test_every_cloud_becomes_its_depth_maps(shared: Store, depths: Manifest) -> None:
+    with SampleReader(shared, depths) as reader:
+        samples = [DepthMaps.read(sample.key, sample.fields) for sample in reader]
+    assert [sample.meta.object_id for sample in samples] == [f"blobs/{number}" for number in range(6)]
+    for number, sample in enumerate(samples):
         expected = project(cloud(number, ())[None], RECIPE)[0].numpy()
-        assert np.abs(depth.maps() - expected).max() <= 1 / 131070 + 1e-9
-        assert (depth.meta.views, depth.meta.size, depth.meta.caption) == (3, 32, "a blob")
+        assert np.abs(sample.maps() - expected).max() <= 1 / 131070 + 1e-9
+        assert (sample.meta.views, sample.meta.size) == (3, 32)
+        assert sample.meta.caption == "a blob"
 
 
-def test_a_spoilt_cloud_is_a_row_with_its_reason_and_harms_nobody(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
-    progress = StageProgress("project", 6)
-    spoilt = project_all(store, write_clouds(store, spoilt=(1,)), 0.5, progress)
-    assert (progress.done, progress.counts["rejected"]) == (6, 1)
-    rejected = [sample for record in spoilt.shards for sample in record.rejected]
+def test_a_spoilt_cloud_is_a_row_with_its_reason_and_harms_nobody(shared: Store, depths: Manifest) -> None:
+    heard: list[ProgressState] = []
+    spoilt = {"clouds": write_clouds(shared, spoilt=(1,))}
+    patient = CPU.model_copy(update={"max_rejected_share": 0.5})
+    manifest = make(PROJECT, shared, RECIPE, spoilt, patient, heard.append)
+    assert heard[-1].counts["rejected"] == 1
+    rejected = [sample for record in manifest.shards for sample in record.rejected]
     assert [sample.id for sample in rejected] == ["blobs/1"]
     assert "NaN or infinite" in rejected[0].reason
 
-    depths = {}
-    for name, output in (("spoilt", spoilt), ("clean", project_all(store, write_clouds(store)))):
-        with SampleReader(store, output) as reader:
-            depths[name] = {sample.key: sample.fields["depth.npy"] for sample in reader}
-    assert set(depths["clean"]) - set(depths["spoilt"]) == {sample_key("blobs/1")}
-    assert all(depths["clean"][key] == stored for key, stored in depths["spoilt"].items())
+    stored = {}
+    for name, output in (("spoilt", manifest), ("clean", depths)):
+        with SampleReader(shared, output) as reader:
+            stored[name] = {sample.key: sample.fields["depth.npy"] for sample in reader}
+    assert set(stored["clean"]) - set(stored["spoilt"]) == {sample_key("blobs/1")}
+    assert all(stored["clean"][key] == maps for key, maps in stored["spoilt"].items())
 
 
-def test_too_many_spoilt_clouds_stop_the_stage(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
-    with pytest.raises(TooManyRejected, match="4 of 6 samples were rejected"):
-        project_all(store, write_clouds(store, spoilt=(0, 1, 2, 3)))
+def test_too_many_spoilt_clouds_stop_the_stage(shared: Store) -> None:
+    clouds = write_clouds(shared, spoilt=(0, 1, 2, 3))
+    with pytest.raises(TooManyRejected, match="project: 4 of 6 samples were rejected"):
+        make(PROJECT, shared, RECIPE, {"clouds": clouds}, CPU)
 
 
-def test_a_lost_shard_is_built_again_with_the_same_bytes(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
-    clouds = write_clouds(store)
-    project_all(store, clouds)
-    written = {info.key: store.read(info.key) for info in store.list("project")}
-    lost = [key for key in written if "shard-000001" in key or key.endswith("manifest.json")]
-    assert len(lost) == 3
-    for key in lost:
-        store.delete(key)
-    progress = StageProgress("project", 3)
-    project_all(store, clouds, progress=progress)
-    assert progress.done == 3, "the other shard stays as it is"
+def test_a_lost_shard_is_built_again_with_the_same_bytes(store: Store) -> None:
+    with at_work(PROJECT, store, RECIPE, {"clouds": write_clouds(store)}, CPU) as job:
+        build(PROJECT, job)
+        written = {info.key: store.read(info.key) for info in store.list("project")}
+        for key in [key for key in written if "shard-000001" in key]:
+            store.delete(key)
+        assert [shard.index for shard in plan(PROJECT, job).missing] == [1]
+        build(PROJECT, job)
     assert {info.key: store.read(info.key) for info in store.list("project")} == written
+
+
+def test_what_it_shows_is_what_it_names(shared: Store, depths: Manifest) -> None:
+    board = Board()
+    PROJECT.show(shared, depths, board)
+    assert board.names == set(PROJECT.shows)
+    assert board.tables["throughput"][0] == {"measure": "samples", "value": 6}
+    assert board.pictures["depth"].startswith(b"\xff\xd8")
+
+
+def test_a_recipe_starts_from_a_published_one() -> None:
+    assert PROJECT.spell_out({}, {}) == RECIPES["opendlign"].model_dump()
+    given = {"base": "pointclip", "size": 64}
+    assert PROJECT.spell_out(given, {}) == {**RECIPES["pointclip"].model_dump(), "size": 64}
+    assert (PROJECT.label(given), PROJECT.label({})) == ("pointclip", "opendlign")

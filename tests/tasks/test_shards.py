@@ -1,7 +1,5 @@
 """Planning, building and finishing shards, against a real folder store."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from pydantic import BaseModel
@@ -10,7 +8,7 @@ from opendlign_core.samples import Cloud, CloudMeta
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
 from storage.reader import SampleReader
-from storage.stores import open_store
+from storage.stores import Store
 from tasks.shards import (
     MOST_TASK_RUNS,
     StagePlan,
@@ -28,20 +26,20 @@ class Colour(BaseModel):
 
 
 @pytest.fixture
-def output(tmp_path: Path) -> StageOutput:
-    return StageOutput(open_store(tmp_path / "store"), StageIdentity.of("paint", 1, Colour()))
+def output(store: Store) -> StageOutput:
+    return StageOutput(store, StageIdentity.of("paint", 1, Colour()))
 
 
-def cloud(object_id: str, label: str) -> Cloud:
-    meta = CloudMeta(object_id=object_id, source="toys", split="train", label=label)
-    return Cloud(meta, np.zeros((2, 3), np.float32))
+def dot(name: str, label: str = "") -> Cloud:
+    """The smallest of clouds."""
+    return Cloud(CloudMeta(object_id=name, source="dots", split="train", label=label), np.zeros((1, 3), np.float32))
 
 
 def build(output: StageOutput, index: int, samples: int = 2, rejected: int = 0) -> None:
     shard = plan_shards(100, 2)[index]
     with building(output, shard) as builder:
         for place in range(samples):
-            builder.add(cloud(f"toys/{index}-{place}", f"l{place}"))
+            builder.add(dot(f"{index}-{place}", label=f"l{place}"))
         for place in range(rejected):
             builder.reject(f"bad-{index}-{place}", "no points")
 
@@ -58,7 +56,7 @@ def test_a_plan_names_exactly_the_missing_shards(output: StageOutput) -> None:
 
 def test_an_error_inside_a_shard_leaves_nothing_behind(output: StageOutput) -> None:
     with pytest.raises(RuntimeError, match="mid-shard"), building(output, plan_shards(2, 2)[0]) as builder:
-        builder.add(cloud("toys/a", ""))
+        builder.add(dot("a"))
         raise RuntimeError("mid-shard")
     assert list(output.store.list()) == []
 
@@ -70,7 +68,7 @@ def test_a_finished_stage_counts_splits_labels_and_rejections(output: StageOutpu
     assert (manifest.samples, manifest.rejected) == (3, 1)
     assert manifest.summary == {"labels": {"l0": 2, "l1": 1}, "splits": {"train": 3}}
     with SampleReader(output.store, manifest) as reader:
-        assert [sample.key for sample in reader] == ["toys%2F0-0", "toys%2F0-1", "toys%2F1-0"]
+        assert [sample.key for sample in reader] == ["0-0", "0-1", "1-0"]
 
 
 def test_too_many_rejections_withhold_the_manifest_and_name_examples(output: StageOutput) -> None:
@@ -98,6 +96,8 @@ def test_many_shards_share_task_runs_and_none_is_lost() -> None:
     work = split_work(shards)
     assert len(work) <= MOST_TASK_RUNS
     assert tuple(shard for unit in work for shard in unit) == shards
+    assert split_work(shards[:3]) == [(shard,) for shard in shards[:3]]
+    assert split_work(()) == []
 
 
 def test_a_following_stage_has_the_shards_of_its_upstream(output: StageOutput) -> None:

@@ -1,13 +1,10 @@
 """The synthesize stage over a real folder store: resumed, gated, estimated and shown."""
 
 import io
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from opendlign_core.recipe import Recipe
@@ -17,84 +14,53 @@ from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.stores import Store, open_store
+from storage.stores import Store
 from tasks import pictures
 from tasks import synthesize as stage
-from tasks.ports import Input, Ref
-from tasks.progress import ProgressState, StageProgress, StageStopped
+from tasks.progress import ProgressState, StageStopped
 from tasks.shards import building, finish
-from tasks.stage import Job
 from tasks.synthesize import SYNTHESIZE
 from tests.synthesis.scenes import scene
 from tests.synthesis.test_captions import TINY_CLIP
-from tests.tasks.running import build_output
+from tests.tasks.board import Board
+from tests.tasks.making import at_work, build, commit, make, plan
 
 LABELS = ("ball", "plate", "ring")
 CPU = SynthesisExecution(device="cpu")
-SMALL = {"shard_size": 2}
+OPEN = {"minimum_brightness": 0, "minimum_variation": 0, "minimum_edge_agreement": 0}
 
 
 class Scenes(Recipe):
     objects: int
 
 
-class Board:
-    """Keeps what a stage shows."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.pictures: dict[str, bytes] = {}
-
-    def table(self, name: str, rows: Sequence[dict[str, Any]], about: str) -> None:
-        raise AssertionError("no table is expected here")
-
-    def markdown(self, name: str, text: str, about: str) -> None:
-        self.texts.append(text)
-
-    def picture(self, name: str, image: bytes, about: str, media_type: str = "image/png") -> None:
-        self.pictures[name] = image
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def recipe(**fields: Any) -> SynthesisRecipe:
+    return SynthesisRecipe.model_validate({"shard_size": 2, **fields})
 
 
 def write_depths(store: Store, objects: int = 6) -> Manifest:
     """Depth maps of solids, two views each, in shards of three; every third object is a test object."""
     output = StageOutput(store, StageIdentity.of("project", 1, Scenes(objects=objects)))
-    plan = plan_shards(objects, 3)
-    for shard in plan:
+    shards = plan_shards(objects, 3)
+    for shard in shards:
         with building(output, shard) as builder:
             for number in range(shard.start, shard.stop):
-                label, split = LABELS[number % 3], "test" if number % 3 == 2 else "train"
-                named = {"object_id": f"toys/{number}", "source": "toys", "split": split, "label": label}
-                meta = Meta.model_validate({**named, "caption": f"a red {label}"})
+                split, label = "test" if number % 3 == 2 else "train", LABELS[number % 3]
+                meta = Meta(
+                    object_id=f"toys/{number}", source="toys", split=split, label=label, caption=f"a red {label}"
+                )
                 builder.add(DepthMaps.of(meta, np.stack([scene(number, 48), scene(number + 3, 48)])))
-    return finish(output, plan, max_rejected_share=0.0)
+    return finish(output, shards, max_rejected_share=0.0)
 
 
-def paint(
-    store: Store,
-    recipe: SynthesisRecipe,
-    depths: Manifest,
-    progress: StageProgress | None = None,
-    allowed: float = 0.2,
-) -> Manifest:
-    execution = CPU.model_copy(update={"max_rejected_share": allowed})
-    return build_output(SYNTHESIZE, store, recipe, execution, {"depths": [Input(depths)]}, progress=progress)
+@pytest.fixture(scope="module")
+def depths(shared: Store) -> Manifest:
+    return write_depths(shared)
 
 
-def painted_objects(store: Store, manifest: Manifest) -> list[Painted]:
-    with SampleReader(store, manifest) as reader:
-        return [Painted.read(sample.key, sample.fields) for sample in reader]
-
-
-def contents(store: Store) -> dict[str, bytes]:
-    return {info.key: store.read(info.key) for info in store.list("synthesize")}
+@pytest.fixture(scope="module")
+def painted(shared: Store, depths: Manifest) -> Manifest:
+    return make(SYNTHESIZE, shared, recipe(), {"depths": depths}, CPU)
 
 
 @pytest.fixture(scope="module")
@@ -107,93 +73,88 @@ def controlnet(tmp_path_factory: pytest.TempPathFactory) -> ControlNetRecipe:
     return ControlNetRecipe(base=base, controlnet=control, steps=2, generation_size=32, dtype="float32")
 
 
+def contents(store: Store, manifest: Manifest) -> dict[str, bytes]:
+    return {info.key: store.read(info.key) for info in store.list(manifest.folder)}
+
+
 @pytest.mark.parametrize("name", ["shaded", "controlnet"])
 def test_a_run_killed_in_a_shard_and_resumed_ends_with_the_same_bytes(
-    name: str, request: pytest.FixtureRequest, tmp_path: Path
+    name: str, request: pytest.FixtureRequest, shared: Store, depths: Manifest, store: Store
 ) -> None:
-    gate = {"minimum_brightness": 0, "minimum_variation": 0, "minimum_edge_agreement": 0}
     painter = request.getfixturevalue("controlnet") if name == "controlnet" else "shaded"
-    recipe = SynthesisRecipe.model_validate({"synthesizer": painter, "gate": gate, **SMALL})
-    whole, cut = open_store(tmp_path / "whole"), open_store(tmp_path / "cut")
-    paint(whole, recipe, write_depths(whole))
+    wanted = recipe(synthesizer=painter, gate=OPEN)
+    whole = make(SYNTHESIZE, shared, wanted, {"depths": depths}, CPU)
 
-    def dies_in_the_second_shard(state: ProgressState) -> None:
+    def stops_in_the_second_shard(state: ProgressState) -> None:
         if state.done == 3:
-            progress.stop()
+            job.progress.stop()
 
-    depths = write_depths(cut)
-    progress = StageProgress("synthesize", 6, listener=dies_in_the_second_shard)
-    with pytest.raises(StageStopped):
-        paint(cut, recipe, depths, progress)
+    given = {"depths": write_depths(store)}
+    with (
+        at_work(SYNTHESIZE, store, wanted, given, CPU, stops_in_the_second_shard) as job,
+        pytest.raises(StageStopped, match="synthesize was stopped after 3 of 6 objects"),
+    ):
+        build(SYNTHESIZE, job)
     stage._loaded_painter.cache_clear()  # the next process loads its own
-    rest = StageProgress("synthesize", 4)
-    paint(cut, recipe, depths, rest)
-    assert rest.done == 4, "the first shard stays as it is"
-    assert contents(cut) == contents(whole)
-    assert any(key.endswith(".tar") for key in contents(cut))
+    with at_work(SYNTHESIZE, store, wanted, given, CPU) as job:
+        assert [shard.index for shard in plan(SYNTHESIZE, job).missing] == [1, 2]
+        build(SYNTHESIZE, job)
+        resumed = commit(SYNTHESIZE, job)
+    assert contents(store, resumed) == contents(shared, whole)
+    assert any(key.endswith(".tar") for key in contents(store, resumed))
 
 
-def test_only_the_splits_of_the_recipe_are_painted(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
-    progress = StageProgress("synthesize", 6)
-    recipe = SynthesisRecipe.model_validate({"splits": ("train",), **SMALL})
-    manifest = paint(store, recipe, write_depths(store), progress)
-    assert [painted.meta.object_id for painted in painted_objects(store, manifest)] == [
-        "toys/0", "toys/1", "toys/3", "toys/4",
-    ]  # fmt: skip
-    assert (progress.done, progress.counts["skipped"]) == (6, 2)
-
-
-def test_the_gates_clip_is_loaded_and_its_verdicts_are_recorded(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_the_gates_clip_is_loaded_and_its_verdicts_are_recorded(shared: Store, depths: Manifest) -> None:
     gate = {"caption_top_k": 1, "caption_batch": 6, "caption_clip": TINY_CLIP}
-    recipe = SynthesisRecipe.model_validate({"gate": gate, "shard_size": 6})
-    manifest = paint(store, recipe, write_depths(store), allowed=1)
+    patient = SynthesisExecution(device="cpu", max_rejected_share=1)
+    manifest = make(SYNTHESIZE, shared, recipe(gate=gate, shard_size=6), {"depths": depths}, patient)
     rejected = [sample for record in manifest.shards for sample in record.rejected]
     assert 0 < len(rejected) < 6
     assert all("unrecognised: its caption ranks" in sample.reason for sample in rejected)
     assert manifest.summary["gate"]["images"] == 12
 
 
-def test_the_cost_counts_what_is_ahead_and_only_the_splits_to_paint(tmp_path: Path) -> None:
-    store, ui = open_store(tmp_path), Board()
-    depths = write_depths(store)
-    inputs = {"depths": [Input(depths)]}
-    for splits, images in (((), "12 images"), (("train",), "8 images")):
-        recipe = SynthesisRecipe.model_validate({"splits": splits, **SMALL})
-        identity = SYNTHESIZE.identify(recipe, {"depths": [Ref(depths.fingerprint)]})
-        job = Job(StageOutput(store, identity), recipe, CPU, inputs, StageProgress("synthesize", 0))
-        SYNTHESIZE.announce(job, SYNTHESIZE.shards(recipe, inputs, None), ui)
-        assert ui.texts[-1].startswith(f"{images}: ")
-        assert "images per device hour" in ui.texts[-1]
-        assert "a lost worker costs at most" in ui.texts[-1]
-    assert len(ui.texts) == 2
+@pytest.mark.parametrize(("splits", "images"), [((), "12 images"), (("train",), "8 images")])
+def test_the_cost_counts_what_is_ahead_and_only_the_splits_to_paint(
+    splits: tuple[str, ...], images: str, shared: Store, depths: Manifest
+) -> None:
+    board = Board()
+    with at_work(SYNTHESIZE, shared, recipe(splits=splits, seed=1), {"depths": depths}, CPU) as job:
+        SYNTHESIZE.announce(job, plan(SYNTHESIZE, job).missing, board)
+    sentence = board.texts["cost"]
+    assert sentence.startswith(f"{images}: ")
+    assert "images per device hour" in sentence
+    assert "a lost worker costs at most" in sentence
 
 
-def test_progress_counts_images_and_rejections(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
-    recipe = SynthesisRecipe.model_validate({"gate": {"minimum_brightness": 1}, **SMALL})
-    progress = StageProgress("synthesize", 6)
-    with pytest.raises(Exception, match="6 of 6 samples were rejected"):
-        paint(store, recipe, write_depths(store), progress)
+def test_only_the_splits_to_paint_are_painted(shared: Store, depths: Manifest) -> None:
+    heard: list[ProgressState] = []
+    found = make(SYNTHESIZE, shared, recipe(splits=("train",)), {"depths": depths}, CPU, heard.append)
+    assert found.summary["splits"] == {"train": 4}
+    assert (heard[-1].done, heard[-1].counts["skipped"]) == (6, 2)
+
+
+def test_progress_counts_images_and_rejections(shared: Store, depths: Manifest) -> None:
+    with at_work(SYNTHESIZE, shared, recipe(gate={"minimum_brightness": 1}), {"depths": depths}, CPU) as job:
+        build(SYNTHESIZE, job)
+    progress = job.progress
     assert (progress.done, progress.counts["rejected"], progress.counts["images"]) == (6, 6, 0)
     assert progress.counts["rejected_images"] >= 6 * 4
 
 
-def test_pairs_are_shown_by_category(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, ui = open_store(tmp_path), Board()
-    manifest = paint(store, SynthesisRecipe.model_validate(SMALL), write_depths(store))
-
-    found = pictures.by_category(store, manifest, categories=2, each=2)
+def test_pairs_are_shown_by_category(shared: Store, painted: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = pictures.by_category(shared, painted, categories=2, each=2)
     assert list(found) == ["ball", "plate"]
-    for label, objects in found.items():
-        assert [painted.meta.label for painted in objects] == [label] * len(objects)
-        assert 1 <= len(objects) <= 2
+    for label, samples in found.items():
+        assert [sample.meta.label for sample in samples] == [label] * len(samples)
+        assert 1 <= len(samples) <= 2
 
+    board = Board()
     monkeypatch.setattr(pictures, "ROWS", 2)
-    pictures.show_pairs(store, manifest, ui)
-    assert list(ui.pictures) == ["pairs", "pairs-2"]
-    tall, short = (Image.open(io.BytesIO(image)) for image in ui.pictures.values())
+    SYNTHESIZE.show(shared, painted, board)
+    assert list(board.pictures) == ["pairs", "pairs-2"]
+    assert board.names == {*SYNTHESIZE.shows, "pairs-2"} - {"cost"}
+    tall, short = (Image.open(io.BytesIO(image)) for image in board.pictures.values())
     assert tall.width == short.width
     assert tall.height > 1.8 * short.height
 
@@ -205,11 +166,11 @@ def test_the_painter_stays_when_only_the_gate_changes() -> None:
     assert stage._painter(SynthesisRecipe(), SynthesisExecution(device="cpu", workers=1)) is not one
 
 
-def test_a_reader_finds_depth_maps_and_images_side_by_side(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
-    recipe = SynthesisRecipe.model_validate({"image": {"format": "jpeg"}, **SMALL})
-    first = painted_objects(store, paint(store, recipe, write_depths(store)))[0]
-    assert sorted(first.fields()) == ["00.jpg", "01.jpg", "depth.npy", "json"]
-    depth, image = pictures.depth_and_image(first, 1)
+def test_a_reader_finds_depth_maps_and_images_side_by_side(shared: Store, depths: Manifest) -> None:
+    manifest = make(SYNTHESIZE, shared, recipe(image={"format": "jpeg"}), {"depths": depths}, CPU)
+    with SampleReader(shared, manifest) as reader:
+        sample = next(iter(reader))
+    assert sorted(sample.fields) == ["00.jpg", "01.jpg", "depth.npy", "json"]
+    depth, image = pictures.depth_and_image(Painted.read(sample.key, sample.fields), 1)
     assert depth.shape == (48, 48)
     assert image.shape == (48, 48, 3)

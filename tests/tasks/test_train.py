@@ -2,42 +2,47 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from opendlign_core.errors import BadInput
 from opendlign_core.loop import InMemory, Sharded
 from opendlign_core.training import CacheEntries, TrainExecution, TrainRecipe, read_branch
-from storage.output import find_manifest
 from storage.records import Manifest
-from storage.stores import Store, open_store
+from storage.stores import Store
 from tasks import sources
-from tasks.ports import Input, Ref
-from tasks.progress import ProgressState, StageProgress
+from tasks.progress import Listener
 from tasks.sources import StoredObjects, training_source
 from tasks.stage import Job
 from tasks.train import TRAIN
 from tests.tasks.aligned import CPU, recipe, write_aligned
-from tests.tasks.running import build_whole, whole_job
+from tests.tasks.board import Board
+from tests.tasks.making import at_work, make, needed
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "store"))
+def train(store: Store, aligned: Manifest, trained: TrainRecipe, listener: Listener | None = None) -> Manifest:
+    return make(TRAIN, store, trained, {"aligned": aligned}, CPU, listener)
 
 
-def job_of(
-    store: Store, aligned: Manifest, trained: TrainRecipe, progress: StageProgress | None = None
+@pytest.fixture(scope="module")
+def trained(shared: Store, aligned: Manifest) -> Manifest:
+    return train(shared, aligned, recipe())
+
+
+def ready_to_train(
+    store: Store, aligned: Manifest, changes: Mapping[str, Any] | None = None
 ) -> Job[TrainRecipe, TrainExecution]:
-    return whole_job(TRAIN, store, trained, CPU, {"aligned": [Input(aligned)]}, progress)
-
-
-def train(store: Store, aligned: Manifest, trained: TrainRecipe, progress: StageProgress | None = None) -> Manifest:
-    return build_whole(TRAIN, job_of(store, aligned, trained, progress))
+    """The job of training, with its token caches made."""
+    with at_work(TRAIN, store, recipe(**(changes or {})), {"aligned": aligned}, CPU) as job:
+        return replace(job, inputs={**job.inputs, **needed(TRAIN, job)})
 
 
 def content(store: Store, manifest: Manifest, name: str) -> bytes:
@@ -45,66 +50,53 @@ def content(store: Store, manifest: Manifest, name: str) -> bytes:
 
 
 @pytest.mark.timeout(400)
-def test_a_killed_run_continues_from_the_store_and_ends_with_the_same_bytes(store: Store, tmp_path: Path) -> None:
-    aligned = write_aligned(store)
-    command = [sys.executable, "-m", "tests.tasks.train_worker", store.url, aligned.fingerprint]
-    killed = subprocess.run(
-        [*command, "2", str(torch.get_num_threads())], cwd=ROOT, timeout=300, check=False, capture_output=True
-    )
+def test_a_killed_run_continues_from_the_store_and_ends_with_the_same_bytes(
+    shared: Store, aligned: Manifest, trained: Manifest, untrained: Store
+) -> None:
+    command = [sys.executable, "-m", "tests.tasks.train_worker", untrained.url, aligned.fingerprint, "2"]
+    killed = subprocess.run(command, cwd=ROOT, timeout=300, check=False, capture_output=True)
     assert killed.returncode == -9, killed.stderr.decode()
-    identity = TRAIN.identify(recipe(), {"aligned": [Ref(aligned.fingerprint)]})
-    assert find_manifest(store, identity.stage, identity.fingerprint) is None
-    kept = {info.key.split("/")[3] for info in store.list(f"checkpoints/{identity.folder}")}
+    assert not list(untrained.list(trained.folder, "manifest"))
+    kept = {info.key.split("/")[3] for info in untrained.list(f"checkpoints/{trained.folder}")}
     assert kept == {"step-00000004", "step-00000008"}
     steps: list[int] = []
-
-    def heard(state: ProgressState) -> None:
-        steps.append(state.done)
-
-    continued = train(store, aligned, recipe(), StageProgress("train", 0, "steps", listener=heard))
-    assert min(steps) == 9, "the run must continue after its last checkpoint"
-    assert not list(store.list("checkpoints")), "a finished run needs no checkpoints"
-
-    untouched = open_store(str(tmp_path / "untouched"))
-    whole = train(untouched, write_aligned(untouched), recipe())
-    assert content(store, continued, "adapter") == content(untouched, whole, "adapter")
-    assert content(store, continued, "metrics") == content(untouched, whole, "metrics")
+    continued = train(untrained, aligned, recipe(), lambda state: steps.append(state.done))
+    assert min(step for step in steps if step) == 9, "the run must continue after its last checkpoint"
+    assert not list(untrained.list("checkpoints")), "a finished run needs no checkpoints"
+    assert content(untrained, continued, "adapter") == content(shared, trained, "adapter")
+    assert content(untrained, continued, "metrics") == content(shared, trained, "metrics")
 
 
 @pytest.mark.parametrize(
     "changes", [{}, {"shuffle_shards": 2}, {"trainer": "plain"}], ids=["uniform", "window", "plain"]
 )
 def test_what_does_not_fit_in_memory_trains_the_same(
-    store: Store, tmp_path: Path, changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    shared: Store, aligned: Manifest, untrained: Store, changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained = recipe(**changes)
-    held = train(store, write_aligned(store), trained)
+    held = train(shared, aligned, recipe(**changes))
     monkeypatch.setattr(sources, "MOST_OF_MEMORY", 0.0)
-    other = open_store(str(tmp_path / "streamed"))
-    streamed = train(other, write_aligned(other), trained)
-    assert content(store, held, "adapter") == content(other, streamed, "adapter")
+    streamed = train(untrained, aligned, recipe(**changes))
+    assert content(shared, held, "adapter") == content(untrained, streamed, "adapter")
 
 
-def test_the_free_memory_decides_how_a_cache_is_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    aligned = write_aligned(store)
-
-    def source(**changes: object) -> object:
-        return training_source(job_of(store, aligned, recipe(**changes)), "train")
-
-    cache = job_of(store, aligned, recipe()).manifest("tokens", "train")
-    size = sum(record.shard.bytes for record in cache.shards)
+def test_the_free_memory_decides_how_a_cache_is_read(
+    shared: Store, aligned: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = ready_to_train(shared, aligned)
+    size = sum(record.shard.bytes for record in job.manifest("tokens", "train").shards)
     monkeypatch.setattr(sources, "free_memory", lambda: 3 * size)
-    assert isinstance(source(), InMemory)
+    assert isinstance(training_source(job, "train"), InMemory)
     monkeypatch.setattr(sources, "free_memory", lambda: size)
-    assert isinstance(source(), StoredObjects)
-    window = source(shuffle_shards=2)
+    assert isinstance(training_source(job, "train"), StoredObjects)
+    window = training_source(ready_to_train(shared, aligned, {"shuffle_shards": 2}), "train")
     assert isinstance(window, Sharded)
     assert window._keep == 3
 
 
-def test_single_objects_are_read_in_the_order_asked_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    aligned = write_aligned(store)
-    job = job_of(store, aligned, recipe())
+def test_single_objects_are_read_in_the_order_asked_for(
+    shared: Store, aligned: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = ready_to_train(shared, aligned)
     whole = training_source(job, "train")
     monkeypatch.setattr(sources, "MOST_OF_MEMORY", 0.0)
     single = training_source(job, "train")
@@ -117,12 +109,30 @@ def test_single_objects_are_read_in_the_order_asked_for(store: Store, monkeypatc
     assert isinstance(single.batch(wanted), CacheEntries)
 
 
-def test_the_committed_adapter_carries_its_recipe_and_validation(store: Store, tmp_path: Path) -> None:
-    manifest = train(store, write_aligned(store), recipe())
+def test_the_committed_adapter_carries_its_recipe_and_validation(
+    shared: Store, trained: Manifest, tmp_path: Path
+) -> None:
     path = tmp_path / "adapter.safetensors"
-    path.write_bytes(content(store, manifest, "adapter"))
+    path.write_bytes(content(shared, trained, "adapter"))
     adapter = read_branch(path)
     assert adapter.recipe == recipe()
-    assert adapter.fingerprint == manifest.fingerprint
-    assert adapter.step == manifest.summary["steps"] == 16
-    assert {"depth_to_image", "zero_shot"} <= set(manifest.summary["validation"])
+    assert adapter.fingerprint == trained.fingerprint
+    assert adapter.step == trained.summary["steps"] == 16
+    assert {"depth_to_image", "zero_shot"} <= set(trained.summary["validation"])
+
+
+def test_a_model_shows_its_curves_its_last_validation_and_its_place(shared: Store, trained: Manifest) -> None:
+    board = Board()
+    TRAIN.show(shared, trained, board)
+    assert board.names == set(TRAIN.shows)
+    assert board.tables["metrics"][0] == {"measure": "steps", "value": 16}
+    assert {"measure": "zero shot", "value": round(trained.summary["validation"]["zero_shot"], 4)} in board.tables[
+        "metrics"
+    ]
+    assert f"{shared.url}/{trained.folder}/adapter" in board.texts["checkpoint"]
+
+
+def test_images_without_a_training_split_are_refused_by_name(store: Store) -> None:
+    empty = write_aligned(store, objects=0)
+    with pytest.raises(BadInput, match=f"{empty.folder} holds no object of the split 'train'"):
+        train(store, empty, recipe())

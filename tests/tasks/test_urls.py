@@ -1,6 +1,6 @@
 """A finished output through the URLs that are told of it, from a folder and from a bucket."""
 
-from collections.abc import Iterator
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -17,20 +17,13 @@ from storage.settings import Settings
 from storage.stores import Store
 from tasks.shards import building, finish
 from tasks.urls import shard_urls
-from tests.servers import S3_KEY, S3_SECRET, S3Server, s3_server
+from tests.servers import S3_KEY, S3_SECRET, S3Server
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Exception ignored in.*:pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
 ]
 OBJECTS = [f"blobs/{number}" for number in range(4)]
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[S3Server]:
-    with s3_server() as server:
-        server.create_bucket("bucket")
-        yield server
 
 
 def write_clouds(store: Store) -> Manifest:
@@ -61,10 +54,11 @@ def test_a_bucket_tells_signed_urls(s3: S3Server) -> None:
     settings = Settings(
         s3_endpoint=s3.url, s3_key=SecretStr(S3_KEY), s3_secret=SecretStr(S3_SECRET), s3_region="us-east-1"
     )
-    store = S3Store("s3://bucket/some where", settings)
+    store = S3Store(f"{s3.create_bucket('urls')}/some where", settings)
     urls = shard_urls(store, write_clouds(store))
     assert all(url.startswith(s3.url) and "X-Amz-Signature=" in url for url in urls)
     assert S3_SECRET not in "".join(urls)
     assert read(urls) == OBJECTS
-    with pytest.raises(OSError, match="exit 22"):
+    # Whether the program that downloads has ended when its output does is a matter of time.
+    with pytest.raises((OSError, tarfile.ReadError), match=r"exit 22|empty file"):
         read([urls[0].replace("shard-000000", "shard-999999")])

@@ -1,4 +1,4 @@
-"""Trains in a process of its own and, where asked to, dies right after publishing its n-th checkpoint."""
+"""Trains in a process of its own and dies right after publishing its n-th checkpoint."""
 
 import os
 import signal
@@ -10,17 +10,16 @@ import torch
 from storage.output import load_manifest
 from storage.stores import open_store
 from tasks.checkpoints import StoredCheckpoints
-from tasks.ports import Input
 from tasks.train import TRAIN
 from tests.tasks.aligned import CPU, recipe
-from tests.tasks.running import build_whole, whole_job
+from tests.tasks.making import make
 
 save = StoredCheckpoints.save
 
 
-def main(place: str, aligned: str, last: int, threads: int) -> None:
+def main(place: str, aligned: str, last: int) -> None:
     # Sums are taken in another order by another number of threads.
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     saved = 0
 
     def save_and_die(kept: StoredCheckpoints, checkpoint: Path, workdir: Path) -> None:
@@ -32,9 +31,8 @@ def main(place: str, aligned: str, last: int, threads: int) -> None:
 
     StoredCheckpoints.save = save_and_die  # type: ignore[method-assign, assignment]
     store = open_store(place)
-    upstream = load_manifest(store, "synthesize", aligned)
-    build_whole(TRAIN, whole_job(TRAIN, store, recipe(), CPU, {"aligned": [Input(upstream)]}))
+    make(TRAIN, store, recipe(), {"aligned": load_manifest(store, "synthesize", aligned)}, CPU)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
