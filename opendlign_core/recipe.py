@@ -4,7 +4,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 Value = TypeVar("Value")
@@ -22,6 +30,12 @@ class Recipe(BaseModel):
 
     model_config = SETTINGS
 
+    @model_serializer(mode="wrap")
+    def _dumped(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Fields that were added later are told where they say something, so that older files keep their bytes."""
+        silent = {name for name, field in type(self).model_fields.items() if _is_silent(field, getattr(self, name))}
+        return {name: value for name, value in plain(self).items() if name not in silent}
+
     def settled(self, digest_of: DigestOf) -> Self:
         """The recipe as fingerprints see it: what it names by a place of this machine is named by its content.
 
@@ -30,6 +44,11 @@ class Recipe(BaseModel):
         settled = {name: _settled(value, digest_of) for name, value in self}
         changed = {name: value for name, value in settled.items() if value is not getattr(self, name)}
         return self.model_copy(update=changed) if changed else self
+
+
+def _is_silent(field: FieldInfo, value: Any) -> bool:
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("added")) and value == field.default
 
 
 def _settled(value: Any, digest_of: DigestOf) -> Any:

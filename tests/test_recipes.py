@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from flows.preset import load_preset, preset_names
 from opendlign_core.clip import ClipSpec
 from opendlign_core.evaluation import EvalExecution
-from opendlign_core.recipe import FrozenMapping
+from opendlign_core.recipe import FrozenMapping, Recipe
 from storage.fingerprint import canonical
 
 TOWER: dict[str, Any] = {"embed_dim": 8, "vision_cfg": {"layers": [3, 4], "width": 32}, "text_cfg": {"width": 16}}
@@ -49,3 +49,15 @@ def test_values_that_json_does_not_know_are_refused() -> None:
     with pytest.raises(ValidationError, match="valid number"):
         EvalExecution(hourly_cost={"train": "dear"})
     assert EvalExecution(hourly_cost={"train": 2}).hourly_cost == {"train": 2.0}
+
+
+class Grown(Recipe):
+    width: int = 1
+    height: int = Field(default=2, json_schema_extra={"added": True})
+
+
+def test_a_field_added_later_is_dumped_where_it_says_something() -> None:
+    assert Grown().model_dump() == {"width": 1}
+    assert Grown(height=3).model_dump(mode="json") == {"width": 1, "height": 3}
+    assert Grown.model_validate(Grown(height=3).model_dump()) == Grown(height=3)
+    assert Grown.model_validate(Grown().model_dump()).height == 2
