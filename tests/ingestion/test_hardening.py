@@ -137,6 +137,20 @@ def test_gltf_buffers_behind_a_link_out_of_the_folder(tmp_path: Path) -> None:
     assert "outside its folder" in refusal(folder, json.dumps(document).encode(), "a.gltf")
 
 
+def test_gltf_buffers_that_no_digest_of_the_source_covers(tmp_path: Path) -> None:
+    document, binary = samples.gltf_document(embed=False)
+    for number in range(64):
+        (tmp_path / f"{number}.bin").write_bytes(binary)
+    (tmp_path / "last.bin").write_bytes(binary)
+    many = [{"uri": f"{number}.bin", "byteLength": len(binary)} for number in range(64)]
+    document["buffers"] = [{"uri": "last.bin", "byteLength": len(binary)}, *many]
+    (tmp_path / "first.gltf").write_text(json.dumps(document))
+    read_shape(tmp_path / "first.gltf")
+    document["extras"] = {}
+    named_first = {"extensions": {"names": many}, **document}
+    assert "too many files" in refusal(tmp_path, json.dumps(named_first).encode(), "a.gltf")
+
+
 def test_gltf_nodes_in_a_circle_and_repeated_meshes(tmp_path: Path) -> None:
     document, _ = samples.gltf_document(embed=True)
     document["nodes"] = [{"children": [1]}, {"children": [0], "mesh": 0}]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from opendlign_core.ingestion.companions import MOST_GLTF_BYTES, companion_keys
 from opendlign_core.ingestion.errors import UnreadableShape
 from opendlign_core.ingestion.safety import read_bounded, require
 
@@ -20,15 +21,19 @@ class ShapeFile:
 
 def from_path(path: Path) -> ShapeFile:
     """Read a file whose companions lie in its own folder."""
-    folder = path.parent.resolve()
+    folder, data = path.parent.resolve(), read_bounded(path)
 
     def companion(name: str) -> bytes:
-        target = (folder / checked_name(name)).resolve()
+        relative = checked_name(name)
+        # A source is known by these files and no others.
+        known = len(data) <= MOST_GLTF_BYTES and relative in companion_keys(path.name, data)
+        require(known, f"refers to {name[:80]!r}, one of too many files, or no buffer by its name")
+        target = (folder / relative).resolve()
         require(target.is_relative_to(folder), f"refers to {name!r}, which lies outside its folder")
         require(target.is_file(), f"refers to {name!r}, which does not exist beside it")
         return read_bounded(target)
 
-    return ShapeFile(read_bounded(path), companion)
+    return ShapeFile(data, companion)
 
 
 def alone(data: bytes) -> ShapeFile:
