@@ -12,7 +12,15 @@ import pytest
 
 from storage.errors import ConflictingOutput, DamagedOutput, InvalidDocument, MissingOutput
 from storage.local import LocalStore
-from storage.output import ShardRange, StageOutput, file_sha256, find_manifest, load_manifest, plan_shards
+from storage.output import (
+    ShardRange,
+    StageOutput,
+    file_sha256,
+    find_manifest,
+    load_manifest,
+    plan_shards,
+    read_identity,
+)
 from storage.stores import Store
 from tests.servers import S3Server
 from tests.storage.making import build, contents, finish, identity, make_output
@@ -58,6 +66,23 @@ def test_an_output_from_plan_to_manifest(store: Store) -> None:
     for stored in manifest.every_file():
         assert stored.sha256[:12] in stored.file
         assert len(store.read(f"{manifest.folder}/{stored.file}")) == stored.bytes
+
+
+def test_what_lacks_is_named_in_part(store: Store) -> None:
+    output = StageOutput(store, identity())
+    output.declare()
+    with pytest.raises(MissingOutput, match=r"shards \[0, 1, 2, 3, 4, 5, 6, 7, 8, 9\] of 12 are not built yet"):
+        output.commit_manifest(plan_shards(12, 1))
+
+
+def test_an_identity_that_is_another_s_is_noticed(store: Store) -> None:
+    output, other = StageOutput(store, identity()), identity(1)
+    store.put_if_absent(f"{output.folder}/identity.json", other.to_bytes())
+    with pytest.raises(DamagedOutput, match=rf"expected that of {output.folder}, found {other.folder}"):
+        read_identity(store, "ingest", output.identity.fingerprint)
+    output.store.delete(f"{output.folder}/identity.json")
+    output.declare()
+    assert read_identity(store, "ingest", output.identity.fingerprint) == output.identity
 
 
 def test_the_names_in_a_folder_are_the_documented_ones(store: Store) -> None:

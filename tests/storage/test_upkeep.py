@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -107,6 +108,9 @@ def test_a_manifest_that_repeats_another_record_is_made_again(store: Store) -> N
     assert make_output(store).shards[1] == other
 
 
+DOCUMENT = re.compile(r"(manifest|identity|shard-\d+)\.json$")
+
+
 class Troubled(LocalStore):
     """A folder whose objects fail in the given way the first `times` times that each is asked for."""
 
@@ -114,11 +118,11 @@ class Troubled(LocalStore):
         super().__init__(root)
         self._trouble = trouble
         self._times = times
-        self._asked: Counter[str] = Counter()
+        self.asked: Counter[str] = Counter()
 
     def _stumble(self, key: str) -> None:
-        self._asked[key] += 1
-        if (error := self._trouble(key)) and self._asked[key] <= self._times:
+        self.asked[key] += 1
+        if (error := self._trouble(key)) and self.asked[key] <= self._times:
             raise error
 
     def read(self, key: str) -> bytes:
@@ -186,6 +190,18 @@ def test_one_bad_look_is_no_damage(tmp_path: Path) -> None:
     health = verify_store(Flickering(tmp_path), repair=True)
     assert (len(health.unread), health.damaged, health.repaired) == (len(manifest.shards), [], [])
     assert "another way each time" in health.unread[0]
+
+
+def test_a_second_look_reads_the_suspects_alone(tmp_path: Path) -> None:
+    store = Troubled(tmp_path, lambda key: None)
+    manifest = make_output(store)
+    shard = f"{manifest.folder}/{manifest.shards[1].shard.file}"
+    replace(store, shard, b"other bytes")
+    verify_store(store)
+    opened = {key: count for key, count in store.asked.items() if not DOCUMENT.search(key)}
+    assert opened == {
+        f"{manifest.folder}/{stored.file}": 2 if shard.endswith(stored.file) else 1 for stored in manifest.every_file()
+    }
 
 
 LIMITED = """
