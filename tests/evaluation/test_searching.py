@@ -125,3 +125,27 @@ def test_what_does_not_help_on_the_held_out_part_is_dropped() -> None:
     assert head.method == honest
     assert head.text is text
     assert (record["view_weights"], record["sentences"]) == ((0.5, 0.5, 1.0, 1.0), ())
+
+
+def test_among_equal_scores_the_sentence_of_the_lower_class_wins() -> None:
+    # Objects 0 and 1 score 1 for both classes; a candidate that ties must win for class 0 and lose for class 1.
+    objects = np.array([[1.0, 0.0], [1.0, 0.0]], np.float32)
+    text = np.array([[0.0, 1.0], [1.0, 0.0]], np.float32)
+    library = [np.array([[1.0, 0.0]], np.float32), np.array([[1.0, 0.0]], np.float32)]
+    lower = pointclip.search_sentences(objects, np.array([0, 0]), text, library, 1)
+    assert (lower.chosen, lower.before, lower.after) == ((0, -1), 0.0, 1.0)
+    upper = pointclip.search_sentences(objects, np.array([1, 1]), text, library, 1)
+    assert (upper.chosen, upper.before, upper.after) == ((-1, -1), 1.0, 1.0)
+
+
+def test_more_sweeps_find_what_one_misses() -> None:
+    rng = np.random.default_rng(3)
+    gains = []
+    for _ in range(20):
+        objects, labels = unit_array(rng.normal(size=(40, 6))), rng.integers(0, 4, 40)
+        text = unit_array(rng.normal(size=(4, 6)))
+        library = [unit_array(rng.normal(size=(12, 6))) for _ in range(4)]
+        one, two = (pointclip.search_sentences(objects, labels, text, library, sweeps) for sweeps in (1, 2))
+        assert one.before == two.before <= one.after <= two.after
+        gains.append(two.after > one.after)
+    assert any(gains)
