@@ -25,7 +25,7 @@ from opendlign_core.evaluation.classification.regression import draw_shots, few_
 from opendlign_core.evaluation.classification.scoring import views_of_count
 from opendlign_core.evaluation.features import Floats
 from opendlign_core.evaluation.specs import FewShotSpec, SearchSpec
-from tests.evaluation.test_benchmark import CLASSES, TEXT, ListSource
+from tests.evaluation.sources import CLASSES, TEXT, ListSource
 from tests.evaluation.tiny import random_samples, seeded_model
 
 

@@ -1,5 +1,4 @@
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from opendlign_core.evaluation import (
     METHODS,
     VIEWS,
     ZERO_SHOT,
-    DatasetSpec,
     EvalRecipe,
     EvalSample,
     evaluate,
@@ -23,38 +21,8 @@ from opendlign_core.evaluation import (
 )
 from opendlign_core.evaluation.model import Encoder
 from opendlign_core.evaluation.specs import Branch
-from opendlign_core.projection.recipe import RECIPES
+from tests.evaluation.sources import CLASSES, TEXT, ListSource, MemoryCache, ProjectedSource
 from tests.evaluation.tiny import random_samples, seeded_model
-
-CLASSES = ("chair", "table", "lamp", "sofa", "bed", "desk")
-TEXT = ("a {}.", "a depth map of a {}.")
-
-
-@dataclass
-class ListSource:
-    """Samples in memory; counts how often they were read."""
-
-    test: list[EvalSample]
-    train: list[EvalSample] = field(default_factory=list)
-    reads: list[tuple[str, str | None, str]] = field(default_factory=list)
-
-    def samples(
-        self, dataset: DatasetSpec, split: str | None, projection: str, images: bool = False
-    ) -> Iterable[EvalSample]:
-        self.reads.append((dataset.name, split, projection))
-        found = self.train if split == "train" else self.test
-        return found if images else [replace(sample, images=None) for sample in found]
-
-    def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:
-        return f"{dataset.name}/{split}/{projection}/{len(self.test)}"
-
-    def views(self) -> Mapping[str, int]:
-        return {"opendlign": len(self.test[0].depth)}
-
-
-class MemoryCache(dict[str, Mapping[str, NDArray[Any]]]):
-    def put(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        self[key] = arrays
 
 
 class Diverged:
@@ -227,18 +195,6 @@ def test_results_survive_the_disk(tmp_path: Path) -> None:
     assert hits / 18 == pytest.approx(results.of(ZERO_SHOT)[0].top1.value)
     assert all((row["prediction"] == row["label"]) == (row["rank"] == 0) for row in rows)
     np.testing.assert_allclose(rows[0]["scores"], scored[0].scores[0], rtol=1e-6)
-
-
-class ProjectedSource(ListSource):
-    """As many views as the named projection draws."""
-
-    def views(self) -> Mapping[str, int]:
-        return {name: len(projection.views) for name, projection in RECIPES.items()}
-
-    def samples(
-        self, dataset: DatasetSpec, split: str | None, projection: str, images: bool = False
-    ) -> Iterable[EvalSample]:
-        return [replace(sample, depth=sample.depth[: self.views()[projection]]) for sample in self.test]
 
 
 def test_every_ready_method_runs_on_its_projection() -> None:

@@ -1,0 +1,52 @@
+"""Samples in memory as a source of an evaluation, and a cache of features likewise."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from opendlign_core.evaluation import DatasetSpec, EvalSample
+from opendlign_core.projection.recipe import RECIPES
+
+CLASSES = ("chair", "table", "lamp", "sofa", "bed", "desk")
+TEXT = ("a {}.", "a depth map of a {}.")
+
+
+@dataclass
+class ListSource:
+    """Samples in memory; counts how often they were read."""
+
+    test: list[EvalSample]
+    train: list[EvalSample] = field(default_factory=list)
+    reads: list[tuple[str, str | None, str]] = field(default_factory=list)
+
+    def samples(
+        self, dataset: DatasetSpec, split: str | None, projection: str, images: bool = False
+    ) -> Iterable[EvalSample]:
+        self.reads.append((dataset.name, split, projection))
+        found = self.train if split == "train" else self.test
+        return found if images else [replace(sample, images=None) for sample in found]
+
+    def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:
+        return f"{dataset.name}/{split}/{projection}/{len(self.test)}"
+
+    def views(self) -> Mapping[str, int]:
+        return {"opendlign": len(self.test[0].depth)}
+
+
+class MemoryCache(dict[str, Mapping[str, NDArray[Any]]]):
+    def put(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self[key] = arrays
+
+
+class ProjectedSource(ListSource):
+    """As many views as the named projection draws."""
+
+    def views(self) -> Mapping[str, int]:
+        return {name: len(projection.views) for name, projection in RECIPES.items()}
+
+    def samples(
+        self, dataset: DatasetSpec, split: str | None, projection: str, images: bool = False
+    ) -> Iterable[EvalSample]:
+        return [replace(sample, depth=sample.depth[: self.views()[projection]]) for sample in self.test]
