@@ -10,7 +10,7 @@ from storage.local import LocalStore
 from storage.s3 import S3Store
 from storage.stores import Store
 from tests.integration.harness import SOON, Orchestra, run_module, until
-from tests.integration.presets import load_tiny, write_preset
+from tests.integration.presets import LONG, load_tiny, write_preset
 from tests.integration.service import Service, start
 from tests.integration.stores import copy_stages, finished
 
@@ -103,15 +103,14 @@ def nothing_left_behind(orchestra: Orchestra) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def long(tmp_path_factory: pytest.TempPathFactory) -> Preset:
-    """Twelve shards a stage, so that there is a middle to break it in."""
-    return load_tiny(tmp_path_factory.mktemp("preset"), objects=60, shard_size=5)
+    return load_tiny(tmp_path_factory.mktemp("preset"), **LONG)
 
 
 @pytest.fixture(scope="session")
 def long_depths(orchestra: Orchestra, tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
     """The undisturbed outputs of `long`, up to the painted shards."""
     store = LocalStore(orchestra.home / "long")
-    path = write_preset(tmp_path_factory.mktemp("preset"), objects=60, shard_size=5)
+    path = write_preset(tmp_path_factory.mktemp("preset"), **LONG)
     orchestra.worker("cpu", "cpu", limit=4)
     run = orchestra.submit("regenerate/mini", preset=str(path), store=store.url, until="synthesize")
     orchestra.complete(run, 600)

@@ -9,9 +9,11 @@ from flows.preset import Preset, load_preset
 
 CATEGORIES = ("chair", "table", "mug", "car", "bottle")
 SHARD = 10
+LONG = {"objects": 60, "shard_size": 5, "size": 128}
+"""Twelve shards a stage, each of so much work that a test is quick enough to break it in its middle."""
 
 
-def tiny_recipes(objects: int = 50, shard_size: int = SHARD) -> dict[str, Any]:
+def tiny_recipes(objects: int = 50, shard_size: int = SHARD, size: int = 64) -> dict[str, Any]:
     source = {
         "adapter": "procedural",
         "options": {"objects": str(objects), "seed": "7", "categories": ",".join(CATEGORIES)},
@@ -24,20 +26,18 @@ def tiny_recipes(objects: int = 50, shard_size: int = SHARD) -> dict[str, Any]:
     clip = {"model": "tiny", "weights": "random", "image_size": 64, "architecture": architecture}
     return {
         "ingest": {"source": source, "points": 512, "shard_size": shard_size},
-        "project": {"base": "opendlign", "size": 64},
+        "project": {"base": "opendlign", "size": size},
         "synthesize": {"shard_size": shard_size},
         "train": {"clip": clip, "epochs": 2, "batch_size": 16},
         "evaluate": {"datasets": [{"name": "procedural"}], "methods": ["training-free", "opendlign"]},
     }
 
 
-def write_preset(folder: Path, objects: int = 50, shard_size: int = SHARD, **execution: Any) -> Path:
-    """Write a tiny preset; `execution` sets its run-time knobs."""
+def write_preset(folder: Path, objects: int = 50, shard_size: int = SHARD, size: int = 64) -> Path:
     path = folder / "tiny.yaml"
-    recipes = tiny_recipes(objects, shard_size)
-    path.write_text(yaml.safe_dump({**recipes, "execution": execution} if execution else recipes), encoding="utf-8")
+    path.write_text(yaml.safe_dump(tiny_recipes(objects, shard_size, size)), encoding="utf-8")
     return path
 
 
-def load_tiny(folder: Path, objects: int = 50, shard_size: int = SHARD, **execution: Any) -> Preset:
-    return load_preset(str(write_preset(folder, objects, shard_size, **execution)))
+def load_tiny(folder: Path, objects: int = 50, shard_size: int = SHARD, size: int = 64) -> Preset:
+    return load_preset(str(write_preset(folder, objects, shard_size, size)))

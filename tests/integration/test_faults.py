@@ -16,7 +16,7 @@ from flows.preset import Preset
 from storage.local import LocalStore
 from storage.s3 import S3Store
 from storage.stores import Store
-from tests.integration.harness import SOON, Orchestra, kill, running, until
+from tests.integration.harness import SOON, Orchestra, descendants, kill, running, until
 from tests.integration.painting import STAGE, Painting, place
 from tests.integration.stores import contents, finished, marks, records, shard_files
 
@@ -36,9 +36,10 @@ def local(painting: Painting) -> LocalStore:
 
 def test_a_killed_flow_is_crashed_at_once_and_retried(orchestra: Orchestra, painting: Painting) -> None:
     run = painting.submit()
-    family = orchestra.pids(run)
+    engine, *_ = orchestra.pids(run)
     painting.midway()
-    for pid in orchestra.pids(run):
+    family = [engine, *descendants(engine)]
+    for pid in family:
         kill(pid)
     before = marks(local(painting), STAGE)
     assert orchestra.finish(run, SOON) == StateType.CRASHED
