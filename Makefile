@@ -5,7 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
-ORCHESTRA := tests/integration tests/browser/test_prefect_ui.py
+# Tests of minutes with servers and kills. `make test` runs all others and `make test-long` these, so none is left out.
+LONG := slow and server
+# -rs names every test that was skipped, with its reason.
+PYTEST := $(BIN)/python -m pytest -q -rs
 
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
@@ -13,7 +16,7 @@ export DO_NOT_TRACK = 1
 export OMP_WAIT_POLICY = PASSIVE
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: run install test test-orchestration check bench format clean
+.PHONY: run install test test-long check bench format clean
 
 run: $(READY)
 	@$(BIN)/opendlign run --preset mini
@@ -25,11 +28,11 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q -m "not (slow and server)"
+	$(PYTEST) -n $(WORKERS) --dist loadgroup -m "not ($(LONG))"
+	@echo "left out: the tests of minutes that kill servers and workers ($(LONG)); make test-long runs them"
 
-# The tests with real servers, workers and kills, those that take minutes too.
-test-orchestration: $(READY)
-	$(BIN)/python -m pytest -q $(ORCHESTRA)
+test-long: $(READY)
+	$(PYTEST) -m "$(LONG)"
 
 check: $(READY)
 	$(BIN)/ruff check .
