@@ -25,7 +25,7 @@ from storage.local import LocalStore
 from storage.output import StageOutput, plan_shards
 from storage.s3 import S3Store
 from storage.settings import Settings
-from storage.stores import Store
+from storage.store import Store
 from tasks.shards import StagePlan, stage_seconds
 from tests.integration.harness import Orchestra
 from tests.integration.presets import tiny_recipes, write_preset

@@ -32,7 +32,8 @@ from opendlign_core.streams import mapped
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
 from storage.records import Manifest
-from storage.stores import Store, open_store
+from storage.store import Store
+from storage.stores import open_store
 from tasks.project import PROJECT
 from tasks.shards import building, finish
 from tests.tasks.making import at_work, build, commit, plan

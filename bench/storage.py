@@ -27,7 +27,7 @@ from storage.records import ShardRecord, StoredFile
 from storage.s3 import S3Store
 from storage.settings import Settings
 from storage.shards import ShardWriter
-from storage.stores import Store
+from storage.store import Store
 from tests.servers import S3_KEY, S3_SECRET, s3_server
 
 SHARDS, QUICK = 10_000, 200

@@ -11,7 +11,7 @@ from storage.inputs import changed_inputs
 from storage.inventory import outputs
 from storage.output import MANIFEST, StageOutput, find_manifest, load_manifest
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks.ports import Input, Inputs, Ref, Refs
 from tasks.shards import StagePlan
 from tasks.stage import ShardedStage

@@ -10,7 +10,8 @@ from cyclopts import Parameter
 from opendlign.show import console, print_plan, stage_bars
 from opendlign_core.errors import BadInput
 from storage.settings import get_settings
-from storage.stores import Store, open_store
+from storage.store import Store
+from storage.stores import open_store
 
 if TYPE_CHECKING:
     from flows.graph import Graph

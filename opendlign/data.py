@@ -13,7 +13,7 @@ from storage.stores import open_store
 
 if TYPE_CHECKING:
     from storage.records import Manifest
-    from storage.stores import Store
+    from storage.store import Store
 
 
 def import_data(

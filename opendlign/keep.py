@@ -13,7 +13,8 @@ from storage.inventory import outputs
 from storage.output import find_manifest
 from storage.records import Manifest
 from storage.settings import get_settings
-from storage.stores import Store, open_store
+from storage.store import Store
+from storage.stores import open_store
 from storage.upkeep import Health, verify_store
 from tasks.registry import BESIDE
 

@@ -23,7 +23,7 @@ from rich.text import Text
 from storage.local import LocalStore
 from storage.output import load_manifest
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 
 if TYPE_CHECKING:
     from flows.plan import NodeStatus, Planned

@@ -12,7 +12,7 @@ from storage.errors import MissingOutput
 from storage.inventory import Output, outputs_among
 from storage.output import MANIFEST, find_manifest, read_identity
 from storage.records import Manifest
-from storage.stores import ObjectInfo, Store
+from storage.store import ObjectInfo, Store
 from storage.upkeep import PARALLEL
 
 # A write in progress is touched all the time; what was not touched for a day has no writer any more.

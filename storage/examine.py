@@ -15,7 +15,7 @@ from storage.fetch import BLOCK
 from storage.inventory import Output
 from storage.output import IDENTITY, MANIFEST, RECORD, find_manifest, read_identity, read_record
 from storage.records import Manifest, ShardRecord, StoredFile
-from storage.stores import Store
+from storage.store import Store
 
 T = TypeVar("T")
 OnFile = Callable[[StoredFile], None]

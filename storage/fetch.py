@@ -13,7 +13,7 @@ from storage.errors import DamagedOutput
 from storage.local import LocalStore
 from storage.output import file_sha256
 from storage.records import Manifest, StoredFile
-from storage.stores import Store
+from storage.store import Store
 
 BLOCK = 8 << 20
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from storage.output import find_manifest
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 
 
 def changed_inputs(store: Store, manifest: Manifest, known: Mapping[str, Manifest] | None = None) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from storage.output import IDENTITY, MANIFEST
 from storage.records import Manifest
-from storage.stores import ObjectInfo, Store
+from storage.store import ObjectInfo, Store
 
 _OUTPUT = re.compile(r"(?P<stage>[a-z][a-z-]*)/(?P<fingerprint>[0-9a-f]{20})/(?P<name>[^/]+)")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from storage.errors import StoreFull, StoreUnavailable
-from storage.stores import SHARED_FOR, ObjectInfo, check_key
+from storage.store import SHARED_FOR, ObjectInfo, check_key
 
 SCRATCH = ".scratch"
 

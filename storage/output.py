@@ -25,7 +25,7 @@ from storage.records import (
     merge_summaries,
     record_name,
 )
-from storage.stores import ObjectInfo, Store
+from storage.store import ObjectInfo, Store
 
 MANIFEST = "manifest.json"
 IDENTITY = "identity.json"

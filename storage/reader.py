@@ -13,7 +13,7 @@ from storage.fetch import Fetcher
 from storage.records import Manifest, ShardRecord
 from storage.settings import get_settings
 from storage.shards import Sample, ShardFile
-from storage.stores import Store
+from storage.store import Store
 
 
 class SampleReader:

@@ -13,7 +13,7 @@ from storage.errors import InvalidStoreUrl
 from storage.first_wins import PROBE, require_first_wins
 from storage.s3_client import S3Client, allowance, error_code
 from storage.settings import Settings
-from storage.stores import SHARED_FOR, ObjectInfo, check_key
+from storage.store import SHARED_FOR, ObjectInfo, check_key
 
 # Parts are held in memory while they travel: PART_BYTES * PARALLEL_PARTS.
 PART_BYTES = 16 << 20

@@ -8,7 +8,7 @@ from storage.examine import Findings, examine
 from storage.inventory import Output, outputs
 from storage.output import MANIFEST
 from storage.records import StoredFile
-from storage.stores import ObjectInfo, Store
+from storage.store import ObjectInfo, Store
 
 PARALLEL = 8
 

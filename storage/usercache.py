@@ -10,7 +10,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from storage.errors import UnsafeCache
-from storage.stores import check_key
+from storage.store import check_key
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 

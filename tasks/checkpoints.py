@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from opendlign_core.loop import CHECKPOINT_FILES, CHECKPOINTS, METRICS_FILE
-from storage.stores import Store
+from storage.store import Store
 
 
 class StoredCheckpoints:

@@ -15,7 +15,7 @@ from storage.fingerprint import StageIdentity, digest_items
 from storage.output import ShardRange, StageOutput, plan_shards
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks.contents import Contents, note_contents
 from tasks.progress import Listener, StageProgress, tracking
 from tasks.shards import ShardBuilder, building, finish

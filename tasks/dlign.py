@@ -13,7 +13,7 @@ from opendlign_core.training import DLIGN_STAGE_VERSION, DlignRecipe, TrainExecu
 from storage.output import ShardRange
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks.ports import Port
 from tasks.shards import ShardBuilder, throughput_table
 from tasks.showcase import Showcase

@@ -8,7 +8,7 @@ from opendlign_core.evaluation import BENCHMARKS, STAGE_VERSION, EvalExecution, 
 from opendlign_core.projection import resolve_recipe
 from storage.fetch import Fetcher
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks.features import FEATURES, StoredFeatures
 from tasks.guard import check_regression
 from tasks.ports import Companion, Input, Inputs, Port

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.collect import Beside
-from storage.stores import Store
+from storage.store import Store
 
 logger = logging.getLogger(__name__)
 

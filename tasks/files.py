@@ -20,7 +20,8 @@ from opendlign_core.ingestion.companions import MOST_GLTF_BYTES, companion_keys
 from opendlign_core.ingestion.files import check_list_size
 from storage.errors import InvalidKey, StoreFull
 from storage.local import LocalStore
-from storage.stores import Store, check_key, open_store
+from storage.store import Store, check_key
+from storage.stores import open_store
 
 BLOCK = 8 << 20
 MOST_COMPANION_BYTES = 512 << 20

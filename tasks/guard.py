@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage.stores import Store
+from storage.store import Store
 from tasks.errors import OutputRefused
 
 if TYPE_CHECKING:

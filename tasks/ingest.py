@@ -11,7 +11,7 @@ from opendlign_core.samples import Cloud, CloudMeta
 from storage.fetch import Fetcher
 from storage.output import ShardRange, plan_shards
 from storage.records import Manifest, ShardRecord
-from storage.stores import Store
+from storage.store import Store
 from tasks.catalog import CATALOG
 from tasks.listing import SourceListing, WatchedFiles, changed_files, list_source, source_files, watching
 from tasks.pictures import show_clouds

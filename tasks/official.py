@@ -8,7 +8,7 @@ from storage.fetch import Fetcher
 from storage.fingerprint import StageIdentity, digest
 from storage.output import StageOutput, file_sha256
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 
 STAGE = "train"
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from opendlign_core.samples import Cloud, DepthMaps, Meta, Painted, TypedSample
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks.showcase import MOST_PICTURE_BYTES, Showcase
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from opendlign_core.samples import Cloud, Rejected
 from storage.output import ShardRange
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks.pictures import show_depth
 from tasks.ports import Port
 from tasks.shards import ShardBuilder, throughput_table

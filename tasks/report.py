@@ -11,7 +11,7 @@ from storage.fetch import Fetcher
 from storage.output import StageOutput
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks.pictures import depth_and_image, spread
 from tasks.samples import EvaluatedOutputs
 from tasks.shards import stage_seconds

@@ -20,7 +20,8 @@ from opendlign_core.recipe import Execution, Recipe
 from storage.errors import StoreFull, StoreUnavailable
 from storage.output import ShardRange, StageOutput, load_manifest
 from storage.records import Manifest
-from storage.stores import Store, open_store
+from storage.store import Store
+from storage.stores import open_store
 from tasks.artifacts import Artifacts, name_stage_run
 from tasks.errors import ShardsFailed
 from tasks.policy import SHARD_TASK

@@ -13,7 +13,7 @@ from storage.fingerprint import digest
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.shards import Sample
-from storage.stores import Store
+from storage.store import Store
 from tasks.catalog import CATALOG
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from storage.collect import Beside
 from storage.output import ShardRange, StageOutput
 from storage.records import Manifest, RejectedSample, ShardRecord
 from storage.shards import ShardWriter
-from storage.stores import Store
+from storage.store import Store
 
 TIMINGS = Beside("timings")
 """Notes of what each shard cost."""

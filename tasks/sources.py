@@ -14,7 +14,7 @@ from opendlign_core.training import TrainExecution, TrainRecipe
 from storage.reader import SampleReader
 from storage.records import Manifest, ShardRecord
 from storage.shards import Sample
-from storage.stores import Store
+from storage.store import Store
 from tasks.stage import Job
 from tasks.tokens import TOKENS, stack_objects
 

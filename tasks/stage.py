@@ -16,7 +16,7 @@ from storage.collect import Beside
 from storage.fingerprint import StageIdentity
 from storage.output import ShardRange, StageOutput
 from storage.records import Manifest, ShardRecord
-from storage.stores import Store
+from storage.store import Store
 from tasks.digests import digest_of
 from tasks.ports import Companion, Inputs, Origin, Port, Refs
 from tasks.progress import StageProgress

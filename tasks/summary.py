@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from storage.output import find_manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks.artifacts import Artifacts, published_keys
 from tasks.stage import AnyStage
 

@@ -23,7 +23,7 @@ from storage.output import ShardRange, plan_shards
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.shards import Sample
-from storage.stores import Store
+from storage.store import Store
 from tasks.pictures import show_pairs
 from tasks.ports import Inputs, Port
 from tasks.progress import StageProgress

@@ -12,7 +12,7 @@ from opendlign_core.training import CACHE_STAGE_VERSION, CacheRecipe, TrainExecu
 from storage.output import ShardRange
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks.ports import Port
 from tasks.shards import ShardBuilder
 from tasks.showcase import Showcase

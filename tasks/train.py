@@ -13,7 +13,7 @@ from storage.collect import Beside
 from storage.fetch import Fetcher
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks.checkpoints import StoredCheckpoints
 from tasks.ports import Inputs, Port
 from tasks.showcase import Showcase

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from storage.records import Manifest
-from storage.stores import SHARED_FOR, Store
+from storage.store import SHARED_FOR, Store
 
 
 def shard_urls(store: Store, manifest: Manifest, lifetime: timedelta = SHARED_FOR) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from flows.preset import Preset
 from storage.local import LocalStore
 from storage.s3 import S3Store
-from storage.stores import Store
+from storage.store import Store
 from tests.integration.harness import SOON, Orchestra, run_module, until
 from tests.integration.presets import LONG, load_tiny, write_preset
 from tests.integration.service import Service, start

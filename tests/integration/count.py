@@ -9,7 +9,7 @@ from opendlign_core.recipe import Execution, Recipe
 from opendlign_core.samples import Cloud
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks.ports import Port
 from tasks.showcase import Showcase
 from tasks.stage import Job, Whole, WholeStage

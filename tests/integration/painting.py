@@ -8,7 +8,7 @@ from uuid import UUID
 from flows.preset import Preset
 from storage.local import LocalStore
 from storage.output import find_manifest
-from storage.stores import Store
+from storage.store import Store
 from tests.integration.harness import Orchestra, until
 from tests.integration.stores import contents, copy_stages, finished, records
 

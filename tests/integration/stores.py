@@ -5,7 +5,7 @@ import json
 
 from storage.local import LocalStore
 from storage.output import RECORD
-from storage.stores import Store
+from storage.store import Store
 
 DETERMINISTIC = ("ingest", "project", "synthesize")
 """Stages whose every byte follows from their recipe on any machine."""

@@ -14,7 +14,7 @@ from prefect.states import Crashed
 
 from storage.local import LocalStore
 from storage.s3 import S3Store
-from storage.stores import Store
+from storage.store import Store
 from tests.integration.harness import PATIENCE, SOON, Orchestra, descendants, running, until
 from tests.integration.presets import write_preset
 from tests.integration.stores import contents, finished, records

@@ -15,7 +15,7 @@ from prefect.states import Pending
 from flows.preset import Preset
 from storage.local import LocalStore
 from storage.s3 import S3Store
-from storage.stores import Store
+from storage.store import Store
 from tests.integration.harness import SOON, Orchestra, descendants, kill, running, until
 from tests.integration.painting import STAGE, Painting, place
 from tests.integration.stores import contents, finished, marks, records, shard_files

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from storage.local import LocalStore
 from storage.s3 import S3Store
 from storage.settings import Settings
-from storage.stores import Store
+from storage.store import Store
 from tests.servers import S3_KEY, S3_SECRET, FaultyProxy, S3Server, s3_server
 
 

@@ -9,7 +9,7 @@ from storage.fingerprint import StageIdentity
 from storage.output import ShardRange, StageOutput, plan_shards
 from storage.records import Manifest, RejectedSample, ShardRecord
 from storage.shards import ShardWriter
-from storage.stores import Store
+from storage.store import Store
 
 
 def identity(seed: int = 0, stage: str = "ingest", **upstream: str) -> StageIdentity:

@@ -7,7 +7,7 @@ import pytest
 from storage import fetch, s3, s3_client
 from storage.collect import ABANDONED
 from storage.fingerprint import FINGERPRINT_LENGTH
-from storage.stores import SHARED_FOR
+from storage.store import SHARED_FOR
 
 
 def test_ages() -> None:

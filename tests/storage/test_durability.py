@@ -13,7 +13,7 @@ import pytest
 from storage.collect import delete_all
 from storage.local import LocalStore
 from storage.output import StageOutput, plan_shards
-from storage.stores import ObjectInfo
+from storage.store import ObjectInfo
 from tests.storage.making import build, finish, identity, make_output
 
 MakeFile = Callable[..., Path]

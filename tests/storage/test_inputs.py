@@ -9,7 +9,7 @@ from storage.inputs import changed_inputs
 from storage.local import LocalStore
 from storage.output import StageOutput, load_manifest, plan_shards
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tests.storage.making import identity, make_output
 
 

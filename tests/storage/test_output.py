@@ -21,7 +21,7 @@ from storage.output import (
     plan_shards,
     read_identity,
 )
-from storage.stores import Store
+from storage.store import Store
 from tests.servers import S3Server
 from tests.storage.making import build, contents, finish, identity, make_output
 from tests.storage.test_stores import environment

@@ -17,7 +17,7 @@ from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.s3 import S3Store
 from storage.shards import Sample
-from storage.stores import Store
+from storage.store import Store
 from tests.storage.making import make_output
 
 ITEMS, SIZE = 50, 6

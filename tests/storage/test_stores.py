@@ -20,7 +20,8 @@ from storage.errors import InvalidKey, InvalidStoreUrl, StoreFull, StoreUnavaila
 from storage.local import LocalStore
 from storage.s3 import S3Store
 from storage.settings import Settings
-from storage.stores import Store, open_store
+from storage.store import Store
+from storage.stores import open_store
 from tests.servers import ROOT, S3_KEY, S3_SECRET, S3Server
 from tests.storage.conftest import settings_for
 

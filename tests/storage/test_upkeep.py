@@ -19,7 +19,7 @@ from storage.errors import DamagedOutput, MissingOutput, StoreUnavailable
 from storage.local import LocalStore
 from storage.output import StageOutput, find_manifest, plan_shards
 from storage.records import Manifest
-from storage.stores import ObjectInfo, Store
+from storage.store import ObjectInfo, Store
 from storage.upkeep import verify_store
 from tests.storage.making import build, contents, identity, make_output
 from tests.storage.test_stores import environment

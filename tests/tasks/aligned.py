@@ -11,7 +11,7 @@ from opendlign_core.training import TrainExecution, TrainRecipe
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks.shards import building, finish
 
 SIZE, VIEWS, SHARD = 16, 4, 6

@@ -9,7 +9,8 @@ import torch
 
 from storage.records import Manifest
 from storage.settings import get_settings
-from storage.stores import Store, open_store
+from storage.store import Store
+from storage.stores import open_store
 from tests.servers import S3_KEY, S3_SECRET, S3Server, s3_server
 from tests.tasks.aligned import write_aligned
 

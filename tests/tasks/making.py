@@ -10,7 +10,7 @@ from typing import Any
 from opendlign_core.recipe import Execution, Recipe
 from storage.output import ShardRange, StageOutput
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks.ports import Input, Inputs, Ref
 from tasks.progress import Listener, StageProgress, tracking
 from tasks.shards import StagePlan, building, finish

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from storage.local import LocalStore
-from storage.stores import Store
+from storage.store import Store
 from tasks.checkpoints import StoredCheckpoints
 
 

@@ -17,7 +17,7 @@ from flows.sources import list_sources
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion import IngestExecution, IngestRecipe, SourceSpec
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks.ingest import INGEST
 from tasks.listing import list_source
 from tests.servers import ROOT

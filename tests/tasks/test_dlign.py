@@ -13,7 +13,7 @@ from opendlign_core.samples import ImageEmbedding, Painted
 from opendlign_core.training import DlignRecipe
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks.dlign import DLIGN, write_parquet
 from tasks.train import named_clip
 from tests.tasks.aligned import CLIP, CPU, VIEWS

@@ -10,7 +10,8 @@ import pytest
 from opendlign_core.ingestion import IngestExecution, IngestRecipe, SourceSpec
 from storage.fetch import Fetcher
 from storage.records import Manifest
-from storage.stores import Store, open_store
+from storage.store import Store
+from storage.stores import open_store
 from tasks.catalog import CATALOG
 from tasks.files import StoreFiles
 from tasks.ingest import INGEST

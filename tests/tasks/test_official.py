@@ -14,7 +14,7 @@ from opendlign_core.evaluation import EvalSample, classify
 from opendlign_core.training import DepthAlignedCLIP, TrainRecipe, read_official
 from opendlign_core.training.depth_branch.official import official_state_dict
 from storage.errors import MissingOutput
-from storage.stores import Store
+from storage.store import Store
 from storage.upkeep import verify_store
 from tasks.official import export_weights, import_weights
 from tasks.train import load_trained

@@ -11,7 +11,7 @@ from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks.progress import ProgressState
 from tasks.project import PROJECT
 from tasks.shards import TooManyRejected, building, finish

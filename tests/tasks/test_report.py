@@ -17,7 +17,8 @@ from opendlign_core.recipe import Recipe
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput
 from storage.records import Manifest
-from storage.stores import Store, open_store
+from storage.store import Store
+from storage.stores import open_store
 from tasks.report import read_results, show_results
 from tests.evaluation.report_case import filled_report
 

@@ -15,7 +15,8 @@ from opendlign_core.samples import Cloud, CloudMeta, DepthMaps, ImageRecipe, Pai
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
 from storage.records import Manifest
-from storage.stores import Store, open_store
+from storage.store import Store
+from storage.stores import open_store
 from tasks.catalog import CATALOG
 from tasks.features import StoredFeatures
 from tasks.samples import EvaluatedOutputs, StoredSamples, objects_to_encode

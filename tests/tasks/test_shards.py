@@ -8,7 +8,7 @@ from opendlign_core.samples import Cloud, CloudMeta
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
 from storage.reader import SampleReader
-from storage.stores import Store
+from storage.store import Store
 from tasks.shards import (
     MOST_TASK_RUNS,
     StagePlan,

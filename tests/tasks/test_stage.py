@@ -15,7 +15,7 @@ from opendlign_core.training import DlignRecipe
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks.dlign import DLIGN
 from tasks.evaluate import EVALUATE
 from tasks.ingest import INGEST

@@ -14,7 +14,7 @@ from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
 from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks import pictures
 from tasks import synthesize as stage
 from tasks.progress import ProgressState, StageStopped

@@ -15,7 +15,7 @@ from opendlign_core.errors import BadInput
 from opendlign_core.loop import InMemory, Sharded
 from opendlign_core.training import CacheEntries, TrainExecution, TrainRecipe, read_branch
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks import sources
 from tasks.progress import Listener
 from tasks.sources import StoredObjects, training_source

@@ -14,7 +14,7 @@ from opendlign_core.evaluation import EvaluatedModel
 from opendlign_core.evaluation.model import text_classifier
 from opendlign_core.training import new_model, save_clip
 from storage.records import Manifest
-from storage.stores import Store
+from storage.store import Store
 from tasks.train import TRAIN, _validation, load_trained
 from tests.tasks.aligned import CLIP, LABELS, SPLITS, recipe
 from tests.tasks.test_train import ready_to_train, train

@@ -14,7 +14,7 @@ from storage.output import StageOutput, plan_shards
 from storage.records import Manifest
 from storage.s3 import S3Store
 from storage.settings import Settings
-from storage.stores import Store
+from storage.store import Store
 from tasks.shards import building, finish
 from tasks.urls import shard_urls
 from tests.servers import S3_KEY, S3_SECRET, S3Server
