@@ -35,7 +35,9 @@ class Service:
 
     @property
     def processes(self) -> dict[str, int]:
-        found: dict[str, int] = json.loads((self.home / "opendlign" / "service.json").read_text())
+        """Process ids by name; none once it is down."""
+        told = self.home / "opendlign" / "service.json"
+        found: dict[str, int] = json.loads(told.read_text()) if told.exists() else {}
         return found
 
     @property
