@@ -4,9 +4,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from rich.table import Table
-from rich.text import Text
 
-from opendlign.show import console
+from opendlign.show import console, plain
 from storage.collect import delete_all, garbage
 from storage.errors import MissingOutput
 from storage.inventory import outputs
@@ -32,7 +31,7 @@ def verify(store: str | None = None, /, *, repair: bool = False) -> int:
     place = store or get_settings().store
     with console.status("hashing") as status:
         health = verify_store(
-            open_store(place), repair=repair, on_file=lambda name: status.update(_plain(f"hashing {name}"))
+            open_store(place), repair=repair, on_file=lambda name: status.update(plain(f"hashing {name}"))
         )
     if store and not health.outputs:
         raise MissingOutput(f"no outputs in {place}: is that the store?")
@@ -120,7 +119,7 @@ def inspect(output: str = "", /, *, store: str | None = None) -> int:
         wanted = f"no output {output!r} in {place}; `opendlign inspect` lists what there is"
         raise MissingOutput(wanted if output else f"no outputs in {place}: is that the store?")
     if len(found) > 1 or not output:
-        table = Table("output", "samples", "rejected", "shards", "MB", title=_plain(place))
+        table = Table("output", "samples", "rejected", "shards", "MB", title=plain(place))
         for item in found:
             table.add_row(item.folder, *_numbers(find_manifest(opened, item.stage, item.fingerprint)))
         console.print(table)
@@ -144,11 +143,9 @@ def _show(manifest: Manifest) -> None:
     console.print_json(data={"recipe": manifest.recipe, "upstream": manifest.upstream, "summary": manifest.summary})
     table = Table("file", "samples", "bytes", "sha256", title=manifest.folder)
     for record in manifest.shards:
-        table.add_row(
-            _plain(record.shard.file), str(record.samples), str(record.shard.bytes), record.shard.sha256[:12]
-        )
+        table.add_row(plain(record.shard.file), str(record.samples), str(record.shard.bytes), record.shard.sha256[:12])
     for stored in manifest.files:
-        table.add_row(_plain(stored.file), "", str(stored.bytes), stored.sha256[:12])
+        table.add_row(plain(stored.file), "", str(stored.bytes), stored.sha256[:12])
     console.print(table)
     for record in manifest.shards:
         for sample in record.rejected:
@@ -156,9 +153,4 @@ def _show(manifest: Manifest) -> None:
 
 
 def _say(line: str) -> None:
-    console.print(_plain(line), soft_wrap=True)
-
-
-def _plain(words: str) -> Text:
-    """Words that may come from other people's files, as they are: neither markup nor terminal codes act."""
-    return Text("".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in words))
+    console.print(plain(line), soft_wrap=True)

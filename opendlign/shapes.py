@@ -11,13 +11,13 @@ from rich.table import Table
 
 from opendlign.ask import Changes, Place
 from opendlign.models import TrainedPreset, trained_preset
-from opendlign.show import console
+from opendlign.show import console, plain
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import UpAxis
 from storage.usercache import UserCache
 
 if TYPE_CHECKING:
-    from opendlign_core.evaluation import EvalSample
+    from opendlign_core.evaluation import EvalSample, Hit
 
 Model = Annotated[str, Parameter(help="A trained model of the store by fingerprint, instead of the preset's own")]
 Labels = Annotated[str, Parameter(help="Names with commas, a packaged list such as modelnet40, or a file")]
@@ -53,10 +53,10 @@ def classify(
 
     samples = list(read_samples(files, trained, up))
     for sample, found in zip(samples, classify_samples(trained.model, samples, names), strict=True):
-        console.print(sample.object_id, soft_wrap=True)
+        console.print(plain(sample.object_id), soft_wrap=True)
         table = Table("label", "probability")
         for label, share in found.ranked()[:top]:
-            table.add_row(label, f"{100 * share:.1f} %")
+            table.add_row(plain(label), f"{100 * share:.1f} %")
         console.print(table)
         if picture is not None:
             path = picture if len(samples) == 1 else picture.with_stem(f"{picture.stem}-{Path(sample.object_id).stem}")
@@ -127,13 +127,18 @@ def search(
     pixels = read_picture(image) if image is not None else None
     asked = query_embedding(trained.model, query or None, pixels, sample)
     hits = search_index(trained.model, index or default_index(trained), asked, top)
-    table = Table("", "object", "label", "cosine", title=query or str(image or shape))
-    for place, hit in enumerate(hits, 1):
-        table.add_row(str(place), hit.object_id, hit.label or "", f"{hit.score:.3f}")
-    console.print(table)
+    console.print(hits_table(hits, query or str(image or shape)))
     hits_picture(hits).save(picture)
     console.print(f"Picture: {picture}", soft_wrap=True)
     return 0
+
+
+def hits_table(hits: Sequence["Hit"], title: str) -> Table:
+    """Hits by rank; names of objects are shown as they are."""
+    table = Table("", "object", "label", "cosine", title=plain(title))
+    for place, hit in enumerate(hits, 1):
+        table.add_row(str(place), plain(hit.object_id), plain(hit.label or ""), f"{hit.score:.3f}")
+    return table
 
 
 def wanted_labels(given: str) -> tuple[str, ...]:
@@ -165,7 +170,7 @@ def read_samples(files: Sequence[Path], trained: TrainedPreset, up: UpAxis | Non
     """Read files as the preset's own stages would: parsed apart, brought to its points, projected by its recipe."""
     import torch
 
-    from opendlign_core.evaluation import EvalSample
+    from opendlign_core.evaluation import EvalSample, Hit
     from opendlign_core.ingestion import IngestExecution, ObjectEntry, RejectedObject, UnreadableShape, ingest_entries
     from opendlign_core.projection import project
 

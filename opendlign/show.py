@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -31,9 +30,15 @@ if TYPE_CHECKING:
     from opendlign_core.evaluation import EvaluationResults, ResultTable
     from tasks.progress import ProgressState
 
-console = Console(highlight=False)
+# Names that come from other people's files must not act as markup anywhere.
+console = Console(highlight=False, markup=False)
 SHOWN_REJECTIONS = 3
 COLOURS = {"done": "green", "partial": "yellow", "missing": "cyan", "stale": "magenta"}
+
+
+def plain(words: str) -> Text:
+    """Words that may come from other people's files, as they are: neither markup nor terminal codes act."""
+    return Text("".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in words))
 
 
 def print_plan(statuses: Sequence["Planned"], place: str) -> None:
@@ -50,14 +55,12 @@ def print_plan(statuses: Sequence["Planned"], place: str) -> None:
     )
     for status in statuses:
         if isinstance(status, UnknownNode):
-            absent = escape(f"reads {', '.join(status.absent)}")
-            table.add_row(escape(status.title), "?", "[red]source absent[/]", "?", absent)
+            absent = plain(f"reads {', '.join(status.absent)}")
+            table.add_row(plain(status.title), "?", Text("source absent", "red"), "?", absent)
             continue
         shards = "?" if status.shards is None else f"{status.shards_done}/{status.shards}"
-        state = f"[{COLOURS[status.state]}]{status.state}[/]"
-        table.add_row(
-            status.title, status.identity.fingerprint[:8], state, shards, "\n".join(map(escape, status.remarks[:4]))
-        )
+        state, remarks = Text(status.state, COLOURS[status.state]), Text("\n").join(map(plain, status.remarks[:4]))
+        table.add_row(plain(status.title), status.identity.fingerprint[:8], state, shards, remarks)
     console.print(table)
 
 
@@ -65,7 +68,7 @@ def print_absent(sources: Iterable["ListedSource"]) -> None:
     """One line for each source that is not there: what is missing, and how to name it or do without."""
     for source in sources:
         if source.listing is None:
-            console.print(f"source absent: {source.name}: {source.problem}", soft_wrap=True, markup=False)
+            console.print(f"source absent: {source.name}: {source.problem}", soft_wrap=True)
 
 
 @contextmanager
@@ -95,12 +98,12 @@ def print_outputs(store: Store, statuses: Sequence["NodeStatus"]) -> None:
     """What each stage made, how much of it was rejected, and the first reasons."""
     for status in statuses:
         manifest = load_manifest(store, status.stage, status.identity.fingerprint)
-        console.print(f"{manifest.folder} is complete in {store.url}{_made(manifest)}", soft_wrap=True, markup=False)
+        console.print(f"{manifest.folder} is complete in {store.url}{_made(manifest)}", soft_wrap=True)
         rejected = [sample for record in manifest.shards for sample in record.rejected]
         for sample in rejected[:SHOWN_REJECTIONS]:
-            console.print(f"  rejected {sample.id}: {sample.reason}", soft_wrap=True, markup=False)
+            console.print(plain(f"  rejected {sample.id}: {sample.reason}"), soft_wrap=True)
         if (more := len(rejected) - SHOWN_REJECTIONS) > 0:
-            console.print(f"  and {more} more: opendlign inspect {manifest.folder}", soft_wrap=True, markup=False)
+            console.print(f"  and {more} more: opendlign inspect {manifest.folder}", soft_wrap=True)
 
 
 def _made(manifest: Manifest) -> str:
@@ -141,10 +144,10 @@ def print_results(results: "EvaluationResults") -> None:
 
 def _rich_table(found: "ResultTable") -> Table:
     """Names fold where they are long; what comes from data is text, never markup."""
-    table = Table(title=Text(found.title))
+    table = Table(title=plain(found.title))
     for place, column in enumerate(found.columns):
         numbers = all(isinstance(row[place], int | float) for row in found.rows)
-        table.add_column(Text(column.name), justify="right" if numbers else "left", overflow="fold")
+        table.add_column(plain(column.name), justify="right" if numbers else "left", overflow="fold")
     for row in found.rows:
-        table.add_row(*(Text(f"{cell:.1f}" if isinstance(cell, float) else str(cell)) for cell in row))
+        table.add_row(*(plain(f"{cell:.1f}" if isinstance(cell, float) else str(cell)) for cell in row))
     return table

@@ -37,7 +37,7 @@ def urls(
     opened = open_store(store or get_settings().store)
     manifest = _named(opened, output) if "/" in output else _of_preset(opened, output, preset, set_, source)
     for url in shard_urls(opened, manifest, timedelta(hours=hours)):
-        console.print(url, soft_wrap=True, markup=False)
+        console.print(url, soft_wrap=True)
     return 0
 
 
