@@ -138,7 +138,9 @@ def print_report(store: Store, stage: str, fingerprint: str) -> None:
 
 def print_results(results: "EvaluationResults") -> None:
     """The table of every benchmark that has rows."""
-    for benchmark in results.benchmarks():
+    from opendlign_core.evaluation import judged_by
+
+    for benchmark in judged_by(results):
         console.print(_rich_table(benchmark.table(results).narrow()))
 
 

@@ -45,7 +45,9 @@ def check_regression(
 
 def _headlines(results: "EvaluationResults") -> Headlines:
     found: Headlines = {}
-    for benchmark, headline in results.headlines():
+    from opendlign_core.evaluation import all_headlines
+
+    for benchmark, headline in all_headlines(results):
         row = f"{headline.dataset} | {headline.method}"
         found.setdefault(benchmark.accepted_as, {})[row] = headline.value
     return found

@@ -18,7 +18,7 @@ from tasks.shards import stage_seconds
 from tasks.showcase import Showcase, markdown_text
 
 if TYPE_CHECKING:
-    from opendlign_core.evaluation.benchmark import Example
+    from opendlign_core.evaluation.findings import Example
     from opendlign_core.evaluation.report.data import Curve, ExamplePicture, ImagePair, StageCost
     from opendlign_core.evaluation.results import EvaluationResults
 
@@ -143,18 +143,18 @@ def _provenance(trained: Manifest, sources: Sequence[EvaluatedOutputs]) -> Itera
 
 def read_results(store: Store, manifest: Manifest) -> "EvaluationResults":
     """What an evaluation found."""
-    from opendlign_core.evaluation import EvaluationResults
+    from opendlign_core.evaluation import read_results_text
 
     with Fetcher(store) as fetcher:
-        return EvaluationResults.from_text(
-            fetcher.path(manifest, manifest.file("results")).read_text(encoding="utf-8")
-        )
+        return read_results_text(fetcher.path(manifest, manifest.file("results")).read_text(encoding="utf-8"))
 
 
 def show_results(store: Store, manifest: Manifest, ui: Showcase) -> None:
     """Show an evaluation in the UI: every benchmark's table and pictures, and a summary."""
+    from opendlign_core.evaluation import judged_by
+
     results = read_results(store, manifest)
-    for benchmark in results.benchmarks():
+    for benchmark in judged_by(results):
         table = benchmark.table(results)
         names = [column.name for column in table.columns]
         ui.table(benchmark.shows[0], [dict(zip(names, row, strict=True)) for row in table.rows], table.title)
@@ -167,7 +167,9 @@ def show_results(store: Store, manifest: Manifest, ui: Showcase) -> None:
 
 def _findings(results: "EvaluationResults") -> Iterator[str]:
     """A line of markdown for every headline."""
-    for benchmark, headline in results.headlines():
+    from opendlign_core.evaluation import all_headlines
+
+    for benchmark, headline in all_headlines(results):
         mark = f" ({headline.mark})" if headline.mark else ""
         low, high = headline.low, headline.high
         spread = "" if low is None or high is None else f" ({100 * low:.1f} to {100 * high:.1f})"

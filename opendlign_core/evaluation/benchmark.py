@@ -7,102 +7,18 @@ Everything that runs, keeps, guards and shows benchmarks goes through this class
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
-
+from opendlign_core.evaluation.choices import EvalChoices
+from opendlign_core.evaluation.findings import Findings, Headline, RowT
+from opendlign_core.evaluation.report.data import ReportData
+from opendlign_core.evaluation.report.html import Section
+from opendlign_core.evaluation.results import EvaluationResults
+from opendlign_core.evaluation.specs import MethodSpec
 from opendlign_core.recipe import Recipe
 
 if TYPE_CHECKING:
-    from opendlign_core.evaluation.cases import Case
-    from opendlign_core.evaluation.recipe import EvalRecipe
-    from opendlign_core.evaluation.report.data import ReportData
-    from opendlign_core.evaluation.report.html import Section
-    from opendlign_core.evaluation.results import EvaluationResults
-    from opendlign_core.evaluation.specs import MethodSpec
-
-SEARCHED_ON_TEST = "searched on test labels"
-"""The mark of every number that depends on a search which saw the answers."""
-
-
-class Numbers(BaseModel):
-    """A frozen part of `results.json`; JSON has no NaN and no infinity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Row(Numbers):
-    """One line of a benchmark's results; each benchmark adds its own fields."""
-
-    dataset: str
-
-
-class Estimate(Numbers):
-    """A share or mean with its bootstrap interval (None when no resampling was asked for)."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-
-class Headline(BaseModel):
-    """The number by which one method is compared on one data set: a share, more is better.
-
-    A benchmark that measures errors takes the share of its objects whose error is small enough. This is what the
-    regression guard compares and what the cards of the report show.
-    """
-
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
-
-    dataset: str
-    method: str
-    value: float = Field(ge=0, le=1)
-    low: float | None = None
-    high: float | None = None
-    remark: str = ""
-    """How much was judged, such as `282 objects, 47 classes`."""
-    mark: str = ""
-    """Why the number is not to be trusted, such as `SEARCHED_ON_TEST`."""
-
-
-class Example(Numbers):
-    """One object shown in the report."""
-
-    dataset: str
-    method: str
-    object_id: str
-    label: str
-    prediction: str
-    margin: float
-    """Score of the true class minus the best other."""
-
-
-class ScoredObjects(BaseModel):
-    """Scores of one method on one data set, for the table of objects."""
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
-
-    dataset: str
-    method: str
-    object_ids: tuple[str, ...]
-    classes: tuple[str, ...]
-    labels: NDArray[np.int64]  # [N]
-    scores: NDArray[np.float32]  # [N, C]
-
-
-RowT = TypeVar("RowT", bound=Row)
-
-
-@dataclass(frozen=True)
-class Findings(Generic[RowT]):
-    """What a benchmark found in one case: rows for `results.json`, and what the object table and the report show."""
-
-    rows: tuple[RowT, ...] = ()
-    objects: tuple[ScoredObjects, ...] = ()
-    examples: tuple[Example, ...] = ()
-    notes: tuple[str, ...] = ()
+    from opendlign_core.evaluation.cases import Case  # loads torch
 
 
 @dataclass(frozen=True)
@@ -176,11 +92,17 @@ class Benchmark(ABC, Generic[RowT]):
         """The key of its rows in `results.json`."""
         return self.name.replace("-", "_")
 
-    def reads(self, recipe: "EvalRecipe") -> Reads:
+    def options_in(self, recipe: EvalChoices) -> Any:
+        """What the recipe says about it, as its own type `options`; defaults where the recipe says nothing."""
+        if self.options is None:
+            raise TypeError(f"the benchmark {self.name!r} declares no options")
+        return self.options.model_validate(recipe.options.get(self.name, {}))
+
+    def reads(self, recipe: EvalChoices) -> Reads:
         """What `run` will ask a case for."""
         return Reads()
 
-    def judges(self, recipe: "EvalRecipe", method: "MethodSpec") -> bool:
+    def judges(self, recipe: EvalChoices, method: MethodSpec) -> bool:
         """Whether it has a question for this method of the recipe."""
         return True
 
@@ -189,17 +111,17 @@ class Benchmark(ABC, Generic[RowT]):
         """Judge one method on one data set."""
 
     @abstractmethod
-    def headlines(self, results: "EvaluationResults") -> Iterable[Headline]:
+    def headlines(self, results: EvaluationResults) -> Iterable[Headline]:
         """One number per data set and method."""
 
     @abstractmethod
-    def table(self, results: "EvaluationResults") -> ResultTable:
+    def table(self, results: EvaluationResults) -> ResultTable:
         """Its rows for the terminal and the Prefect UI."""
 
     @abstractmethod
-    def sections(self, data: "ReportData") -> Iterable["Section"]:
+    def sections(self, data: ReportData) -> Iterable[Section]:
         """Its part of the report page; sections with an empty body are left out."""
 
-    def pictures(self, results: "EvaluationResults") -> Iterable[ResultPicture]:
+    def pictures(self, results: EvaluationResults) -> Iterable[ResultPicture]:
         """Pictures for the Prefect UI, as many as `shows` has names for."""
         return ()

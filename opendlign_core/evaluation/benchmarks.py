@@ -9,6 +9,8 @@ from opendlign_core.evaluation.classification.few_shot import FEW_SHOT
 from opendlign_core.evaluation.classification.retrieval import RETRIEVAL
 from opendlign_core.evaluation.classification.views import VIEWS
 from opendlign_core.evaluation.classification.zero_shot import ZERO_SHOT
+from opendlign_core.evaluation.findings import Headline
+from opendlign_core.evaluation.results import EvaluationResults
 
 BENCHMARKS: tuple[Benchmark[Any], ...] = (ZERO_SHOT, FEW_SHOT, VIEWS, RETRIEVAL)
 """In the order of `results.json` and of the report."""
@@ -35,3 +37,13 @@ def chosen_benchmarks(names: Iterable[str]) -> tuple[Benchmark[Any], ...]:
     """The benchmarks of those names, in the order of `BENCHMARKS`."""
     wanted = {find_benchmark(name).name for name in names}
     return tuple(benchmark for benchmark in BENCHMARKS if benchmark.name in wanted)
+
+
+def judged_by(results: EvaluationResults) -> tuple[Benchmark[Any], ...]:
+    """The benchmarks that have rows in these results."""
+    return tuple(benchmark for benchmark in BENCHMARKS if results.of(benchmark))
+
+
+def all_headlines(results: EvaluationResults) -> list[tuple[Benchmark[Any], Headline]]:
+    """The headlines of every benchmark that has rows."""
+    return [(benchmark, headline) for benchmark in judged_by(results) for headline in benchmark.headlines(results)]

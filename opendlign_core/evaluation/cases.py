@@ -4,15 +4,15 @@ Methods that see the same pixels of a data set share their features; these are h
 pixels at a time.
 """
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from opendlign_core.evaluation.choices import EvalChoices
 from opendlign_core.evaluation.classification.head import Head, HeadSearch
 from opendlign_core.evaluation.classification.labelled import LabelledFeatures, with_labels
+from opendlign_core.evaluation.execution import EvalExecution
 from opendlign_core.evaluation.features import FeaturePlan, plan_for
 from opendlign_core.evaluation.lab import Lab
-from opendlign_core.evaluation.recipe import EvalExecution, EvalRecipe
 from opendlign_core.evaluation.specs import DatasetSpec, MethodSpec
 
 
@@ -65,7 +65,7 @@ class Case:
         return self.shared.dataset
 
     @property
-    def recipe(self) -> EvalRecipe:
+    def recipe(self) -> EvalChoices:
         return self.lab.recipe
 
     @property
@@ -102,21 +102,3 @@ class Case:
     def is_primary(self) -> bool:
         """Whether the evaluation is about this method."""
         return self.method == self.recipe.primary
-
-
-def cases(lab: Lab) -> Iterator[Case]:
-    """Every judged method on every data set, those that see the same pixels one after the other."""
-    recipe, reads = lab.recipe, lab.recipe.reads
-    for dataset in recipe.datasets:
-        for methods in _by_pixels(recipe.judged):
-            shared = SharedFeatures(lab, dataset, methods, reads.painted and recipe.primary in methods)
-            yield from (Case(shared, method) for method in methods)
-
-
-def _by_pixels(methods: Iterable[MethodSpec]) -> list[tuple[MethodSpec, ...]]:
-    """Methods that see the same pixels together."""
-    groups: dict[tuple[str, str], tuple[MethodSpec, ...]] = {}
-    for method in methods:
-        pixels = (method.projection, method.pixels)
-        groups[pixels] = (*groups.get(pixels, ()), method)
-    return list(groups.values())

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from opendlign_core.evaluation.cached import FeatureCache, FeatureLoader, remembered
+from opendlign_core.evaluation.choices import EvalChoices
+from opendlign_core.evaluation.execution import EvalExecution
 from opendlign_core.evaluation.extractor import Extractor
 from opendlign_core.evaluation.features import EvalSample, FeaturePlan, Floats, ViewFeatures
 from opendlign_core.evaluation.model import EvaluatedModel, text_classifier, text_key
-from opendlign_core.evaluation.recipe import EvalExecution, EvalRecipe
 from opendlign_core.evaluation.specs import DatasetSpec, MethodSpec, PixelNorm
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class Lab:
     """The services of one evaluation. Texts are encoded once; features come from the cache as far as it holds them."""
 
     model: EvaluatedModel
-    recipe: EvalRecipe
+    recipe: EvalChoices
     source: EvalSource
     execution: EvalExecution = field(default_factory=EvalExecution)
     cache: FeatureCache | None = None

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from opendlign_core.evaluation.benchmark import ScoredObjects
 from opendlign_core.evaluation.classification.metrics import best_classes, label_ranks
+from opendlign_core.evaluation.findings import ScoredObjects
 
 SCHEMA = pa.schema(
     [

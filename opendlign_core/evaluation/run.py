@@ -1,14 +1,16 @@
 """Runs a recipe: every benchmark it chooses, for every method on every data set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
-from opendlign_core.evaluation.benchmark import Example, Findings, Row, ScoredObjects
 from opendlign_core.evaluation.cached import FeatureCache
-from opendlign_core.evaluation.cases import cases
+from opendlign_core.evaluation.cases import Case, SharedFeatures
+from opendlign_core.evaluation.execution import EvalExecution
+from opendlign_core.evaluation.findings import Example, Findings, Row, ScoredObjects
 from opendlign_core.evaluation.lab import EvalSource, Lab
 from opendlign_core.evaluation.model import EvaluatedModel
-from opendlign_core.evaluation.recipe import EvalExecution, EvalRecipe
+from opendlign_core.evaluation.recipe import EvalRecipe
 from opendlign_core.evaluation.results import EvaluationResults
+from opendlign_core.evaluation.specs import MethodSpec
 
 
 def evaluate(
@@ -36,12 +38,30 @@ def evaluate(
         recipe.require_views(source.views())
     lab = Lab(model, recipe, source, execution or EvalExecution(), cache, advance)
     found: list[tuple[str, Findings[Row]]] = []
-    for case in cases(lab):
+    for case in cases(lab, recipe):
         for benchmark in recipe.benchmarks:
             if benchmark.judges(recipe, case.method):
                 with lab.timed(benchmark.name):
                     found.append((benchmark.name, benchmark.run(case)))
     return _collected(lab, found), tuple(part for _, findings in found for part in findings.objects)
+
+
+def cases(lab: Lab, recipe: EvalRecipe) -> Iterator[Case]:
+    """Every judged method on every data set, those that see the same pixels one after the other."""
+    painted = recipe.reads.painted
+    for dataset in recipe.datasets:
+        for methods in _by_pixels(recipe.judged):
+            shared = SharedFeatures(lab, dataset, methods, painted and recipe.primary in methods)
+            yield from (Case(shared, method) for method in methods)
+
+
+def _by_pixels(methods: Iterable[MethodSpec]) -> list[tuple[MethodSpec, ...]]:
+    """Methods that see the same pixels together."""
+    groups: dict[tuple[str, str], tuple[MethodSpec, ...]] = {}
+    for method in methods:
+        pixels = (method.projection, method.pixels)
+        groups[pixels] = (*groups.get(pixels, ()), method)
+    return list(groups.values())
 
 
 def _collected(lab: Lab, found: list[tuple[str, Findings[Row]]]) -> EvaluationResults:

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from opendlign_core.evaluation.benchmark import ScoredObjects
 from opendlign_core.evaluation.classification.counting import examples_of, summarise
 from opendlign_core.evaluation.classification.few_shot import FewShotResult
 from opendlign_core.evaluation.classification.retrieval import RetrievalResult
 from opendlign_core.evaluation.classification.views import ViewsResult
+from opendlign_core.evaluation.findings import ScoredObjects
 from opendlign_core.evaluation.labels import packaged_labels
 from opendlign_core.evaluation.report.data import Curve, ExamplePicture, ImagePair, ReportData, StageCost
 from opendlign_core.evaluation.results import EvaluationResults

@@ -18,11 +18,11 @@ from opendlign_core.evaluation import (
     ResultTable,
     Row,
 )
-from opendlign_core.evaluation.benchmark import SEARCHED_ON_TEST
 from opendlign_core.evaluation.classification.confusion import confusion_png
 from opendlign_core.evaluation.classification.few_shot import FewShotResult
 from opendlign_core.evaluation.classification.retrieval import RetrievalResult
 from opendlign_core.evaluation.classification.views import ViewsResult
+from opendlign_core.evaluation.findings import SEARCHED_ON_TEST
 from tests.evaluation.report_case import filled_report
 
 FOUND = filled_report().results

@@ -26,6 +26,7 @@ from opendlign_core.evaluation import (
     Row,
     benchmarks,
     read_results,
+    results_text,
 )
 from opendlign_core.evaluation.report.html import Section, tag
 from opendlign_core.recipe import Recipe
@@ -63,7 +64,7 @@ class ShortNames(Benchmark[ShortNamesResult]):
     options = ShortNamesOptions
 
     def run(self, case: "Case") -> Findings[ShortNamesResult]:
-        limit = case.recipe.options_of(self).letters
+        limit = self.options_in(case.recipe).letters
         names = [case.test.classes[label] for label in case.test.labels]
         short = sum(len(name) <= limit for name in names) / len(names)
         row = ShortNamesResult(dataset=case.dataset.name, method=case.method.name, objects=len(names), short=short)
@@ -139,7 +140,7 @@ def test_it_is_run_kept_reported_shown_and_guarded(store: Path, tiny_preset: str
 def test_its_options_are_part_of_the_recipe_and_checked(tiny_preset: str, tmp_path: Path) -> None:
     chosen = load_preset(asking(tiny_preset, tmp_path, letters=3))
     recipe = EvalRecipe.model_validate_json(chosen.recipes["evaluate"].model_dump_json())
-    assert recipe.options_of(SHORT_NAMES) == ShortNamesOptions(letters=3)
+    assert SHORT_NAMES.options_in(recipe) == ShortNamesOptions(letters=3)
     with pytest.raises(ValueError, match="letters"):
         load_preset(asking(tiny_preset, tmp_path, letters=0))
 
@@ -148,7 +149,7 @@ def test_what_was_judged_before_it_came_stays_as_it_is(store: Path, tiny_preset:
     (numbers,) = (store / "evaluate").glob("*/results.*")
     results = read_results(numbers)
     assert results.of(SHORT_NAMES) == ()
-    assert results.to_text() == numbers.read_text()
+    assert results_text(results) == numbers.read_text()
     before = set((store / "evaluate").iterdir())
     regenerate(tiny_preset, str(store))
     assert set((store / "evaluate").iterdir()) == before, "nothing is judged again"

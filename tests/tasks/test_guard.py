@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from opendlign_core.evaluation import BENCHMARKS
-from opendlign_core.evaluation.benchmark import Estimate
 from opendlign_core.evaluation.classification.counting import ZeroShotResult
 from opendlign_core.evaluation.classification.few_shot import FewShotResult
+from opendlign_core.evaluation.findings import Estimate
 from opendlign_core.evaluation.results import EvaluationResults
 from storage.stores import open_store
 from tasks.guard import RegressionFound, check_regression

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opendlign_core.evaluation.benchmark import Estimate, Example, Numbers, Row, ScoredObjects
 from opendlign_core.evaluation.classification.labelled import LabelledFeatures
 from opendlign_core.evaluation.classification.metrics import (
     TOP,
@@ -19,6 +18,7 @@ from opendlign_core.evaluation.classification.metrics import (
 )
 from opendlign_core.evaluation.classification.scoring import score
 from opendlign_core.evaluation.features import Floats
+from opendlign_core.evaluation.findings import Estimate, Example, Numbers, Row, ScoredObjects
 from opendlign_core.evaluation.specs import BootstrapSpec, MethodSpec
 
 

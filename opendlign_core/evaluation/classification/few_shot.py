@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from opendlign_core.evaluation.benchmark import Benchmark, Cell, Column, Findings, Headline, Reads, ResultTable, Row
+from opendlign_core.evaluation.benchmark import Benchmark, Cell, Column, Reads, ResultTable
+from opendlign_core.evaluation.choices import EvalChoices
 from opendlign_core.evaluation.classification.published import published_few_shot
 from opendlign_core.evaluation.classification.regression import few_shot_accuracy
 from opendlign_core.evaluation.classification.scoring import view_features
+from opendlign_core.evaluation.findings import Findings, Headline, Row
 from opendlign_core.evaluation.report.charts import Series, line_chart
+from opendlign_core.evaluation.report.data import ReportData
 from opendlign_core.evaluation.report.html import (
     NO_NUMBER,
     Markup,
@@ -22,14 +25,12 @@ from opendlign_core.evaluation.report.html import (
     table,
     tag,
 )
+from opendlign_core.evaluation.results import EvaluationResults
+from opendlign_core.evaluation.specs import MethodSpec
 from opendlign_core.evaluation.titles import dataset_key, dataset_title
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation.cases import Case
-    from opendlign_core.evaluation.recipe import EvalRecipe
-    from opendlign_core.evaluation.report.data import ReportData
-    from opendlign_core.evaluation.results import EvaluationResults
-    from opendlign_core.evaluation.specs import MethodSpec
 
 Lines = dict[str, list["FewShotResult"]]
 """Method -> its rows on one data set."""
@@ -57,16 +58,16 @@ class FewShot(Benchmark[FewShotResult]):
     row = FewShotResult
     written_when_empty = True
 
-    def reads(self, recipe: "EvalRecipe") -> Reads:
+    def reads(self, recipe: EvalChoices) -> Reads:
         return Reads(train=True)
 
-    def judges(self, recipe: "EvalRecipe", method: "MethodSpec") -> bool:
+    def judges(self, recipe: EvalChoices, method: MethodSpec) -> bool:
         return recipe.is_first_of_its_features(method)
 
     def run(self, case: "Case") -> Findings[FewShotResult]:
         return Findings(tuple(_judged(case, shots) for shots in case.recipe.few_shot.shots))
 
-    def headlines(self, results: "EvaluationResults") -> Iterator[Headline]:
+    def headlines(self, results: EvaluationResults) -> Iterator[Headline]:
         """Accuracy with the most examples; the range is one deviation to both sides."""
         for lines in _by_dataset(results.of(self)).values():
             for rows in lines.values():
@@ -80,11 +81,11 @@ class FewShot(Benchmark[FewShotResult]):
                     remark=f"{row.shots} examples a class, ± one deviation of {len(row.accuracies)} draws",
                 )
 
-    def table(self, results: "EvaluationResults") -> ResultTable:
+    def table(self, results: EvaluationResults) -> ResultTable:
         columns = (Column("data set"), Column("method"), Column("examples a class"), Column("top-1"), Column("±"))
         return ResultTable("Few-shot accuracy, percent", columns, tuple(map(_cells, results.of(self))))
 
-    def sections(self, data: "ReportData") -> Iterator[Section]:
+    def sections(self, data: ReportData) -> Iterator[Section]:
         """Accuracy over shots per data set, with one standard deviation, beside published lines."""
         found = _by_dataset(data.results.of(self))
         published = published_few_shot() if data.show_published else {}

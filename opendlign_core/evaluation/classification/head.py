@@ -17,9 +17,9 @@ from opendlign_core.evaluation.classification.pointclip import (
     search_weights,
 )
 from opendlign_core.evaluation.classification.scoring import view_features
+from opendlign_core.evaluation.execution import EvalExecution
 from opendlign_core.evaluation.features import Floats
 from opendlign_core.evaluation.model import EvaluatedModel, encode_texts
-from opendlign_core.evaluation.recipe import EvalExecution
 from opendlign_core.evaluation.specs import MethodSpec, SearchSpec
 
 

@@ -3,27 +3,18 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from opendlign_core.evaluation.benchmark import (
-    SEARCHED_ON_TEST,
-    Benchmark,
-    Cell,
-    Column,
-    Findings,
-    Headline,
-    Reads,
-    ResultTable,
-    Row,
-)
+from opendlign_core.evaluation.benchmark import Benchmark, Cell, Column, Reads, ResultTable
+from opendlign_core.evaluation.choices import EvalChoices
+from opendlign_core.evaluation.findings import SEARCHED_ON_TEST, Findings, Headline, Row
+from opendlign_core.evaluation.report.data import ReportData
 from opendlign_core.evaluation.report.html import NOTHING, Markup, Section, badge, percent, scrolling, table, tag
+from opendlign_core.evaluation.results import EvaluationResults
+from opendlign_core.evaluation.specs import MethodSpec
 from opendlign_core.evaluation.titles import dataset_title
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation.cases import Case
     from opendlign_core.evaluation.classification.ranking import RetrievalScores
-    from opendlign_core.evaluation.recipe import EvalRecipe
-    from opendlign_core.evaluation.report.data import ReportData
-    from opendlign_core.evaluation.results import EvaluationResults
-    from opendlign_core.evaluation.specs import MethodSpec
 
 
 class RetrievalResult(Row):
@@ -46,10 +37,10 @@ class Retrieval(Benchmark[RetrievalResult]):
     row = RetrievalResult
     written_when_empty = True
 
-    def reads(self, recipe: "EvalRecipe") -> Reads:
+    def reads(self, recipe: EvalChoices) -> Reads:
         return Reads(painted=bool({"image", "text+image"} & set(recipe.retrieval.queries)))
 
-    def judges(self, recipe: "EvalRecipe", method: "MethodSpec") -> bool:
+    def judges(self, recipe: EvalChoices, method: MethodSpec) -> bool:
         return method == recipe.primary
 
     def run(self, case: "Case") -> Findings[RetrievalResult]:
@@ -62,7 +53,7 @@ class Retrieval(Benchmark[RetrievalResult]):
         note = f"{case.dataset.name}: no painted images, so image queries were left out of retrieval."
         return Findings(rows, notes=(note,) if missed else ())
 
-    def headlines(self, results: "EvaluationResults") -> Iterator[Headline]:
+    def headlines(self, results: EvaluationResults) -> Iterator[Headline]:
         """Mean average precision of the first kind of query; nothing was resampled, so there is no range."""
         first: dict[str, RetrievalResult] = {}
         for row in (row for row in results.of(self) if row.queries):
@@ -76,7 +67,7 @@ class Retrieval(Benchmark[RetrievalResult]):
                 mark=SEARCHED_ON_TEST if row.searched_on_test else "",
             )
 
-    def table(self, results: "EvaluationResults") -> ResultTable:
+    def table(self, results: EvaluationResults) -> ResultTable:
         rows = results.of(self)
         ranks = sorted({rank for row in rows for rank in row.recall})
         columns = (
@@ -85,7 +76,7 @@ class Retrieval(Benchmark[RetrievalResult]):
         )  # fmt: skip
         return ResultTable("Retrieval, percent", columns, tuple(_cells(row, ranks) for row in rows))
 
-    def sections(self, data: "ReportData") -> Iterator[Section]:
+    def sections(self, data: ReportData) -> Iterator[Section]:
         yield Section("retrieval", "Retrieval", _table(data.results.of(self)))
 
 

@@ -3,26 +3,18 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from opendlign_core.evaluation.benchmark import (
-    SEARCHED_ON_TEST,
-    Benchmark,
-    Cell,
-    Column,
-    Findings,
-    Headline,
-    ResultTable,
-    Row,
-)
+from opendlign_core.evaluation.benchmark import Benchmark, Cell, Column, ResultTable
 from opendlign_core.evaluation.classification.metrics import label_ranks, top_k_accuracy
 from opendlign_core.evaluation.classification.scoring import score, views_of_count
+from opendlign_core.evaluation.findings import SEARCHED_ON_TEST, Findings, Headline, Row
 from opendlign_core.evaluation.report.charts import Series, line_chart
+from opendlign_core.evaluation.report.data import ReportData
 from opendlign_core.evaluation.report.html import Section, panels, tag
+from opendlign_core.evaluation.results import EvaluationResults
 from opendlign_core.evaluation.titles import dataset_title
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation.cases import Case
-    from opendlign_core.evaluation.report.data import ReportData
-    from opendlign_core.evaluation.results import EvaluationResults
 
 
 class ViewsResult(Row):
@@ -47,7 +39,7 @@ class Views(Benchmark[ViewsResult]):
         counts = (count for count in case.recipe.view_counts if count <= case.views)
         return Findings(tuple(_judged(case, views_of_count(count, case.views)) for count in counts))
 
-    def headlines(self, results: "EvaluationResults") -> Iterator[Headline]:
+    def headlines(self, results: EvaluationResults) -> Iterator[Headline]:
         """Accuracy with the most views."""
         most: dict[tuple[str, str], ViewsResult] = {}
         for row in results.of(self):
@@ -63,11 +55,11 @@ class Views(Benchmark[ViewsResult]):
                 mark=SEARCHED_ON_TEST if row.searched_on_test else "",
             )
 
-    def table(self, results: "EvaluationResults") -> ResultTable:
+    def table(self, results: EvaluationResults) -> ResultTable:
         columns = (Column("data set"), Column("method"), Column("views"), Column("top-1"))
         return ResultTable("Accuracy over views, percent", columns, tuple(map(_cells, results.of(self))))
 
-    def sections(self, data: "ReportData") -> Iterator[Section]:
+    def sections(self, data: ReportData) -> Iterator[Section]:
         """Accuracy over the number of views, a chart for each data set."""
         lines: dict[str, dict[str, list[tuple[float, float]]]] = {}
         for row in data.results.of(self):

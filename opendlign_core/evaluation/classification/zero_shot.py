@@ -3,16 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from opendlign_core.evaluation.benchmark import (
-    SEARCHED_ON_TEST,
-    Benchmark,
-    Cell,
-    Column,
-    Findings,
-    Headline,
-    ResultPicture,
-    ResultTable,
-)
+from opendlign_core.evaluation.benchmark import Benchmark, Cell, Column, ResultPicture, ResultTable
 from opendlign_core.evaluation.classification.counting import (
     ZeroShotResult,
     examples_of,
@@ -20,12 +11,13 @@ from opendlign_core.evaluation.classification.counting import (
     summarise,
 )
 from opendlign_core.evaluation.classification.zero_shot_page import class_panels, results_table
+from opendlign_core.evaluation.findings import SEARCHED_ON_TEST, Findings, Headline
+from opendlign_core.evaluation.report.data import ReportData
 from opendlign_core.evaluation.report.html import Section
+from opendlign_core.evaluation.results import EvaluationResults
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation.cases import Case
-    from opendlign_core.evaluation.report.data import ReportData
-    from opendlign_core.evaluation.results import EvaluationResults
 
 
 class ZeroShot(Benchmark[ZeroShotResult]):
@@ -49,7 +41,7 @@ class ZeroShot(Benchmark[ZeroShotResult]):
         examples = examples_of(scored, recipe.examples) if case.is_primary else ()
         return Findings((row.model_copy(update=searched),), (scored,), tuple(examples))
 
-    def headlines(self, results: "EvaluationResults") -> Iterator[Headline]:
+    def headlines(self, results: EvaluationResults) -> Iterator[Headline]:
         for row in results.of(self):
             yield Headline(
                 dataset=row.dataset,
@@ -61,7 +53,7 @@ class ZeroShot(Benchmark[ZeroShotResult]):
                 mark=SEARCHED_ON_TEST if row.searched_on_test else "",
             )
 
-    def table(self, results: "EvaluationResults") -> ResultTable:
+    def table(self, results: EvaluationResults) -> ResultTable:
         columns = (
             Column("data set"), Column("method"), Column("objects"), Column("top-1"),
             Column(f"{100 * results.interval_level:g}% interval"),
@@ -69,12 +61,12 @@ class ZeroShot(Benchmark[ZeroShotResult]):
         )  # fmt: skip
         return ResultTable("Zero-shot accuracy, percent", columns, tuple(map(_cells, results.of(self))))
 
-    def sections(self, data: "ReportData") -> Iterator[Section]:
+    def sections(self, data: ReportData) -> Iterator[Section]:
         rows = data.results.of(self)
         yield Section("results", "Zero-shot classification", results_table(rows, data.show_published))
         yield Section("classes", "Classes", class_panels(data.results.primary_of(rows)))
 
-    def pictures(self, results: "EvaluationResults") -> Iterator[ResultPicture]:
+    def pictures(self, results: EvaluationResults) -> Iterator[ResultPicture]:
         from opendlign_core.evaluation.classification.confusion import confusion_png
 
         for row in results.primary_of(results.of(self))[:1]:

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from opendlign_core.evaluation.benchmark import SEARCHED_ON_TEST, Estimate
 from opendlign_core.evaluation.classification.counting import ClassResult, ZeroShotResult
 from opendlign_core.evaluation.classification.published import PublishedRow, published_zero_shot
+from opendlign_core.evaluation.findings import SEARCHED_ON_TEST, Estimate
 from opendlign_core.evaluation.report.charts import bars, confusion_chart
 from opendlign_core.evaluation.report.html import (
     NO_NUMBER,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from opendlign_core.evaluation.benchmark import Example
+from opendlign_core.evaluation.findings import Example
 from opendlign_core.evaluation.results import EvaluationResults
 
 UInt8 = NDArray[np.uint8]

@@ -8,7 +8,8 @@ from importlib import resources
 from typing import Any
 
 from opendlign_core.evaluation import benchmarks
-from opendlign_core.evaluation.benchmark import Benchmark, Headline
+from opendlign_core.evaluation.benchmark import Benchmark
+from opendlign_core.evaluation.findings import Headline
 from opendlign_core.evaluation.report.costs import stages
 from opendlign_core.evaluation.report.data import ReportData
 from opendlign_core.evaluation.report.html import Markup, Section, badge, percent, tag
