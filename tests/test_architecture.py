@@ -1,11 +1,12 @@
 """The sentences of docs/architecture.md about who may import whom, each tried in a fresh process."""
 
 import ast
+import graphlib
 import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,22 @@ def test_arrows_point_one_way(room: str) -> None:
         if name in NEVER[room]
     ]
     assert not wrong
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def known(target: str, files: Mapping[str, Path]) -> str:
+    """The module behind an imported name: itself, or the one that defines it; empty for what is not ours."""
+    return next((name for name in (target, target.rpartition(".")[0]) if name in files), "")
+
+
+def test_no_module_imports_itself_over_others() -> None:
+    """Types count as well: what only a checker imports ties two modules together all the same."""
+    files = {module_name(path): path for room in ROOMS for path in source_files(room)}
+    graph = {name: {known(target, files) for target in modules(path)} - {""} for name, path in files.items()}
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 GROUND_FLOOR = {"samples", "clip", "loop"}
