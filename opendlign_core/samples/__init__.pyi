@@ -21,5 +21,6 @@ from .sample import Rejected as Rejected
 from .sample import TypedSample as TypedSample
 from .sample import WrongSample as WrongSample
 from .sample import read_meta as read_meta
+from .streaming import TornShard as TornShard
 from .streaming import open_webdataset as open_webdataset
 from .tokens import TokenEntry as TokenEntry

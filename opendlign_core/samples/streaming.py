@@ -2,9 +2,10 @@
 
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
 from opendlign_core.errors import BadInput
@@ -41,8 +42,10 @@ def open_webdataset(
 
     Raises:
         BadInput: There is no URL, or one that webdataset would not read as a file.
+        TornShard: While reading: a file or a download ends before its archive does.
     """
     from webdataset import WebDataset, split_by_node
+    from webdataset.cache import StreamingOpen
 
     ordered = [_checked(url) for url in urls]
     if not ordered:
@@ -51,8 +54,43 @@ def open_webdataset(
         # Before the shards are dealt out: all consumers agree on the order, and their shares change with the seed.
         random.Random(seed).shuffle(ordered)
     dataset = WebDataset(ordered, shardshuffle=False, nodesplitter=split_by_node)
+    opener = next(place for place, part in enumerate(dataset.pipeline) if isinstance(part, StreamingOpen))
+    dataset.pipeline.insert(opener + 1, _whole)
     mixed = dataset.shuffle(shuffle, initial=shuffle, seed=seed)
     return mixed.map(_decoded if kind is None else partial(_typed, kind))
+
+
+class TornShard(BadInput):
+    """A shard ends before its archive does, because its file was cut or its download broke off."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # webdataset adds the stream and the whole URL
+
+
+class _WholeArchive:
+    """The bytes of a shard; whoever asks for more than there are has not seen the archive's end.
+
+    A tar that is cut between two members reads like one that ends there, and webdataset looks at how `curl` ended only
+    where `curl` is quick to do so. The marker at the end of an archive tells, whatever the bytes came through.
+    """
+
+    def __init__(self, stream: BinaryIO, url: str) -> None:
+        self._stream, self._url = stream, url
+
+    def read(self, size: int = -1) -> bytes:
+        with suppress(OSError):  # `curl` ended with an error
+            if data := self._stream.read(size):
+                return data
+        # What follows the `?` of a signed URL is a secret.
+        raise TornShard(
+            f"{self._url.partition('?')[0]}: could not be read to the end of its archive; "
+            "see whether the shard is whole and a signed URL still good"
+        )
+
+
+def _whole(shards: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for shard in shards:
+        yield {**shard, "stream": _WholeArchive(shard["stream"], shard["url"])}
 
 
 def _checked(url: str) -> str:

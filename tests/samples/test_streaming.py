@@ -4,7 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +24,7 @@ from opendlign_core.samples import (
     Meta,
     Painted,
     PaintedMeta,
+    TornShard,
     WrongSample,
     decode_depth,
     encode_image,
@@ -145,8 +151,63 @@ def test_shards_of_another_kind_and_pickles_are_refused(tmp_path: Path) -> None:
 def test_a_torn_shard_is_an_error(urls: list[str], tmp_path: Path) -> None:
     torn = tmp_path / "torn.tar"
     torn.write_bytes(Path(urls[0]).read_bytes()[:3000])
-    with pytest.raises(Exception, match="unexpected end of data"):
+    with pytest.raises(TornShard, match=r"torn\.tar: could not be read to the end"):
         list(open_webdataset([str(torn)]))
+
+
+@pytest.fixture
+def cut_between_samples(urls: list[str], tmp_path: Path) -> Path:
+    """A shard whose last two samples are missing, and with them the end of the archive."""
+    with tarfile.open(urls[0]) as tar:
+        whole = [member for member in tar if member.name.startswith("toys%2F03")]
+    cut = tmp_path / "cut.tar"
+    cut.write_bytes(Path(urls[0]).read_bytes()[: whole[0].offset])
+    return cut
+
+
+@contextmanager
+def serving(shard: Path, announced: int | None) -> Iterator[str]:
+    """The URL of a shard on a server that ends the connection with the file, whatever length it announced."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            if announced is not None:
+                self.send_header("Content-Length", str(announced))
+            self.end_headers()
+            self.wfile.write(shard.read_bytes())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/{shard.name}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_shard_cut_between_two_samples_is_an_error(cut_between_samples: Path) -> None:
+    with pytest.raises(TornShard, match=r"cut\.tar: could not be read to the end"):
+        list(open_webdataset([str(cut_between_samples)]))
+
+
+def test_shards_are_read_over_http(urls: list[str]) -> None:
+    with serving(Path(urls[1]), Path(urls[1]).stat().st_size) as url:
+        assert ids(open_webdataset([url])) == EVERY[EACH : 2 * EACH]
+
+
+@pytest.mark.parametrize("tells_length", [True, False])
+def test_a_download_that_breaks_off_between_two_samples_is_an_error(
+    urls: list[str], cut_between_samples: Path, tells_length: bool
+) -> None:
+    announced = Path(urls[0]).stat().st_size if tells_length else None
+    with serving(cut_between_samples, announced) as url, pytest.raises(TornShard, match="end") as raised:
+        list(open_webdataset([f"{url}?signature=secret"]))
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
