@@ -170,7 +170,7 @@ def read_samples(files: Sequence[Path], trained: TrainedPreset, up: UpAxis | Non
     """Read files as the preset's own stages would: parsed apart, brought to its points, projected by its recipe."""
     import torch
 
-    from opendlign_core.evaluation import EvalSample, Hit
+    from opendlign_core.evaluation import EvalSample
     from opendlign_core.ingestion import IngestExecution, ObjectEntry, RejectedObject, UnreadableShape, ingest_entries
     from opendlign_core.projection import project
 

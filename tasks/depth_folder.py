@@ -1,7 +1,9 @@
 """Data in the folder layout that OpenDlign publishes, as outputs of the store and back."""
 
+import os
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.store import Store
 from tasks.contents import Contents, note_contents
+from tasks.listing import SourceChanged
 from tasks.progress import Listener, StageProgress, tracking
 from tasks.shards import ShardBuilder, building, finish
 
@@ -57,15 +60,44 @@ class DepthFolder:
         images: dict[str, list[str]] = {}
         for key in self._files.infos:
             images.setdefault(key.rpartition("/")[0], []).append(key)
-        inside = {path: image_folder(path).relative_to(path.parent.parent).as_posix() for path in self.objects}
-        return {path: [f"{path.parent.name}/{path.name}", *images.get(inside[path], ())] for path in self.objects}
+        inside = {path: _key(image_folder(path).relative_to(path.parent.parent)) for path in self.objects}
+        return {path: [_key(Path(path.parent.name, path.name)), *images.get(inside[path], ())] for path in self.objects}
+
+    @cached_property
+    def _listed(self) -> Mapping[str, str]:
+        """The digest of every file; of none where reading all would take too long."""
+        return {} if self.vast else self._contents.listed(key for keys in self._keys.values() for key in keys)
 
     def digest(self) -> str:
         """What the folder holds: its bytes, or names and sizes where reading all would take too long."""
         keys = [key for keys in self._keys.values() for key in keys]
-        known: Mapping[str, str | int] = {key: info.size for key, info in self._files.infos.items()}
-        known = known if self.vast else self._contents.listed(keys)
+        sizes: Mapping[str, str | int] = {key: info.size for key, info in self._files.infos.items()}
+        known = sizes if self.vast else self._listed
         return digest_items([key, known.get(key, 0)] for key in keys)
+
+    def name(self, path: Path) -> str:
+        """The name of an object's file of depth maps as text, whatever bytes it is made of."""
+        return self._keys[path][0].rpartition("/")[2]
+
+    def check(self, path: Path) -> None:
+        """Look whether the files of an object may be read, and are what was listed.
+
+        Raises:
+            UnreadableShape: a link among them leaves the folder, or a name is no text.
+            SourceChanged: a file is another than when the folder was listed.
+        """
+        from opendlign_core.ingestion.depth_folder import image_folder
+
+        images = image_folder(path)
+        folders = [_key(images.relative_to(path.parent.parent))] if images.is_dir() else []
+        try:
+            for key in (*self._keys[path], *folders):
+                self._files.local(key)
+        except FileNotFoundError as error:
+            raise UnreadableShape(str(error)) from None
+        for key in self._keys[path] if not self.vast else ():
+            if self._contents.now(key) != self._listed.get(key, ""):
+                raise SourceChanged(key)
 
     def note(self, shard: ShardRange, builder: ShardBuilder) -> None:
         """Keep the digests of a shard's files beside it, where the folder's own digest does not hold them."""
@@ -100,21 +132,29 @@ def import_data(
         for shard in missing:
             with building(output, shard) as builder:
                 for path in data.objects[shard.start : shard.stop]:
-                    _add(builder, reader, path, recipe, data.painted)
+                    _add(builder, reader, data, path, recipe)
                     progress.advance()
                 data.note(shard, builder)
     return finish(output, plan, max_rejected_share=max_rejected_share)
 
 
-def _add(builder: ShardBuilder, reader: "DepthFolderReader", path: Path, recipe: ImportRecipe, painted: bool) -> None:
+def _key(path: Path) -> str:
+    """A path as sources name it, with odd bytes spelled out."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def _add(
+    builder: ShardBuilder, reader: "DepthFolderReader", data: DepthFolder, path: Path, recipe: ImportRecipe
+) -> None:
     """The object of a file of depth maps as a sample or, where a file of it cannot be used, as a rejected one."""
     try:
+        data.check(path)
         found = reader.read(path)
     except UnreadableShape as error:
-        builder.reject(path.name, str(error))
+        builder.reject(data.name(path), str(error))
         return
-    if painted and found.images is None:
-        builder.reject(path.name, "has no images, unlike other objects of this data set")
+    if data.painted and found.images is None:
+        builder.reject(data.name(path), "has no images, unlike other objects of this data set")
     else:
         builder.add(_sample(found, recipe))
 

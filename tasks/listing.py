@@ -18,6 +18,9 @@ from tasks.files import SourceFiles, open_files
 class SourceChanged(BadInput):
     """A file of a source is another than when the source was listed."""
 
+    def __init__(self, key: str) -> None:
+        super().__init__(f"{key} has changed since its source was listed: run the same command again")
+
 
 @dataclass(frozen=True)
 class SourceListing:
@@ -95,7 +98,7 @@ class WatchedFiles:
             path = self._files.local(key)
         except FileNotFoundError:
             if key in self._listing.contents or key in self._found:
-                raise _changed(key) from None
+                raise SourceChanged(key) from None
             raise
         look = (path, self._files.info(key))
         if self._looked.get(key) != look:
@@ -106,7 +109,7 @@ class WatchedFiles:
     def _compare(self, key: str, found: str) -> None:
         expected = self._found.setdefault(key, found) if self._listing.vast else self._listing.contents.get(key, "")
         if found != expected:
-            raise _changed(key)
+            raise SourceChanged(key)
 
     def attachments(self, entries: Sequence[ObjectEntry], folder: Path) -> dict[str, Path]:
         """The digests of what these entries were made of as a file in `folder`, unless the listing holds them."""
@@ -146,7 +149,3 @@ def changed_files(recipe: IngestRecipe, fetcher: Fetcher, manifest: Manifest) ->
         return []
     with source_files(recipe) as files:
         return Contents(files).changed(recorded) if files is not None else []
-
-
-def _changed(key: str) -> SourceChanged:
-    return SourceChanged(f"{key} has changed since its source was listed: run the same command again")

@@ -1,5 +1,6 @@
 """Class lists: the packaged ones, a user's file, and the way a label in the data finds its class."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -67,8 +68,8 @@ def prompt_name(label: str) -> str:
 
 
 def fold(label: str) -> str:
-    """The form in which spellings of one class are equal: case, underscores and outer spaces do not count."""
-    return prompt_name(label).strip().casefold()
+    """The form in which spellings of one class are equal: case, underscores, spaces and how accents are coded."""
+    return unicodedata.normalize("NFC", " ".join(prompt_name(label).split()).casefold())
 
 
 class LabelIndex:

@@ -26,6 +26,10 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 _FRUGAL = _ONE_THREAD | {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 
+# Signals that come from outside of the parser: from an operator, from a system short of memory, from its own alarm.
+_NOT_OF_THE_FILE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM})
+
+
 class ChildClosed(RuntimeError):
     """The process was closed while it was asked."""
 
@@ -101,6 +105,8 @@ class Child:
         except (EOFError, OSError, ValueError):
             raise self._death(limits) from None
         self._fresh = False
+        if reply.fault:
+            raise Setback(reply.fault)
         if reply.doubtful:
             self._stop()
             raise Setback(reply.refusal, refuses=True)
@@ -195,9 +201,8 @@ def _setback(status: int, limits: Limits, fresh: bool) -> Setback:
         return Setback(
             f"needs more than {limits.cpu_seconds:g} s of processor time to parse", refuses=True, final=True
         )
-    if status == -signal.SIGKILL:
-        # By an operator, or by a system short of memory.
-        return Setback("had its parser process killed (SIGKILL)")
+    if -status in _NOT_OF_THE_FILE:
+        return Setback(f"had its parser process killed ({_signal_name(-status)})")
     if status < 0:
         return Setback(f"killed its parser process ({_signal_name(-status)})", refuses=True)
     return Setback(f"ended its parser process (exit status {status})", refuses=True)

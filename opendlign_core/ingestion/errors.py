@@ -11,5 +11,9 @@ class DoubtfulShape(UnreadableShape):
     """The same, or too little memory: the parser's own message does not tell which."""
 
 
+class ReadFault(OSError):
+    """The disk, the network or this process failed while a file was read, which says nothing about the file."""
+
+
 class LimitReached(BadInput):
     """An object could be neither read nor refused with the time and memory that its parser was given."""

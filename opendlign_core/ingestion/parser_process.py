@@ -14,12 +14,13 @@ from typing import Any
 
 from opendlign_core.ingestion.depth_folder import read_folder_object
 from opendlign_core.ingestion.entry import ObjectEntry
-from opendlign_core.ingestion.errors import DoubtfulShape, UnreadableShape
+from opendlign_core.ingestion.errors import DoubtfulShape, ReadFault, UnreadableShape
 from opendlign_core.ingestion.list_files import read_list
 from opendlign_core.ingestion.parse import Parser
 from opendlign_core.ingestion.recipe import IngestRecipe
 from opendlign_core.ingestion.wire import (
     encode_failure,
+    encode_fault,
     encode_folder_object,
     encode_list,
     encode_object,
@@ -77,6 +78,8 @@ def _answer(answer: Callable[[Request], bytes], request: Request) -> bytes:
         return answer(request)
     except UnreadableShape as error:
         return encode_refusal(str(error), doubtful=isinstance(error, DoubtfulShape))
+    except ReadFault as error:
+        return encode_fault(str(error))
     except MemoryError:
         # A fresh process tells a file that is too large from one that met a fragmented heap.
         os._exit(OUT_OF_MEMORY)

@@ -3,15 +3,26 @@
 Declared sizes are checked against the bytes at hand before anything is allocated for them.
 """
 
+import errno
+import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from opendlign_core.ingestion.errors import DoubtfulShape, UnreadableShape
+from opendlign_core.ingestion.errors import DoubtfulShape, ReadFault, UnreadableShape
 
 _DOUBTFUL = (OSError, RuntimeError, SystemError, ImportError)
 """What native code also raises where it finds no memory."""
+
+_NOT_OF_THE_FILE = frozenset((
+    errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENODEV, errno.ENXIO,
+    errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH,
+))  # fmt: skip
+"""What a system answers when it cannot get at the bytes at all."""
+
+_FOLDERS = re.compile(r"""(?<=['"])/(?:[^'"/]*/)*""")
+"""Where a file lies, which is another place on every machine and no part of a reason."""
 
 MAX_FILE_BYTES = 512 << 20
 """Largest file or archive member that is read whole."""
@@ -60,6 +71,8 @@ def read_zip_member(archive: zipfile.ZipFile, name: str) -> bytes:
 def parsing(kind: str) -> Iterator[None]:
     """Turn whatever a parser raises on malformed bytes into UnreadableShape; memory errors and interrupts pass.
 
+    A disk or network that fails is a ReadFault.
+
     Parsers of others have error classes of their own, so every Exception counts as the file's fault; that valid files
     of each format are read is what the tests are for.
     """
@@ -68,6 +81,8 @@ def parsing(kind: str) -> Iterator[None]:
     except (UnreadableShape, MemoryError):
         raise
     except _DOUBTFUL as error:
+        if isinstance(error, OSError) and error.errno in _NOT_OF_THE_FILE:
+            raise ReadFault(f"could not be read ({_brief(error)})") from error
         raise DoubtfulShape(f"is not a valid {kind} file ({_brief(error)})") from error
     except Exception as error:
         raise UnreadableShape(f"is not a valid {kind} file ({_brief(error)})") from error
@@ -79,5 +94,6 @@ def parsing(kind: str) -> Iterator[None]:
 
 
 def _brief(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or "no details"
+    told = (error.strerror if isinstance(error, OSError) else None) or _FOLDERS.sub("", str(error))
+    text = " ".join(told.split()) or "no details"
     return f"{type(error).__name__}: {text[:160]}"

@@ -37,6 +37,11 @@ class Reply:
         """Whether the refusal may come from too little memory."""
         return bool(self.header.get("doubtful"))
 
+    @property
+    def fault(self) -> str:
+        """What kept the file from being read at all; empty where nothing did."""
+        return str(self.header.get("fault", ""))
+
 
 def split_reply(message: bytes) -> Reply:
     """A message as header and body.
@@ -55,6 +60,11 @@ def split_reply(message: bytes) -> Reply:
 def encode_refusal(reason: str, *, doubtful: bool) -> bytes:
     """A file that cannot be read."""
     return json.dumps({"refusal": reason[:2000], "doubtful": doubtful}).encode() + b"\n"
+
+
+def encode_fault(reason: str) -> bytes:
+    """A file that this time could not be read at all."""
+    return json.dumps({"fault": reason[:2000]}).encode() + b"\n"
 
 
 def encode_failure(report: str) -> bytes:

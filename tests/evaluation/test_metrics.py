@@ -60,10 +60,17 @@ def test_intervals_equal_resampling_objects() -> None:
 def test_what_is_not_a_number_is_the_worst() -> None:
     nan = np.nan
     scores = np.array([[nan, nan, nan], [nan, 1, 0], [0, nan, 1], [nan, nan, 0]], np.float32)
-    assert label_ranks(scores, np.array([0, 0, 2, 2])).tolist() == [2, 2, 0, 0]
+    assert label_ranks(scores, np.array([0, 0, 2, 2])).tolist() == [5, 5, 0, 0]
     counters = count_classes(scores, np.array([1, 0, 2, 2]))
     assert counters.hits[1].tolist() == [0, 0, 2]
     assert counters.confusion.tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 2]]
+
+
+@pytest.mark.parametrize("classes", [1, 2, 5])
+def test_what_is_not_a_number_is_no_hit_however_few_classes_there_are(classes: int) -> None:
+    scores = np.full((3, classes), np.nan, np.float32)
+    counters = count_classes(scores, np.zeros(3, np.int64))
+    assert {k: int(hits.sum()) for k, hits in counters.hits.items()} == {1: 0, 3: 0, 5: 0}
 
 
 def test_no_samples_no_interval() -> None:

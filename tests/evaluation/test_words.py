@@ -95,6 +95,9 @@ def test_labels_from_the_data_are_folded_before_they_become_classes() -> None:
     written = ["chair", "Chair", "night_stand", "chair", "Night stand", "Night stand", "sofa "]
     assert resolve_labels("from-data", written) == ("Night stand", "chair", "sofa ")
     assert resolve_labels("from-data", ["Bed", "bed"]) == ("Bed",), "among equals the first in the alphabet"
+    # A name out of a list, and the same name as a file system spells it.
+    assert resolve_labels("from-data", ["caf\u00e9", "caf\u00e9", "cafe\u0301"]) == ("caf\u00e9",)
+    assert resolve_labels("from-data", ["night  stand", "night stand", "night stand"]) == ("night stand",)
 
 
 def test_recipes_take_methods_by_name_and_refuse_nonsense() -> None:

@@ -9,7 +9,7 @@ import pytest
 from opendlign_core.ingestion import IngestRecipe, ObjectEntry, SourceSpec
 
 LIBRARY = """
-import os, signal, sys, time
+import errno, os, signal, sys, time
 
 def first_time():
     try:

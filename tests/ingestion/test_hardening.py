@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from opendlign_core.ingestion import UnreadableShape, read_shape
+from opendlign_core.ingestion.safety import parsing
 from tests.ingestion import samples
 
 
@@ -217,6 +218,15 @@ def test_3mf_components_that_contain_themselves(tmp_path: Path) -> None:
     model = b"""<model><resources><object id="1"><components><component objectid="1"/><component objectid="1"/>
     </components></object></resources><build><item objectid="1"/></build></model>"""
     assert "without end" in refusal(tmp_path, samples.zipped({"3D/a.model": model}), "a.3mf")
+
+
+def test_reasons_do_not_tell_where_files_lie(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableShape, match=r"picture file 'a\.png'") as told, parsing("PNG"):
+        raise ValueError(f"cannot identify picture file '{tmp_path}/a.png'")
+    assert str(tmp_path) not in str(told.value)
+    with pytest.raises(UnreadableShape, match="Is a directory") as told, parsing("NumPy array"):
+        tmp_path.read_bytes()
+    assert str(tmp_path) not in str(told.value)
 
 
 def test_memory_errors_of_the_caller_are_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,10 @@ def test_a_second_try_has_more_memory(outcomes: Callable[..., list[Outcome]]) ->
         ("time.sleep(60)", IngestExecution(workers=1, timeout_seconds=0.2), r"longer than 1\.8 s.*timeout_seconds"),
         ("bytearray(1 << 40)", IngestExecution(workers=1, memory_mib=256), "more than 2304 MiB.*memory_mib"),
         ("os.kill(os.getpid(), signal.SIGKILL)", SHORT, "SIGKILL.*memory_mib"),
+        ("os.kill(os.getpid(), signal.SIGALRM)", SHORT, "SIGALRM"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", SHORT, "SIGTERM"),
+        ("raise OSError(errno.EIO, os.strerror(errno.EIO))", SHORT, "Input/output error"),
+        ("raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))", SHORT, "Stale file handle"),
     ],
 )
 def test_after_the_last_try_the_run_fails_rather_than_leave_the_object_out(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from storage.output import find_manifest
 from storage.reader import SampleReader
 from storage.stores import open_store
 from storage.upkeep import verify_store
-from tasks.depth_folder import export_data, import_data
+from tasks.depth_folder import DepthFolder, export_data, import_data
+from tasks.listing import SourceChanged
 from tests.synthesis.scenes import scene
 
 DEPTH = np.stack([scene(number, 32) for number in range(3)])
@@ -105,6 +107,54 @@ def test_a_spoilt_file_costs_its_object_alone(training: Path, tmp_path: Path, ki
     assert (manifest.samples, manifest.rejected) == (3, 1)
     (rejected,) = manifest.shards[0].rejected
     assert rejected.id == "obj2_dm.npy"
+
+
+def odd_name(training: Path, outside: Path) -> None:
+    (training / "depth_map/obj2_dm.npy").rename(training / "depth_map" / os.fsdecode(b"caf\xe9_dm.npy"))
+
+
+def depth_outside(training: Path, outside: Path) -> None:
+    (training / "depth_map/obj2_dm.npy").rename(outside / "secret.npy")
+    (training / "depth_map/obj2_dm.npy").symlink_to(outside / "secret.npy")
+
+
+def images_outside(training: Path, outside: Path) -> None:
+    (training / "depth_align_img/obj2").rename(outside / "obj2")
+    (training / "depth_align_img/obj2").symlink_to(outside / "obj2")
+
+
+def image_outside(training: Path, outside: Path) -> None:
+    (training / "depth_align_img/obj2/1.png").rename(outside / "1.png")
+    (training / "depth_align_img/obj2/1.png").symlink_to(outside / "1.png")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (odd_name, "UTF-8"),
+        (depth_outside, "leaves the source"),
+        (images_outside, "leaves the source"),
+        (image_outside, "leaves the source"),
+    ],
+)
+def test_odd_names_and_links_out_of_the_folder_cost_their_object_alone(
+    training: Path, tmp_path: Path, change: Callable[[Path, Path], None], reason: str
+) -> None:
+    outside = tmp_path / "private"
+    outside.mkdir()
+    change(training, outside)
+    manifest = import_data(open_store(tmp_path / "store"), training, max_rejected_share=1)
+    assert (manifest.samples, manifest.rejected) == (3, 1)
+    assert reason in manifest.shards[0].rejected[0].reason
+
+
+def test_a_file_that_changes_while_the_folder_is_imported_is_noticed(training: Path) -> None:
+    data = DepthFolder(training)
+    data.digest()
+    (training / "depth_align_img/obj2/1.png").write_bytes(b"another picture")
+    data.check(training / "depth_map/obj1_dm.npy")
+    with pytest.raises(SourceChanged, match=r"obj2/1\.png has changed"):
+        data.check(training / "depth_map/obj2_dm.npy")
 
 
 def test_depth_maps_of_bytes_are_fractions_of_255(tmp_path: Path) -> None:

@@ -15,12 +15,13 @@ TOP = (1, 3, 5)
 def label_ranks(scores: NDArray[np.float32], labels: Ints) -> Ints:
     """Place of the true class among the scores, 0 the best; among equals the lower class index comes first.
 
-    A score that is NaN has the last place, so that nothing which failed to be computed counts as a hit.
+    A score that is NaN has a place after all others, so that nothing which failed to be computed counts as a hit,
+    however few classes there are.
     """
     own = scores[np.arange(len(labels)), labels][:, None]  # [N, 1]
     earlier = np.arange(scores.shape[1])[None, :] < labels[:, None]
     ranks: Ints = ((scores > own) | ((scores == own) & earlier)).sum(axis=1)
-    return np.where(np.isnan(own[:, 0]), scores.shape[1] - 1, ranks)
+    return np.where(np.isnan(own[:, 0]), max(scores.shape[1], *TOP), ranks)
 
 
 def best_classes(scores: NDArray[np.float32]) -> Ints:  # [N, C]
