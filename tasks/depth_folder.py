@@ -61,7 +61,9 @@ class DepthFolder:
         for key in self._files.infos:
             images.setdefault(key.rpartition("/")[0], []).append(key)
         inside = {path: _key(image_folder(path).relative_to(path.parent.parent)) for path in self.objects}
-        return {path: [_key(Path(path.parent.name, path.name)), *images.get(inside[path], ())] for path in self.objects}
+        return {
+            path: [_key(Path(path.parent.name, path.name)), *images.get(inside[path], ())] for path in self.objects
+        }
 
     @cached_property
     def _listed(self) -> Mapping[str, str]:
