@@ -3,10 +3,12 @@
 import atexit
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.threads import threads_now
 
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
@@ -51,3 +53,11 @@ def golden_files() -> Callable[[str], list[Path]]:
         return files
 
     return find
+
+
+@pytest.fixture(autouse=True)
+def threads_stay() -> Iterator[None]:
+    """Fails a test that leaves another number of threads behind: those after it would compute other sums."""
+    before = threads_now()
+    yield
+    assert before in (None, threads_now()), f"torch had {before} threads before this test and has {threads_now()} now"

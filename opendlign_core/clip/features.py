@@ -25,5 +25,9 @@ def unit_array(vectors: NDArray[np.floating[Any]]) -> NDArray[np.float32]:  # [.
 
 
 def object_features(views: Tensor) -> Tensor:  # [..., V, E]
-    """Unit features [..., E] of objects from their views' features: normalise, average, normalise."""
+    """Unit features [..., E] of objects from their views' features: normalise, average, normalise.
+
+    >>> object_features(torch.tensor([[3.0, 0.0], [0.0, 1.0], [0.0, 5.0], [4.0, 0.0]]))
+    tensor([0.7071, 0.7071])
+    """
     return unit(unit(views).mean(dim=-2))

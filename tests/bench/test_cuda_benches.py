@@ -10,14 +10,13 @@ import torch
 from bench import projection_cuda, synthesis_cuda
 from bench.reports import Report
 from bench.synthesis import depth_maps
+from tests.threads import torch_threads
 
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with torch_threads(1):
+        yield
 
 
 def test_the_projection_bench_measures_a_recipe() -> None:

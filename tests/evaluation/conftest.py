@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-import torch
+
+from tests.threads import torch_threads
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="package")
 def single_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     threads = pytest.importorskip("threadpoolctl", reason="comes with scikit-learn")
-    with threads.threadpool_limits(1):
+    with torch_threads(1), threads.threadpool_limits(1):
         yield
-    torch.set_num_threads(before)

@@ -8,6 +8,8 @@ import pytest
 import yaml
 from prefect.testing.utilities import prefect_test_harness
 
+from tests.threads import torch_threads
+
 TINY: dict[str, Any] = {
     "ingest": {
         "source": {
@@ -59,16 +61,10 @@ def tiny_preset(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def finished_store(prefect_server: None, tiny_preset: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store in which the tiny chain has run once; tests that change it must copy it first."""
-    import torch
-
     from flows.regenerate import regenerate
 
     store = tmp_path_factory.mktemp("chain") / "store"
     # Sums of features depend on how many threads share them, and pinned bytes are those of two.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
+    with torch_threads(2):
         regenerate(tiny_preset, str(store))
-    finally:
-        torch.set_num_threads(threads)
     return store

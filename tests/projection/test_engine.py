@@ -13,8 +13,6 @@ from opendlign_core.projection.recipe import Bilateral, Gaussian, ProjectionReci
 from opendlign_core.projection.views import rotate, rotation_stages
 from tests.projection.shapes import blob
 
-torch.set_num_threads(1)
-
 SMALL: dict[str, ProjectionRecipe] = {
     "opendlign": RECIPES["opendlign"].replace(size=64),
     "opendlign-3d": RECIPES["opendlign-3d"].replace(size=24, views=RECIPES["opendlign"].views[:2]),

@@ -3,14 +3,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from opendlign_core.projection import RECIPES, ProjectionExecution, ProjectionRecipe, project, project_clouds
 from opendlign_core.samples import Cloud, CloudMeta, DepthMaps, Rejected, encode_depth
 from tests.projection.shapes import blob
 
-torch.set_num_threads(1)
 RECIPE = RECIPES["opendlign"].replace(size=48, views=RECIPES["opendlign"].views[:3])
 SPLAT = RECIPES["pointclip"].replace(size=48)
 

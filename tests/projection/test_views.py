@@ -9,8 +9,6 @@ from opendlign_core.projection import RECIPES, project
 from opendlign_core.projection.views import observer_directions
 from tests.projection.shapes import distinct_views, flag
 
-torch.set_num_threads(1)
-
 
 def _azimuth_and_elevation(direction: np.ndarray) -> tuple[float, float]:
     x, y, z = direction

@@ -10,17 +10,14 @@ from numpy.typing import NDArray
 from opendlign_core.samples import DepthMaps
 from opendlign_core.synthesis import ControlNetRecipe, ModelRef, SynthesisRecipe
 from tests.synthesis.scenes import scene, toy
+from tests.threads import torch_threads
 
 
 @pytest.fixture(scope="package", autouse=True)
 def one_thread() -> Iterator[None]:
     """Small products gain nothing from threads, and lose much on a busy machine."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with torch_threads(1):
+        yield
 
 
 @pytest.fixture(scope="session")

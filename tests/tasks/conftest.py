@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from storage.records import Manifest
 from storage.settings import get_settings
@@ -13,15 +12,14 @@ from storage.store import Store
 from storage.stores import open_store
 from tests.servers import S3_KEY, S3_SECRET, S3Server, s3_server
 from tests.tasks.aligned import write_aligned
+from tests.threads import torch_threads
 
 
 @pytest.fixture(scope="package", autouse=True)
 def one_thread() -> Iterator[None]:
     """Tiny models run fastest, and reproducibly, on one thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with torch_threads(1):
+        yield
 
 
 @pytest.fixture(scope="package")
