@@ -29,6 +29,10 @@ def project(
     Background is 1, the nearest point of a view 0. Clouds are y-up, in any unit: every view is fitted to its own
     bounding box. The result lies on the device of the points.
 
+    >>> cloud = np.random.default_rng(0).normal(size=(1, 200, 3)).astype(np.float32)
+    >>> project(cloud).shape
+    torch.Size([1, 10, 224, 224])
+
     Raises:
         UnusableCloud: a cloud has NaN or infinite coordinates, or fewer than two distinct points; names it.
         ValueError: wrong shape or dtype, an unknown recipe, or a backend that cannot run here.
