@@ -1,6 +1,7 @@
 """A whole training run: it starts from the newest checkpoint in its folder, or from the beginning."""
 
 import logging
+import math
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ from opendlign_core.loop.checkpoint import (
 )
 from opendlign_core.loop.curves import draw_curves
 from opendlign_core.loop.distributed import World, wait_for_all
+from opendlign_core.loop.errors import Diverged
 from opendlign_core.loop.layout import CHECKPOINTS, CURVES_FILE, METRICS_FILE, WEIGHTS_FILE
-from opendlign_core.loop.learner import Learner
+from opendlign_core.loop.learner import Learner, Validated
 from opendlign_core.loop.metrics import MetricsLog, read_metrics
 from opendlign_core.loop.progress import Progress, StepLog
 from opendlign_core.loop.trainer import Trainer
@@ -86,7 +88,7 @@ def run_loop(
         on_checkpoint: called with each new checkpoint.
 
     Raises:
-        Diverged: loss, gradient or weights are no longer finite. The newest checkpoint is the last finite one.
+        Diverged: loss, gradient, weights or validation are not finite. The newest checkpoint is the last finite one.
         ValueError: the folder holds another run.
     """
     run = _Run(Trainer(learner, batches.steps, world), batches, habits, workdir, origin)
@@ -179,6 +181,7 @@ class _Run(Generic[Batch]):
         found = self.learner.validate() if due else None
         if found is None:
             return
+        self._require_finite(found)
         self.latest = found.values
         better = found.score > self.early["best"]
         self.early["best"] = max(found.score, self.early["best"])
@@ -186,6 +189,14 @@ class _Run(Generic[Batch]):
         self.early["stopped"] = self.habits.patience is not None and self.early["since"] >= self.habits.patience
         if log is not None:
             log.write("validation", self.trainer.step, epoch, self.latest)
+
+    def _require_finite(self, found: Validated) -> None:
+        if not all(map(math.isfinite, (found.score, *found.values.values()))):
+            step, steps = self.trainer.step, self.trainer.steps
+            raise Diverged(
+                f"training diverged: the validation after step {step} of {steps} is not finite, "
+                f"at a learning rate of {self.learner.pace(step - 1, steps).lr:g}; {self.learner.remedy}"
+            )
 
     def _checkpoint(self, log: MetricsLog | None) -> None:
         weights = self._weights()

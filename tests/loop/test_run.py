@@ -95,6 +95,14 @@ def test_an_update_that_overflows_reaches_no_checkpoint(tmp_path: Path) -> None:
     assert not list_checkpoints(tmp_path / "checkpoints")
 
 
+def test_a_validation_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
+    sentence = r"the validation after step 6 of 9 is not finite, at a learning rate of 0\.\d+; lower the rate"
+    with pytest.raises(Diverged, match=sentence):
+        fit(tmp_path, Line(scores=[0.5, float("nan"), 0.9]))
+    (newest,) = list_checkpoints(tmp_path / "checkpoints")
+    assert read_checkpoint(newest)[1]["validation"] == {"score": 0.5}
+
+
 def test_a_run_stops_when_validation_no_longer_improves(tmp_path: Path) -> None:
     result = fit(tmp_path, Line(scores=[0.5, 0.5, 0.9]), habits=Habits(patience=1))
     assert (result.steps, result.stopped_early, result.validation) == (6, True, {"score": 0.5})

@@ -163,6 +163,14 @@ def test_the_loss_is_the_weighted_sum_of_its_parts() -> None:
         assert found.total.item() == pytest.approx(contrastive * found.contrastive.item() + distance * 2 / 3)
 
 
+def test_features_that_are_no_numbers_name_no_class_and_find_no_image() -> None:
+    """Else the first of all would be the best for every object, and all objects of that class named rightly."""
+    views = torch.full((6, 4, 8), torch.nan)
+    validation = Validation(InMemory(entries()), np.zeros(6, np.int64), torch.eye(8)[:3])
+    found = zero_shot_metrics(Features(views, views, views[:, 0]), validation)
+    assert all(map(math.isnan, found.values()))
+
+
 def test_zero_shot_takes_the_first_half_of_the_views_from_the_frozen_tower() -> None:
     generator = torch.Generator().manual_seed(0)
     base, depth = (torch.randn(60, 6, 8, generator=generator) for _ in range(2))

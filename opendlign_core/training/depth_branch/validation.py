@@ -1,5 +1,6 @@
 """How well depth finds its images, and its classes, on objects that were held out."""
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ class Features(NamedTuple):
 def validate(
     model: DepthAlignedCLIP, validation: Validation, recipe: TrainRecipe, batch: int = 64
 ) -> dict[str, float]:
-    """Return top-1 accuracies as fractions.
+    """Return top-1 accuracies as fractions, NaN where features are no numbers.
 
     `depth_to_image`, `image_to_depth`: retrieval of each object's partner among all held-out objects by view-averaged
     features, through the depth branch; `base_...` the same through the frozen tower. With labels, `zero_shot` scores
@@ -71,10 +72,7 @@ def zero_shot_metrics(features: Features, validation: Validation) -> dict[str, f
     half = features.base.shape[1] // 2
     mixed = torch.cat([features.base[:, :half], features.depth[:, half:]], dim=1)
     ways = {"zero_shot": mixed, "base_zero_shot": features.base, "depth_zero_shot": features.depth}
-    return {
-        name: (zero_shot_scores(views, classes).argmax(dim=1) == labels)[known].double().mean().item()
-        for name, views in ways.items()
-    }
+    return {name: _share_of_best(zero_shot_scores(views, classes), labels, known) for name, views in ways.items()}
 
 
 def _encode(
@@ -99,6 +97,13 @@ def _encode_pixels(model: DepthAlignedCLIP, objects: Objects, recipe: TrainRecip
     return base.to(model.dtype).view(*views, -1), depth.to(model.dtype).view(*views, -1), target
 
 
-def _diagonal_share(similarity: Tensor) -> float:
+def _diagonal_share(similarity: Tensor) -> float:  # [N, N]
     target = torch.arange(len(similarity), device=similarity.device)
-    return (similarity.argmax(dim=1) == target).double().mean().item()
+    return _share_of_best(similarity, target, torch.ones_like(target, dtype=torch.bool))
+
+
+def _share_of_best(scores: Tensor, targets: Tensor, counted: Tensor) -> float:  # [N, C], [N], [N]
+    """How often the target has the best score; NaN where a score is no number, which `argmax` would call the best."""
+    if not torch.isfinite(scores).all():
+        return math.nan
+    return (scores.argmax(dim=1) == targets)[counted].double().mean().item()
