@@ -44,7 +44,7 @@ class TrainedPreset:
     @property
     def key(self) -> str:
         """Names what an index of this model's source depends on."""
-        return digest([self.model.fingerprint, self.outputs.fingerprints(self.projection)])
+        return digest([self.model.fingerprint, self.model.weights, self.outputs.contents(self.projection)])
 
     def samples(self) -> "StoredSamples":
         from tasks.samples import StoredSamples

@@ -17,7 +17,9 @@ from pydantic import Field
 
 from opendlign_core.evaluation.given import NamedFiles
 from opendlign_core.recipe import Execution, Recipe
+from storage.collect import delete_all
 from storage.errors import StoreFull, StoreUnavailable
+from storage.inputs import changed_inputs
 from storage.output import ShardRange, StageOutput, load_manifest
 from storage.records import Manifest
 from storage.store import Store
@@ -144,7 +146,10 @@ def _build_whole(stage: WholeStage[Any, Any], job: Job[Any, Any], order: Order) 
 
 
 def _satisfy(need: Need[Any], job: Job[Any, Any], order: Order) -> Manifest:
-    """An output that a stage needs on its way, built by the same rules as any."""
+    """An output that a stage needs on its way, built by the same rules as any.
+
+    It is a shortcut and no more: one that was made from other bytes than its inputs hold now is made anew.
+    """
     refs = {
         port: [Ref(given.manifest.fingerprint, given.label) for given in inputs]
         for port, inputs in need.inputs.items()
@@ -152,7 +157,10 @@ def _satisfy(need: Need[Any], job: Job[Any, Any], order: Order) -> Manifest:
     own = replace(order, stage=need.stage, recipe=need.recipe, part=Part(), origin=None)
     output = StageOutput(job.store, need.stage.identify(need.recipe, refs))
     if found := output.manifest():
-        return found
+        if not (changed := changed_inputs(job.store, found)):
+            return found
+        log.warning("%s was made from other bytes of %s: it is made anew", found.folder, ", ".join(changed))
+        delete_all(job.store, list(job.store.list(found.folder)))
     name_stage_run(order.preset, output.identity)
     _build(need.stage, _job(own, output, need.inputs, None), own)
     return load_manifest(job.store, need.stage.name, output.identity.fingerprint)

@@ -29,12 +29,12 @@ class EvaluatedOutputs:
     """By the name of the projection that drew them."""
     aligned: Manifest | None = None
 
-    def fingerprints(self, projection: str) -> dict[str, str]:
-        """What the samples under a projection follow from."""
-        found = {"ingest": self.clouds.fingerprint}
+    def contents(self, projection: str) -> dict[str, str]:
+        """Digests of the bytes that the samples under a projection follow from."""
+        found = {"ingest": self.clouds.content_digest}
         if projection in self.depths:
-            found["project"] = self.depths[projection].fingerprint
-        return found if self.aligned is None else {**found, "synthesize": self.aligned.fingerprint}
+            found["project"] = self.depths[projection].content_digest
+        return found if self.aligned is None else {**found, "synthesize": self.aligned.content_digest}
 
 
 class StoredSamples:
@@ -45,8 +45,8 @@ class StoredSamples:
         self._sources = tuple(sources)
 
     def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:
-        """Changes with the outputs and with what is taken of them."""
-        taken = [source.fingerprints(projection) for source in self._sources]
+        """Changes with the bytes of the outputs and with what is taken of them."""
+        taken = [source.contents(projection) for source in self._sources]
         return digest([taken, sorted(dataset.sources), split, projection])
 
     def views(self) -> Mapping[str, int]:

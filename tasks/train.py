@@ -177,7 +177,7 @@ def load_trained(store: Store, manifest: Manifest, device: str) -> "EvaluatedMod
     recipe = TrainRecipe.model_validate(manifest.recipe)
     with Fetcher(store) as fetcher:
         aligned = load_branch(fetcher, manifest, device)
-    return EvaluatedModel.aligned(aligned, recipe.clip, manifest.fingerprint)
+    return EvaluatedModel.aligned(aligned, recipe.clip, manifest.fingerprint, manifest.content_digest)
 
 
 def load_branch(fetcher: Fetcher, manifest: Manifest, device: str) -> "DepthAlignedCLIP":

@@ -113,7 +113,7 @@ class FeatureLoader:
         """Digest of the weights, of what is read, and of how it is encoded."""
         model, pixels = self.extractor.model, self.extractor.pixels
         identity = {
-            "model": model.fingerprint,
+            "model": (model.fingerprint, model.weights),
             "image_size": model.image_size,
             "source": self.identity,
             "block": block,

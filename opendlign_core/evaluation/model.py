@@ -54,7 +54,8 @@ class AlignedEncoder(Encoder, Protocol):
 class EvaluatedModel:
     """An encoder with what is needed to feed it.
 
-    `fingerprint` identifies the weights: cached features are reused only under the same fingerprint.
+    `fingerprint` tells what made the weights and `weights`, where known, their bytes: cached features are reused only
+    where both are the same.
     """
 
     name: str
@@ -67,19 +68,24 @@ class EvaluatedModel:
     std: tuple[float, float, float] = IMAGENET_STD
     logit_scale: float = 100.0
     """What CLIP multiplies cosines with before its softmax; used for probabilities shown to people."""
+    weights: str = ""
 
     def autocast(self, precision: str) -> torch.autocast:
         """bfloat16 where asked for; float32 runs untouched."""
         return torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=precision == "bfloat16")
 
     @classmethod
-    def aligned(cls, aligned: AlignedEncoder, spec: "ClipSpec", fingerprint: str) -> "EvaluatedModel":
+    def aligned(
+        cls, aligned: AlignedEncoder, spec: "ClipSpec", fingerprint: str, weights: str = ""
+    ) -> "EvaluatedModel":
         """Wrap a depth-aligned CLIP built from `spec`; it runs where its weights lie."""
         from opendlign_core.clip import load_tokenizer
 
         tokenize = cast("Callable[[Sequence[str]], torch.Tensor]", load_tokenizer(spec))
         device, scale = str(aligned.device), float(aligned.clip.logit_scale.exp())
-        return cls(spec.model, aligned, tokenize, spec.image_size, fingerprint, device, spec.mean, spec.std, scale)
+        return cls(
+            spec.model, aligned, tokenize, spec.image_size, fingerprint, device, spec.mean, spec.std, scale, weights
+        )
 
 
 def encode_texts(model: EvaluatedModel, texts: Sequence[str], batch: int = 256) -> torch.Tensor:
@@ -117,5 +123,5 @@ def text_classifier(
 
 def text_key(model: EvaluatedModel, classes: Sequence[str], text: TextName | tuple[str, ...]) -> str:
     """Name of cached class embeddings: digest of the weights and of every word."""
-    words = [model.fingerprint, list(classes), list(resolve_templates(text))]
+    words = [model.fingerprint, model.weights, list(classes), list(resolve_templates(text))]
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:24]

@@ -78,6 +78,21 @@ def test_a_training_field_touches_training_and_evaluation_alone(store: Path, tin
     }
 
 
+def test_a_token_cache_of_other_bytes_is_made_anew(store: Path, tiny_preset: str) -> None:
+    """As after the repair of a shard that a GPU painted: the cache is done, and of images that are no more."""
+    aligned = f"synthesize/{fingerprints(store, tiny_preset)['synthesize']}"
+    sound = {path: json.loads(path.read_text()) for path in store.glob("tokens/*/manifest.json")}
+    for path, manifest in sound.items():
+        path.chmod(0o644)
+        path.write_text(json.dumps({**manifest, "inputs": {aligned: "0" * 16}}))
+    before = {key: time for key, time in files(store).items() if key.startswith("tokens")}
+    regenerate(tiny_preset, str(store), ["train.epochs=1"], until="train")
+    assert {path: json.loads(path.read_text()) for path in sound} == sound
+    after = files(store)
+    assert before
+    assert all(after[key] > time for key, time in before.items())
+
+
 def test_results_of_other_settings_are_no_regression(store: Path, tiny_preset: str) -> None:
     accepted = store / "accepted" / "tiny.json"
     verdict = json.loads(accepted.read_text())

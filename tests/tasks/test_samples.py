@@ -1,6 +1,7 @@
 """What an evaluation is given: stored depth maps by name of their projection, as many views as were drawn."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import pytest
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import VIEWS, DatasetSpec, EvalRecipe, EvalSample, evaluate
+from opendlign_core.evaluation.cached import Block, FeatureLoader
+from opendlign_core.evaluation.extractor import Extractor
+from opendlign_core.evaluation.features import FeaturePlan
 from opendlign_core.projection import RECIPES
 from opendlign_core.recipe import Recipe
 from opendlign_core.samples import Cloud, CloudMeta, DepthMaps, ImageRecipe, Painted, PaintedMeta, encode_image
@@ -177,6 +181,20 @@ def test_maps_that_were_drawn_elsewhere_say_themselves_how_many_they_are(store: 
     clouds = write_clouds(store, tmp_path, "toys")
     imported = write_depths(store, clouds, Made(name="official"), 3)
     assert StoredSamples(store, [EvaluatedOutputs(clouds, {"opendlign": imported})]).views() == {"opendlign": 3}
+
+
+def test_data_and_weights_of_other_bytes_have_features_of_their_own(store: Store, toys: EvaluatedOutputs) -> None:
+    """Fingerprints stay where a machine that rounds otherwise makes a shard or weights again."""
+    (dataset,) = EvalRecipe.model_validate({"datasets": [{"name": "toys", "labels": LABELS}]}).datasets
+    depths = toys.depths["opendlign"]
+    first, *others = depths.shards
+    other = first.model_copy(update={"shard": first.shard.model_copy(update={"sha256": "0" * 64})})
+    again = replace(toys, depths={"opendlign": depths.model_copy(update={"shards": (other, *others)})})
+    names = {StoredSamples(store, [each]).identity(dataset, None, "opendlign") for each in (toys, again)}
+    assert len(names) == 2
+    model, block = seeded_model(), Block("base", (0,))
+    extractors = (Extractor(each, FeaturePlan((0,), ())) for each in (model, replace(model, weights="b")))
+    assert len({FeatureLoader(extractor, "data", None).key(block) for extractor in extractors}) == 2
 
 
 def test_two_views_are_judged_with_one_through_each_branch(store: Store, toys: EvaluatedOutputs) -> None:
