@@ -61,7 +61,7 @@ def _link(stage: str, key: str) -> str:
 def _headline(checked: Sequence[Checked]) -> str:
     if all(status.state == "done" for status in checked):
         return "Nothing to do: every stage is up to date."
-    return f"Up to date as far as {checked[-1].title}."
+    return f"All that was asked for is up to date, as far as {checked[-1].title}."
 
 
 def _reports(store: Store, checked: Sequence[Checked]) -> list[str]:

@@ -12,6 +12,7 @@ from opendlign.pretrain import SUMMARY_FILE, affordable_steps, mini_pretraining
 from opendlign_core.clip import ClipSpec, load_clip
 from opendlign_core.ingestion.procedural import LABELS, procedural_entry
 from opendlign_core.training import PretrainRecipe, mini_architecture
+from tests.threads import torch_threads
 
 WORDS = (
     Words("mug", "red", "a red metal mug"),
@@ -89,7 +90,7 @@ def test_more_time_affords_more_steps() -> None:
 
 def test_the_command_leaves_weights_log_and_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "small"
-    with pytest.raises(SystemExit) as ended:
+    with torch_threads(2), pytest.raises(SystemExit) as ended:
         main(["pretrain-mini", "--out", str(out), "--steps", "2", "--rounds", "1"])
     assert ended.value.code == 0
     spec = ClipSpec.from_folder(out)

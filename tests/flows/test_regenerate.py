@@ -136,7 +136,7 @@ def test_a_shorter_chain_says_how_far_it_came(prefect_server: None, tiny_preset:
     found = regenerate(tiny_preset, str(tmp_path / "store"), until="project")
     assert list(found) == ["ingest procedural", "project procedural"]
     text = newest("regenerate-summary")
-    assert "Up to date as far as project procedural." in text
+    assert "All that was asked for is up to date, as far as project procedural." in text
     assert "Report:" not in text
 
 
