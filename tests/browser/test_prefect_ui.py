@@ -100,7 +100,7 @@ def test_a_recipe_is_a_form_that_explains_itself(page: Any, orchestra: Orchestra
         ("regenerate-summary", ("up to date", "pairs")),
         ("ingest-counts", ("Objects per split and label", "chair")),
         ("synthesize-progress", (" objects, ",)),
-        ("evaluate-results", ("Zero-shot accuracy in percent", "training-free")),
+        ("evaluate-results", ("Zero-shot accuracy, percent", "training-free")),
     ],
 )
 def test_artifacts_show_what_the_stages_published(
