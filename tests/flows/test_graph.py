@@ -117,6 +117,14 @@ def test_a_node_can_be_spelled_out(tmp_path: Path) -> None:
             "clouds takes a node of ingest that is there, not 'train'",
         ),
         ({"nodes": {"x": {"stage": "project", "inputs": {"salt": "train"}}}}, "no input 'salt'; project reads clouds"),
+        ({"nodes": ["x"]}, "nodes: a group of fields, not ['x']"),
+        ({"nodes": {"x": 3}}, "nodes.x: a group of fields, not 3"),
+        ({"nodes": {"x": {"stage": "project", "inputs": "train"}}}, "nodes.x.inputs: a group of fields, not 'train'"),
+        ({"nodes": {"x": {"stage": "project", "recipe": "salt"}}}, "nodes.x.recipe: a group of fields, not 'salt'"),
+        (
+            {"nodes": {"x": {"stage": "project", "recipe": {"size": -4}}}},
+            "nodes.x.recipe.size: Input should be greater than or equal to 8",
+        ),
         ({"nodes": {"train": {"stage": "train", "output": "a"}}}, "two nodes are called 'train'"),
         (
             {"nodes": {me: {"stage": "train", "inputs": {"aligned": other}} for me, other in ("xy", "yx")}},
