@@ -76,6 +76,7 @@ def build_app() -> App:
         name="opendlign",
         help="3D shapes in, a benchmarked open-vocabulary 3D model out. --debug makes any command show tracebacks.",
         result_action="return_value",
+        suppress_keyboard_interrupt=False,  # `main` has a sentence for it
     )
     _add(app, DAILY)
     stages, rest = Group("Stages", sort_key=1), Group("Groups", sort_key=2)

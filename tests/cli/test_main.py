@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flows.preset import PresetError
-from opendlign.main import DAILY, GROUPS, OWN_VERBS, SERVICE, STORE, main
+from opendlign.main import DAILY, GROUPS, OWN_VERBS, SERVICE, STORE, build_app, main
 from tasks.registry import STAGES
 
 TYPED_DAILY = [verb.name for verb in (*STORE, *SERVICE)]
@@ -69,3 +69,13 @@ def test_an_empty_store_verifies(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OPENDLIGN_STORE", raising=False)
     assert "0 outputs" in printed(capsys, "verify")
+
+
+def test_an_interrupt_reaches_the_place_that_has_a_sentence_for_it() -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    app = build_app()
+    app.command(interrupted, name="interrupted")
+    with pytest.raises(KeyboardInterrupt):
+        app(["interrupted"], exit_on_error=False, print_error=False)
