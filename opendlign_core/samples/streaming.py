@@ -81,6 +81,8 @@ class _WholeArchive:
         with suppress(OSError):  # `curl` ended with an error
             if data := self._stream.read(size):
                 return data
+        with suppress(OSError):
+            self._stream.close()
         # What follows the `?` of a signed URL is a secret.
         raise TornShard(
             f"{self._url.partition('?')[0]}: could not be read to the end of its archive; "

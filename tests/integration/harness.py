@@ -88,7 +88,7 @@ class Daemon:
     def signal(self, how: signal.Signals) -> None:
         """End the process alone by a signal, and wait for it."""
         self.started.send_signal(how)
-        self.started.wait(60)
+        self.started.wait(180)
 
     def stop(self) -> None:
         """End the process and whatever it started."""

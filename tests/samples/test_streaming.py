@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from torch.utils.data import DataLoader
 
 from opendlign_core.errors import BadInput
 from opendlign_core.samples import (
@@ -97,11 +96,23 @@ def test_a_shuffle_is_one_order_per_seed(urls: list[str]) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_share_the_shards(urls: list[str], workers: int) -> None:
-    loader = DataLoader(open_webdataset(urls, shuffle=4, seed=5), batch_size=None, num_workers=workers)
-    orders = [ids(loader) for _ in range(2)]
+    """In a process of its own: a fork of one that runs servers and threads is no fair worker."""
+    command = [sys.executable, "-c", EPOCHS, str(workers), *urls]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    orders = json.loads(ended.stdout)
     assert orders[0] == orders[1]
     assert sorted(orders[0]) == EVERY
 
+
+EPOCHS = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+from torch.utils.data import DataLoader
+from opendlign_core.samples import open_webdataset
+workers, *urls = sys.argv[1:]
+loader = DataLoader(open_webdataset(urls, shuffle=4, seed=5), batch_size=None, num_workers=int(workers))
+print(json.dumps([[sample["json"]["object_id"] for sample in loader] for _ in range(2)]))
+"""
 
 RANK = """
 import json, sys, warnings
