@@ -34,10 +34,10 @@ def import_weights(
         raise FileNotFoundError(f"no file {file}")
     place = store or get_settings().store
     recipe = train_recipe(model)
-    from tasks import official
+    from tasks import weights
 
     try:
-        manifest = official.import_weights(open_store(place), file, recipe)
+        manifest = weights.import_weights(open_store(place), file, recipe)
     except UnpicklingError as error:
         raise BadInput(f"{file} is no checkpoint that can be read safely; give the published .pth file") from error
     console.print(f"{manifest.folder} is in {place}; name it as --model {manifest.fingerprint[:8]}", soft_wrap=True)
@@ -60,10 +60,10 @@ def export_weights(
     """
     place = store or get_settings().store
     from opendlign.models import find_trained
-    from tasks import official
+    from tasks import weights
 
     opened = open_store(place)
-    official.export_weights(opened, find_trained(opened, model), file)
+    weights.export_weights(opened, find_trained(opened, model), file)
     console.print(f"Wrote {file}", soft_wrap=True)
     return 0
 

@@ -17,9 +17,9 @@ from storage.store import Store
 from tasks.checkpoints import StoredCheckpoints
 from tasks.ports import Inputs, Port
 from tasks.showcase import Showcase
-from tasks.sources import training_source
 from tasks.stage import Job, Need, Whole, WholeStage
 from tasks.tokens import TOKENS, TokensRecipe
+from tasks.training_data import training_source
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation import EvaluatedModel

@@ -7,10 +7,10 @@ from .depth_branch.cache import encode_entry as encode_entry
 from .depth_branch.learner import DepthBranchLearner as DepthBranchLearner
 from .depth_branch.model import DepthAlignedCLIP as DepthAlignedCLIP
 from .depth_branch.model import Prefix as Prefix
-from .depth_branch.official import import_official as import_official
-from .depth_branch.official import load_official as load_official
-from .depth_branch.official import read_official as read_official
-from .depth_branch.official import write_official as write_official
+from .depth_branch.published import import_official as import_official
+from .depth_branch.published import load_official as load_official
+from .depth_branch.published import read_official as read_official
+from .depth_branch.published import write_official as write_official
 from .depth_branch.recipe import CACHE_STAGE_VERSION as CACHE_STAGE_VERSION
 from .depth_branch.recipe import STAGE_VERSION as STAGE_VERSION
 from .depth_branch.recipe import CacheRecipe as CacheRecipe

@@ -16,11 +16,11 @@ from opendlign_core.loop import InMemory, Sharded
 from opendlign_core.training import CacheEntries, TrainExecution, TrainRecipe, read_branch
 from storage.records import Manifest
 from storage.store import Store
-from tasks import sources
+from tasks import training_data
 from tasks.progress import Listener
-from tasks.sources import StoredObjects, training_source
 from tasks.stage import Job
 from tasks.train import TRAIN
+from tasks.training_data import StoredObjects, training_source
 from tests.tasks.aligned import CPU, recipe, write_aligned
 from tests.tasks.board import Board
 from tests.tasks.making import at_work, make, needed
@@ -74,7 +74,7 @@ def test_what_does_not_fit_in_memory_trains_the_same(
     shared: Store, aligned: Manifest, untrained: Store, changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = train(shared, aligned, recipe(**changes))
-    monkeypatch.setattr(sources, "MOST_OF_MEMORY", 0.0)
+    monkeypatch.setattr(training_data, "MOST_OF_MEMORY", 0.0)
     streamed = train(untrained, aligned, recipe(**changes))
     assert content(shared, held, "adapter") == content(untrained, streamed, "adapter")
 
@@ -84,9 +84,9 @@ def test_the_free_memory_decides_how_a_cache_is_read(
 ) -> None:
     job = ready_to_train(shared, aligned)
     size = sum(record.shard.bytes for record in job.manifest("tokens", "train").shards)
-    monkeypatch.setattr(sources, "free_memory", lambda: 3 * size)
+    monkeypatch.setattr(training_data, "free_memory", lambda: 3 * size)
     assert isinstance(training_source(job, "train"), InMemory)
-    monkeypatch.setattr(sources, "free_memory", lambda: size)
+    monkeypatch.setattr(training_data, "free_memory", lambda: size)
     assert isinstance(training_source(job, "train"), StoredObjects)
     window = training_source(ready_to_train(shared, aligned, {"shuffle_shards": 2}), "train")
     assert isinstance(window, Sharded)
@@ -98,7 +98,7 @@ def test_single_objects_are_read_in_the_order_asked_for(
 ) -> None:
     job = ready_to_train(shared, aligned)
     whole = training_source(job, "train")
-    monkeypatch.setattr(sources, "MOST_OF_MEMORY", 0.0)
+    monkeypatch.setattr(training_data, "MOST_OF_MEMORY", 0.0)
     single = training_source(job, "train")
     assert whole is not None
     assert single is not None

@@ -19,7 +19,7 @@ from opendlign_core.training import (
     read_official,
     write_official,
 )
-from opendlign_core.training.depth_branch.official import official_state_dict, visual_parameter_names
+from opendlign_core.training.depth_branch.published import official_state_dict, visual_parameter_names
 from tests.training import tiny
 from tests.training.stepper import Stepper
 

@@ -12,12 +12,12 @@ from opendlign.weights import train_recipe
 from opendlign_core.clip import ClipSpec, load_clip
 from opendlign_core.evaluation import EvalSample, classify
 from opendlign_core.training import DepthAlignedCLIP, TrainRecipe, read_official
-from opendlign_core.training.depth_branch.official import official_state_dict
+from opendlign_core.training.depth_branch.published import official_state_dict
 from storage.errors import MissingOutput
 from storage.store import Store
 from storage.upkeep import verify_store
-from tasks.official import export_weights, import_weights
 from tasks.train import load_trained
+from tasks.weights import export_weights, import_weights
 from tests.tasks.aligned import CLIP, SIZE, recipe
 
 
