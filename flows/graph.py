@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
+from flows.fields import group, validated
 from opendlign_core.errors import BadInput
 from opendlign_core.recipe import Recipe
 from tasks.ports import Companion
@@ -129,7 +128,7 @@ def default_graph(
 
 def extended(graph: Graph, given: Mapping[str, Mapping[str, Any]]) -> Graph:
     """The graph with the nodes that a preset spells out: stage, recipe, inputs by port, and perhaps a label."""
-    added = {str(name): _spelled_out(str(name), fields) for name, fields in _group("nodes", given).items()}
+    added = {str(name): _spelled_out(str(name), fields) for name, fields in group("nodes", given).items()}
     try:
         order = TopologicalSorter({name: node.reads for name, node in added.items()}).static_order()
         return Graph((*graph.nodes, *(added[name] for name in order if name in added)))
@@ -138,32 +137,17 @@ def extended(graph: Graph, given: Mapping[str, Mapping[str, Any]]) -> Graph:
 
 
 def _spelled_out(name: str, given: Any) -> Node:
-    fields = _group(f"nodes.{name}", given)
+    fields = group(f"nodes.{name}", given)
     if unknown := fields.keys() - NODE_FIELDS:
         raise BadInput(f"nodes.{name}.{min(unknown)}: unknown; a node has {', '.join(sorted(NODE_FIELDS))}")
     stage = stage_named(str(fields.get("stage", "")))
-    spelled = _group(f"nodes.{name}.recipe", fields.get("recipe") or {})
-    recipe = None if fields.get("output") else _recipe(name, stage, spelled)
-    read = _group(f"nodes.{name}.inputs", fields.get("inputs") or {})
+    spelled = group(f"nodes.{name}.recipe", fields.get("recipe") or {})
+    place, given_output = f"nodes.{name}.recipe", str(fields.get("output") or "")
+    recipe = None if given_output else validated(place, stage.recipe, stage.spell_out(spelled, {}))
+    read = group(f"nodes.{name}.inputs", fields.get("inputs") or {})
     inputs = {port: (names,) if isinstance(names, str) else tuple(names) for port, names in read.items()}
     label = str(fields.get("label") or stage.label(spelled))
-    return Node(name, stage, recipe, inputs, label, str(fields.get("output") or ""))
-
-
-def _group(place: str, given: Any) -> Mapping[str, Any]:
-    if not isinstance(given, Mapping):
-        raise BadInput(f"{place}: a group of fields, not {given!r}")
-    return given
-
-
-def _recipe(name: str, stage: AnyStage, spelled: Mapping[str, Any]) -> Recipe:
-    try:
-        recipe: Recipe = stage.recipe.model_validate(stage.spell_out(spelled, {}))
-        return recipe
-    except ValidationError as error:
-        problem = error.errors()[0]
-        steps = ".".join(str(step) for step in problem["loc"])
-        raise BadInput(f"nodes.{name}.recipe.{steps}: {problem['msg']}") from error
+    return Node(name, stage, recipe, inputs, label, given_output)
 
 
 def _check_inputs(node: Node, known: Mapping[str, Node]) -> None:

@@ -5,19 +5,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
 
 from flows.changes import apply_change
+from flows.fields import group, validated
 from flows.graph import Graph, default_graph, extended
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion import IngestRecipe
 from opendlign_core.recipe import Recipe
 from tasks.registry import STAGES, stage_named
-
-M = TypeVar("M", bound=BaseModel)
 
 FIELDS = ("name", "benchmarks", "nodes", "execution")
 """What a preset may say beside the recipes of stages."""
@@ -149,9 +147,9 @@ def _built(raw: Mapping[str, Any]) -> Preset:
     return Preset(
         name=str(raw.get("name", "given")),
         recipes={name: _recipe(name, fields, raw) for name, fields in given.items()},
-        benchmarks=tuple(_validated("benchmarks", IngestRecipe, fields) for fields in raw.get("benchmarks") or ()),
+        benchmarks=tuple(validated("benchmarks", IngestRecipe, fields) for fields in raw.get("benchmarks") or ()),
         executions={
-            stage.name: _validated(f"execution.{stage.name}", stage.execution, run.get(stage.name) or {})
+            stage.name: validated(f"execution.{stage.name}", stage.execution, run.get(stage.name) or {})
             for stage in STAGES
         },
         gpu_workers=workers,
@@ -162,19 +160,7 @@ def _built(raw: Mapping[str, Any]) -> Preset:
 
 def _recipe(name: str, given: Mapping[str, Any], preset: Mapping[str, Any]) -> Any:
     stage = stage_named(name)
-    if not isinstance(given, Mapping):
-        raise PresetError(f"{name}: a group of fields, not {given!r}")
-    return _validated(name, stage.recipe, stage.spell_out(given, preset))
-
-
-def _validated(place: str, model: type[M], fields: Any) -> M:
-    """The fields as a recipe; an error names the field with the place that it stands at."""
-    try:
-        return model.model_validate(fields)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        steps = ".".join(str(step) for step in (place, *problem["loc"]))
-        raise PresetError(f"{steps}: {problem['msg']}") from error
+    return validated(name, stage.recipe, stage.spell_out(group(name, given), preset))
 
 
 def _read(name: str) -> dict[str, Any]:
