@@ -33,12 +33,12 @@ def apply_change(raw: dict[str, Any], change: str) -> None:
     if steps == [BENCHMARKS]:
         _choose_benchmarks(raw, value)
         return
-    place: Any = raw
+    group: Any = raw
     for step in steps[:-1]:
-        place = _inside(place, step)
-    if not isinstance(place, dict):
+        group = _inside(group, step)
+    if not isinstance(group, dict):
         raise ValueError(f"{steps[-2]} is no group of fields")
-    place[steps[-1]] = value
+    group[steps[-1]] = value
 
 
 def source_title(ingest: Mapping[str, Any]) -> str:
@@ -54,16 +54,16 @@ def _read_value(text: str) -> Any:
         raise ValueError(f"{text!r} is not YAML: {' '.join(str(error).split())}") from error
 
 
-def _inside(place: Any, step: str) -> Any:
-    if isinstance(place, dict):
-        if place.get(step) is None:
-            place[step] = {}
-        return place[step]
-    if not isinstance(place, list):
+def _inside(group: Any, step: str) -> Any:
+    if isinstance(group, dict):
+        if group.get(step) is None:
+            group[step] = {}
+        return group[step]
+    if not isinstance(group, list):
         raise ValueError(f"{step} is inside of what is no group of fields")
-    called = [item for item in place if isinstance(item, dict) and step in (item.get("name"), source_title(item))]
+    called = [item for item in group if isinstance(item, dict) and step in (item.get("name"), source_title(item))]
     if len(called) != 1:
-        names = ", ".join(str(item.get("name") or source_title(item)) for item in place if isinstance(item, dict))
+        names = ", ".join(str(item.get("name") or source_title(item)) for item in group if isinstance(item, dict))
         raise ValueError(f"{len(called)} items are called {step!r}; there are {names or 'none'}")
     return called[0]
 

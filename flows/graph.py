@@ -142,8 +142,8 @@ def _spelled_out(name: str, given: Any) -> Node:
         raise BadInput(f"nodes.{name}.{min(unknown)}: unknown; a node has {', '.join(sorted(NODE_FIELDS))}")
     stage = stage_named(str(fields.get("stage", "")))
     spelled = group(f"nodes.{name}.recipe", fields.get("recipe") or {})
-    place, given_output = f"nodes.{name}.recipe", str(fields.get("output") or "")
-    recipe = None if given_output else validated(place, stage.recipe, stage.spell_out(spelled, {}))
+    at, given_output = f"nodes.{name}.recipe", str(fields.get("output") or "")
+    recipe = None if given_output else validated(at, stage.recipe, stage.spell_out(spelled, {}))
     read = group(f"nodes.{name}.inputs", fields.get("inputs") or {})
     inputs = {port: (names,) if isinstance(names, str) else tuple(names) for port, names in read.items()}
     label = str(fields.get("label") or stage.label(spelled))

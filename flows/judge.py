@@ -39,16 +39,18 @@ def judging(listener: Listener | None = None, sources: Mapping[str, ListedSource
             changes: Fields to change, such as `evaluate.methods=[opendlign]`.
             distributed: Run each stage as its deployment instead of in this process.
         """
-        place = store or get_settings().store
+        store_url = store or get_settings().store
         chosen = load_preset(preset, changes or [])
         # Results are compared with earlier ones of the same name: another model is another series.
         chosen = replace(chosen, name=f"{chosen.name}-{model[:8]}")
         graph = judging_graph(chosen, model)
         listed = sources if sources is not None else list_sources(chosen, graph)
-        statuses = plan_graph(open_store(place), graph, listed)
+        statuses = plan_graph(open_store(store_url), graph, listed)
         require_usable(graph, listed)
         name_run(f"{chosen.name} judge", chosen.name, "judge")
-        runner = deployed_runner(place, chosen) if distributed else local_runner(place, chosen, listed, listener)
+        runner = (
+            deployed_runner(store_url, chosen) if distributed else local_runner(store_url, chosen, listed, listener)
+        )
         run_graph(graph, statuses, runner)
         return statuses[-1].identity.fingerprint
 

@@ -53,16 +53,20 @@ def regenerating(
             distributed: Run each stage as its deployment instead of in this process.
             until: The last stage to run; every stage of the preset when empty.
         """
-        place = store or get_settings().store
+        store_url = store or get_settings().store
         chosen = _series(load_preset(preset, changes or [], stages=[until] if until else []), changes or [])
         graph = chosen.graph.until(until) if until else chosen.graph
         listed = sources if sources is not None else list_sources(chosen, graph)
-        opened = open_store(place)
+        opened = open_store(store_url)
         statuses = plan_graph(opened, graph, listed)
         require_usable(graph, listed)
         name_run(f"{chosen.name} regenerate {statuses[-1].identity.fingerprint[:8]}", chosen.name, "regenerate")
         if any(status.state != "done" for status in statuses):
-            runner = deployed_runner(place, chosen) if distributed else local_runner(place, chosen, listed, listener)
+            runner = (
+                deployed_runner(store_url, chosen)
+                if distributed
+                else local_runner(store_url, chosen, listed, listener)
+            )
             run_graph(graph, statuses, runner)
         publish_summary(opened, chosen.name, statuses)
         return {status.title: status.identity.fingerprint for status in statuses}

@@ -81,6 +81,6 @@ def _with_remedy(source: ListedSource, preset: Preset, every: Iterable[ListedSou
         remedy = "name its place with --set ingest.source.url=PATH, or other shapes with --source ADAPTER:PATH"
         return replace(source, problem=f"{source.problem}; {remedy}")
     there = [other.name for other in every if other.listing is not None and other.name in benchmarks]
-    place = f"--set benchmarks.{source.name}.source.url=PATH"
+    option = f"--set benchmarks.{source.name}.source.url=PATH"
     without = f"--set benchmarks=[{','.join(there)}]"
-    return replace(source, problem=f"{source.problem}; name its place with {place}, or do without: {without}")
+    return replace(source, problem=f"{source.problem}; name its place with {option}, or do without: {without}")

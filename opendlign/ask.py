@@ -28,7 +28,9 @@ Changes = Annotated[
 Source = Annotated[
     str | None, Parameter(help="Other shapes, as adapter:path, such as list:shapes.csv or folder:~/meshes")
 ]
-Place = Annotated[str | None, Parameter(help="A folder or s3://bucket/prefix (default: OPENDLIGN_STORE or ./store)")]
+StoreUrl = Annotated[
+    str | None, Parameter(help="A folder or s3://bucket/prefix (default: OPENDLIGN_STORE or ./store)")
+]
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Asked:
     """What a command line asks for, as far as it can be known and refused before the engine is loaded."""
 
     name: str
-    place: str
+    store_url: str
     changes: list[str]
     until: str
     preset: "Preset"
@@ -55,12 +57,12 @@ def ask(preset: str, store: str | None, changes: list[str] | None, source: str |
     from flows.preset import load_preset
     from flows.sources import list_sources
 
-    place, wanted = store or get_settings().store, wanted_changes(changes, source)
+    store_url, wanted = store or get_settings().store, wanted_changes(changes, source)
     chosen = load_preset(preset, wanted, stages=[until] if until else [])
     graph = chosen.graph.until(until) if until else chosen.graph
-    opened = open_store(place)
+    opened = open_store(store_url)
     opened.exists("probe")  # a bucket that cannot be reached refuses here
-    return Asked(preset, place, wanted, until, chosen, graph, opened, list_sources(chosen, graph))
+    return Asked(preset, store_url, wanted, until, chosen, graph, opened, list_sources(chosen, graph))
 
 
 def require_sources(asked: Asked) -> None:
@@ -77,13 +79,13 @@ def bring_up_to_date(asked: Asked) -> list["NodeStatus"]:
 
     statuses = plan_graph(asked.store, asked.graph, asked.sources)
     if any(status.state != "done" for status in statuses):
-        print_plan(statuses, asked.place)
+        print_plan(statuses, asked.store_url)
         console.print("Starting the engine ...")
         from flows.regenerate import regenerating
 
         with stage_bars() as listener:
             run = regenerating(listener, asked.sources)
-            run(asked.name, asked.place, asked.changes, until=asked.until or None)
+            run(asked.name, asked.store_url, asked.changes, until=asked.until or None)
     return statuses
 
 

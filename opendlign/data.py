@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from opendlign.ask import Changes, Place, Source, wanted_changes
+from opendlign.ask import Changes, Source, StoreUrl, wanted_changes
 from opendlign.show import console, stage_bars
 from opendlign_core.errors import BadInput
 from storage.settings import get_settings
@@ -20,7 +20,7 @@ def import_data(
     folder: Path,
     /,
     *,
-    store: Place = None,
+    store: StoreUrl = None,
     name: Annotated[str, Parameter(help="Name of the data set (default: the folder's)")] = "",
     split: str = "train",
     train: Annotated[str, Parameter(help="Train the depth branch of this preset on it, too")] = "",
@@ -36,20 +36,21 @@ def import_data(
     """
     from tasks import depth_folder
 
-    place = store or get_settings().store
+    store_url = store or get_settings().store
     with stage_bars() as listener:
-        manifest = depth_folder.import_data(open_store(place), folder.expanduser(), name, split, listener=listener)
+        manifest = depth_folder.import_data(open_store(store_url), folder.expanduser(), name, split, listener=listener)
     console.print(
-        f"{manifest.folder} holds {manifest.samples} objects in {place}, {manifest.rejected} left out", soft_wrap=True
+        f"{manifest.folder} holds {manifest.samples} objects in {store_url}, {manifest.rejected} left out",
+        soft_wrap=True,
     )
     if train:
         if manifest.stage != "synthesize":
             raise BadInput(f"{folder} has depth maps but no images: nothing to train on")
-        _train(place, manifest.fingerprint, train)
+        _train(store_url, manifest.fingerprint, train)
     return 0
 
 
-def _train(place: str, aligned: str, preset: str) -> None:
+def _train(store_url: str, aligned: str, preset: str) -> None:
     from flows.preset import load_preset
     from flows.stages import flow_of
     from tasks.train import TRAIN
@@ -57,8 +58,8 @@ def _train(place: str, aligned: str, preset: str) -> None:
     chosen = load_preset(preset)
     with stage_bars() as listener:
         train = flow_of(TRAIN, listener)
-        model = train(place, aligned, chosen.recipes["train"], chosen.executions["train"], preset=chosen.name)
-    console.print(f"train/{model} is complete in {place}", soft_wrap=True)
+        model = train(store_url, aligned, chosen.recipes["train"], chosen.executions["train"], preset=chosen.name)
+    console.print(f"train/{model} is complete in {store_url}", soft_wrap=True)
 
 
 def export_data(
@@ -66,7 +67,7 @@ def export_data(
     /,
     *,
     preset: str = "mini",
-    store: Place = None,
+    store: StoreUrl = None,
     set_: Changes = None,
     source: Source = None,
     output: Annotated[str, Parameter(help="Another output, as synthesize/FINGERPRINT or project/FINGERPRINT")] = "",

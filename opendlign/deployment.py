@@ -75,14 +75,14 @@ def _everything(store: str | None, address: str, gpus: int | None, silence: time
     known = _known_automation()
     patience = silence or (_patience_of(known) if known else SILENCE)
     with get_client(sync_client=True) as client:
-        place = _default_store(client, store)
-        yield f"store {place}"
+        store_url = _default_store(client, store)
+        yield f"store {store_url}"
         yield from _pools(client)
         yield _limit(client, gpus)
         yield from reconcile(client, patience)
         yield _automation(known, patience)
         switched_on = _active_schedules(client)
-        yield from _deployments(place, address)
+        yield from _deployments(store_url, address)
         yield from _switch_on(client, switched_on)
 
 
@@ -93,8 +93,8 @@ def _default_store(client: SyncPrefectClient, wanted: str | None) -> str:
             wanted = client.read_deployment_by_name("ingest/ingest").parameters.get("store")
         except ObjectNotFound:
             wanted = None
-    place = wanted or settings.store
-    return place if place.startswith("s3://") else str(Path(place).expanduser().absolute())
+    store_url = wanted or settings.store
+    return store_url if store_url.startswith("s3://") else str(Path(store_url).expanduser().absolute())
 
 
 def _pools(client: SyncPrefectClient) -> Iterator[str]:
@@ -168,11 +168,11 @@ def _switch_on(client: SyncPrefectClient, schedules: set[tuple[str, str]]) -> It
                 yield f"schedule {schedule.slug} of {known.name} stays switched on"
 
 
-def _deployments(place: str, address: str) -> Iterator[str]:
+def _deployments(store_url: str, address: str) -> Iterator[str]:
     environment = {
         **os.environ,
         "PREFECT_API_URL": address,
-        "OPENDLIGN_STORE": place,
+        "OPENDLIGN_STORE": store_url,
         "OPENDLIGN_CHECKOUT": str(checkout()),
     }
     with _complete_file() as path:

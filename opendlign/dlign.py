@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from opendlign.ask import Changes, Place, Source, ask, bring_up_to_date
+from opendlign.ask import Changes, Source, StoreUrl, ask, bring_up_to_date
 from opendlign.show import console, print_outputs
 
 
@@ -16,7 +16,7 @@ def dlign(
         str, Parameter(help="model:tag of open_clip, package:NAME or a local folder; by default the preset's CLIP")
     ] = "",
     preset: str = "mini",
-    store: Place = None,
+    store: StoreUrl = None,
     set_: Changes = None,
     source: Source = None,
 ) -> int:

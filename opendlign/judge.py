@@ -1,6 +1,6 @@
 """`opendlign evaluate`: a preset's own model judged, or any other of the store."""
 
-from opendlign.ask import Changes, Place, Source, wanted_changes
+from opendlign.ask import Changes, Source, StoreUrl, wanted_changes
 from opendlign.shapes import Model
 from opendlign.show import print_report, stage_bars
 from opendlign.stages import until
@@ -9,7 +9,7 @@ from storage.stores import open_store
 
 
 def evaluate(
-    *, preset: str = "mini", store: Place = None, set_: Changes = None, source: Source = None, model: Model = ""
+    *, preset: str = "mini", store: StoreUrl = None, set_: Changes = None, source: Source = None, model: Model = ""
 ) -> int:
     """Judge a preset's model, after the stages it reads; another model of the store with --model."""
     if not model:
@@ -19,13 +19,13 @@ def evaluate(
     from flows.sources import list_sources, require_usable
     from opendlign.models import find_trained
 
-    place, wanted = store or get_settings().store, wanted_changes(set_, source)
-    chosen, opened = load_preset(preset, wanted), open_store(place)
+    store_url, wanted = store or get_settings().store, wanted_changes(set_, source)
+    chosen, opened = load_preset(preset, wanted), open_store(store_url)
     trained = find_trained(opened, model)
     graph = judging_graph(chosen, trained.fingerprint)
     sources = list_sources(chosen, graph)
     require_usable(graph, sources)
     with stage_bars() as listener:
-        found = judging(listener, sources)(trained.fingerprint, preset, place, wanted)
+        found = judging(listener, sources)(trained.fingerprint, preset, store_url, wanted)
     print_report(opened, "evaluate", found)
     return 0

@@ -28,14 +28,14 @@ def verify(store: str | None = None, /, *, repair: bool = False) -> int:
     repair
         Delete damaged shards and their records, so that the next run rebuilds exactly those.
     """
-    place = store or get_settings().store
+    store_url = store or get_settings().store
     with console.status("hashing") as status:
         health = verify_store(
-            open_store(place), repair=repair, on_file=lambda name: status.update(plain(f"hashing {name}"))
+            open_store(store_url), repair=repair, on_file=lambda name: status.update(plain(f"hashing {name}"))
         )
     if store and not health.outputs:
-        raise MissingOutput(f"no outputs in {place}: is that the store?")
-    _say(f"{health.outputs} outputs, {health.files} files, {health.bytes / 1e6:.1f} MB in {place}")
+        raise MissingOutput(f"no outputs in {store_url}: is that the store?")
+    _say(f"{health.outputs} outputs, {health.files} files, {health.bytes / 1e6:.1f} MB in {store_url}")
     for title, lines in (
         ("damaged", health.damaged),
         ("unread", health.unread),
@@ -79,10 +79,10 @@ def gc(
     delete
         Remove what is listed.
     """
-    place = store or get_settings().store
-    opened = open_store(place)
+    store_url = store or get_settings().store
+    opened = open_store(store_url)
     if store and next(iter(opened.list()), None) is None:
-        raise MissingOutput(f"nothing in {place}: is that the store?")
+        raise MissingOutput(f"nothing in {store_url}: is that the store?")
     unwanted = garbage(opened, None if keep is None else _full_fingerprints(opened, keep), beside=BESIDE)
     for info in unwanted:
         _say(f"{info.key}  {info.size} bytes")
@@ -112,14 +112,14 @@ def inspect(output: str = "", /, *, store: str | None = None) -> int:
     store
         A folder or s3://bucket/prefix (default: OPENDLIGN_STORE or ./store).
     """
-    place = store or get_settings().store
-    opened = open_store(place)
+    store_url = store or get_settings().store
+    opened = open_store(store_url)
     found = [item for item in outputs(opened) if item.folder.startswith(output)]
     if not found:
-        wanted = f"no output {output!r} in {place}; `opendlign inspect` lists what there is"
-        raise MissingOutput(wanted if output else f"no outputs in {place}: is that the store?")
+        wanted = f"no output {output!r} in {store_url}; `opendlign inspect` lists what there is"
+        raise MissingOutput(wanted if output else f"no outputs in {store_url}: is that the store?")
     if len(found) > 1 or not output:
-        table = Table("output", "samples", "rejected", "shards", "MB", title=plain(place))
+        table = Table("output", "samples", "rejected", "shards", "MB", title=plain(store_url))
         for item in found:
             table.add_row(item.folder, *_numbers(find_manifest(opened, item.stage, item.fingerprint)))
         console.print(table)

@@ -107,7 +107,7 @@ def _wait_for_server(service: Service) -> None:
 
 
 def _environment(url: str, store: str | None) -> dict[str, str]:
-    place = store or get_settings().store
+    store_url = store or get_settings().store
     environment = {
         **os.environ,
         "PREFECT_API_URL": f"{url}/api",
@@ -119,7 +119,7 @@ def _environment(url: str, store: str | None) -> dict[str, str]:
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         **_password(),
         **_settings_variables(),
-        "OPENDLIGN_STORE": place if place.startswith("s3://") else str(Path(place).expanduser().absolute()),
+        "OPENDLIGN_STORE": _absolute(store_url),
     }
     environment.pop("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", None)
     return environment
@@ -129,6 +129,11 @@ def _password() -> dict[str, str]:
     """What the server is to ask its clients for, from wherever Prefect's settings are kept, said to both sides."""
     secret = PREFECT_SERVER_API_AUTH_STRING.value()
     return {"PREFECT_SERVER_API_AUTH_STRING": secret, "PREFECT_API_AUTH_STRING": secret} if secret else {}
+
+
+def _absolute(store_url: str) -> str:
+    """A run's process starts in another folder, where a relative path means another store."""
+    return store_url if store_url.startswith("s3://") else str(Path(store_url).expanduser().absolute())
 
 
 def _settings_variables() -> dict[str, str]:

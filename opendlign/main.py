@@ -80,11 +80,11 @@ def build_app() -> App:
     )
     _add(app, DAILY)
     stages, rest = Group("Stages", sort_key=1), Group("Groups", sort_key=2)
-    for place, stage in enumerate(STAGES):
+    for index, stage in enumerate(STAGES):
         if stage.name in OWN_VERBS:
-            _add(app, [Verb(stage.name, OWN_VERBS[stage.name], stage.about)], group=stages, sort_key=place)
+            _add(app, [Verb(stage.name, OWN_VERBS[stage.name], stage.about)], group=stages, sort_key=index)
         else:
-            app.command(verb_of(stage), name=stage.name, help=stage.about, group=stages, sort_key=place)
+            app.command(verb_of(stage), name=stage.name, help=stage.about, group=stages, sort_key=index)
     for name, (about, verbs) in GROUPS.items():
         group = App(name=name, help=about, group=rest)
         _add(group, verbs)

@@ -60,8 +60,8 @@ def trained_preset(name: str, store: str | None, changes: Sequence[str], model: 
     """
     from flows.preset import load_preset
 
-    place = store or get_settings().store
-    opened, preset = open_store(place), load_preset(name, changes)
+    store_url = store or get_settings().store
+    opened, preset = open_store(store_url), load_preset(name, changes)
     trained = find_trained(opened, model) if model else _own_model(opened, preset, name)
     from tasks.train import load_trained
 

@@ -2,11 +2,11 @@
 
 import time
 
-from opendlign.ask import Changes, Place, Source, ask, bring_up_to_date
+from opendlign.ask import Changes, Source, StoreUrl, ask, bring_up_to_date
 from opendlign.show import console, print_absent, print_outputs, print_plan, print_reports
 
 
-def run(*, preset: str = "mini", store: Place = None, set_: Changes = None, source: Source = None) -> int:
+def run(*, preset: str = "mini", store: StoreUrl = None, set_: Changes = None, source: Source = None) -> int:
     """Bring every stage of a preset up to date, then show the benchmark and where the report is.
 
     What is already in the store is not built again; after a crash the same command continues.
@@ -25,7 +25,7 @@ def run(*, preset: str = "mini", store: Place = None, set_: Changes = None, sour
     return 0
 
 
-def plan(*, preset: str = "mini", store: Place = None, set_: Changes = None, source: Source = None) -> int:
+def plan(*, preset: str = "mini", store: StoreUrl = None, set_: Changes = None, source: Source = None) -> int:
     """Say what `run` would do, stage by stage, and why; nothing is built.
 
     Sources that are not on this machine are listed with what is missing; a source named with --source must be there.
@@ -41,6 +41,6 @@ def plan(*, preset: str = "mini", store: Place = None, set_: Changes = None, sou
     asked = ask(preset, store, set_, source)
     if source is not None:
         require_listings(list(asked.sources.values())[:1])
-    print_plan(survey_graph(asked.store, asked.graph, asked.sources), asked.place)
+    print_plan(survey_graph(asked.store, asked.graph, asked.sources), asked.store_url)
     print_absent(asked.sources.values())
     return 0

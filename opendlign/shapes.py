@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from numpy.typing import NDArray
 from rich.table import Table
 
-from opendlign.ask import Changes, Place
+from opendlign.ask import Changes, StoreUrl
 from opendlign.models import TrainedPreset, trained_preset
 from opendlign.show import console, plain
 from opendlign_core.errors import BadInput
@@ -27,7 +27,7 @@ def classify(
     *files: Path,
     labels: Labels,
     preset: str = "mini",
-    store: Place = None,
+    store: StoreUrl = None,
     set_: Changes = None,
     picture: Annotated[Path | None, Parameter(help="Write the ten depth views with their scores here")] = None,
     up: Annotated[UpAxis | None, Parameter(help="The axis that points up in the files")] = None,
@@ -69,7 +69,7 @@ def index(
     *,
     out: Path = Path("objects.parquet"),
     preset: str = "mini",
-    store: Place = None,
+    store: StoreUrl = None,
     set_: Changes = None,
     split: Annotated[str | None, Parameter(help="Index only this split; every object by default")] = None,
     model: Model = "",
@@ -97,7 +97,7 @@ def search(
     top: int = 10,
     picture: Path = Path("hits.png"),
     preset: str = "mini",
-    store: Place = None,
+    store: StoreUrl = None,
     set_: Changes = None,
     model: Model = "",
 ) -> int:
@@ -136,8 +136,8 @@ def search(
 def hits_table(hits: Sequence["Hit"], title: str) -> Table:
     """Hits by rank; names of objects are shown as they are."""
     table = Table("", "object", "label", "cosine", title=plain(title))
-    for place, hit in enumerate(hits, 1):
-        table.add_row(str(place), plain(hit.object_id), plain(hit.label or ""), f"{hit.score:.3f}")
+    for rank, hit in enumerate(hits, 1):
+        table.add_row(str(rank), plain(hit.object_id), plain(hit.label or ""), f"{hit.score:.3f}")
     return table
 
 

@@ -41,7 +41,7 @@ def plain(words: str) -> Text:
     return Text("".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in words))
 
 
-def print_plan(statuses: Sequence["Planned"], place: str) -> None:
+def print_plan(statuses: Sequence["Planned"], store_url: str) -> None:
     """One row per stage: what is there, what is lacking, and what changed since a sibling was built."""
     from flows.plan import UnknownNode
 
@@ -51,7 +51,7 @@ def print_plan(statuses: Sequence["Planned"], place: str) -> None:
         "state",
         "shards",
         "changed since the nearest earlier output",
-        title=f"Plan for {place}",
+        title=f"Plan for {store_url}",
     )
     for status in statuses:
         if isinstance(status, UnknownNode):
@@ -147,8 +147,8 @@ def print_results(results: "EvaluationResults") -> None:
 def _rich_table(found: "ResultTable") -> Table:
     """Names fold where they are long; what comes from data is text, never markup."""
     table = Table(title=plain(found.title))
-    for place, column in enumerate(found.columns):
-        numbers = all(isinstance(row[place], int | float) for row in found.rows)
+    for index, column in enumerate(found.columns):
+        numbers = all(isinstance(row[index], int | float) for row in found.rows)
         table.add_column(plain(column.name), justify="right" if numbers else "left", overflow="fold")
     for row in found.rows:
         table.add_row(*(plain(f"{cell:.1f}" if isinstance(cell, float) else str(cell)) for cell in row))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from opendlign.ask import Changes, Place, Source, ask, bring_up_to_date
+from opendlign.ask import Changes, Source, StoreUrl, ask, bring_up_to_date
 from opendlign.show import print_outputs, print_reports
 from tasks.registry import STAGES
 from tasks.stage import AnyStage
@@ -22,7 +22,7 @@ def until(stage: str, preset: str, store: str | None, changes: list[str] | None,
 def verb_of(stage: AnyStage) -> Verb:
     """The console's verb for a stage."""
 
-    def verb(*, preset: str = "mini", store: Place = None, set_: Changes = None, source: Source = None) -> int:
+    def verb(*, preset: str = "mini", store: StoreUrl = None, set_: Changes = None, source: Source = None) -> int:
         return until(stage.name, preset, store, set_, source)
 
     verb.__name__ = stage.name

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from opendlign.ask import Changes, Place, Source, wanted_changes
+from opendlign.ask import Changes, Source, StoreUrl, wanted_changes
 from opendlign.show import console
 from opendlign_core.errors import BadInput
 from storage.inventory import outputs
@@ -22,7 +22,7 @@ def urls(
     /,
     *,
     preset: str = "mini",
-    store: Place = None,
+    store: StoreUrl = None,
     set_: Changes = None,
     source: Source = None,
     hours: Annotated[float, Parameter(help="How long signed URLs of a bucket stay good")] = 12,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from cyclopts import Parameter
 
-from opendlign.ask import Place
+from opendlign.ask import StoreUrl
 from opendlign.show import console
 from opendlign_core.errors import BadInput
 from storage.settings import get_settings
@@ -21,7 +21,7 @@ def import_weights(
     /,
     *,
     model: Annotated[str, Parameter(help="ViT-H-14-quickgelu, ViT-L-14-quickgelu, ViT-B-16, ViT-B-32, or a preset")],
-    store: Place = None,
+    store: StoreUrl = None,
 ) -> int:
     """Bring a published OpenDlign .pth file into the store as a trained model; nothing in the file is executed.
 
@@ -32,15 +32,17 @@ def import_weights(
     """
     if not file.is_file():
         raise FileNotFoundError(f"no file {file}")
-    place = store or get_settings().store
+    store_url = store or get_settings().store
     recipe = train_recipe(model)
     from tasks import weights
 
     try:
-        manifest = weights.import_weights(open_store(place), file, recipe)
+        manifest = weights.import_weights(open_store(store_url), file, recipe)
     except UnpicklingError as error:
         raise BadInput(f"{file} is no checkpoint that can be read safely; give the published .pth file") from error
-    console.print(f"{manifest.folder} is in {place}; name it as --model {manifest.fingerprint[:8]}", soft_wrap=True)
+    console.print(
+        f"{manifest.folder} is in {store_url}; name it as --model {manifest.fingerprint[:8]}", soft_wrap=True
+    )
     return 0
 
 
@@ -49,7 +51,7 @@ def export_weights(
     /,
     *,
     model: Annotated[str, Parameter(help="Fingerprint of a train output, or its beginning")],
-    store: Place = None,
+    store: StoreUrl = None,
 ) -> int:
     """Write a trained model as a .pth file that the published code loads.
 
@@ -58,11 +60,11 @@ def export_weights(
     file
         The file to write.
     """
-    place = store or get_settings().store
+    store_url = store or get_settings().store
     from opendlign.models import find_trained
     from tasks import weights
 
-    opened = open_store(place)
+    opened = open_store(store_url)
     weights.export_weights(opened, find_trained(opened, model), file)
     console.print(f"Wrote {file}", soft_wrap=True)
     return 0

@@ -92,8 +92,8 @@ EVALUATE = Evaluate()
 
 def evaluated_outputs(inputs: Inputs) -> Iterator[EvaluatedOutputs]:
     """The outputs of each source: its clouds with the depth maps made from them; painted images are the first's."""
-    for place, clouds in enumerate(inputs["clouds"]):
-        aligned = inputs.get("aligned", ()) if place == 0 else ()
+    for index, clouds in enumerate(inputs["clouds"]):
+        aligned = inputs.get("aligned", ()) if index == 0 else ()
         yield EvaluatedOutputs(
             clouds=clouds.manifest,
             depths={given.label: given.manifest for given in _made_from(clouds.manifest, inputs["depths"])},

@@ -104,13 +104,13 @@ class StoreFiles:
             first = wanted is None
             wanted = wanted or Future()
             self._downloads[key] = wanted  # the most recently used goes last
-            place = self._scratch / f"{next(self._numbers):08d}"
+            target = self._scratch / f"{next(self._numbers):08d}"
             stale = self._stale()
         for folder in stale:
             shutil.rmtree(folder, ignore_errors=True)
         if first:
             try:
-                wanted.set_result(self._bring(key, place))
+                wanted.set_result(self._bring(key, target))
             except BaseException as error:
                 with self._guard:
                     self._downloads.pop(key, None)
@@ -150,8 +150,8 @@ class StoreFiles:
                         target.write(block)
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    place = tempfile.gettempdir()
-                    raise StoreFull(f"no room for {key} in {place}; free some, or point TMPDIR elsewhere") from error
+                    scratch = tempfile.gettempdir()
+                    raise StoreFull(f"no room for {key} in {scratch}; free some, or point TMPDIR elsewhere") from error
                 raise
 
     def _opened(self, key: str) -> BinaryIO:

@@ -45,7 +45,7 @@ def show_depth(store: Store, manifest: Manifest, ui: Showcase) -> None:
     rows = [(_title(depth), _some_views(depth)) for depth in spread(store, manifest, DepthMaps, OBJECTS // 2)]
     if rows:
         images = [view for _, views in rows for view in views]
-        captions = [title if place == 0 else "" for title, views in rows for place in range(len(views))]
+        captions = [title if index == 0 else "" for title, views in rows for index in range(len(views))]
         sheet = contact_sheet(images, captions, columns=len(rows[0][1]), tile=112)
         ui.picture("depth", _jpeg(sheet), "Depth maps: white is background, black is near", "image/jpeg")
 
@@ -89,10 +89,10 @@ def by_category(store: Store, manifest: Manifest, categories: int, each: int) ->
 
 def spread(store: Store, manifest: Manifest, kind: type[S], count: int) -> Iterator[S]:
     """Up to `count` samples at even distances over the output."""
-    places = sorted({place * manifest.samples // count for place in range(count)}) if manifest.samples else []
+    positions = sorted({index * manifest.samples // count for index in range(count)}) if manifest.samples else []
     with SampleReader(store, manifest) as reader:
-        for place in places:
-            yield from (kind.read(sample.key, sample.fields) for sample in reader.read(place, place + 1))
+        for position in positions:
+            yield from (kind.read(sample.key, sample.fields) for sample in reader.read(position, position + 1))
 
 
 def depth_and_image(painted: Painted, view: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

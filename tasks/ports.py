@@ -39,7 +39,7 @@ class Port:
         for kind, label in enumerate(dict.fromkeys(ref.label for ref in refs)):
             name = f"{self.stage}:{label}" if kind else self.stage
             same = [ref.fingerprint for ref in refs if ref.label == label]
-            named |= {f"{name}-{place}" if place else name: fingerprint for place, fingerprint in enumerate(same)}
+            named |= {f"{name}-{index}" if index else name: fingerprint for index, fingerprint in enumerate(same)}
         return named
 
 

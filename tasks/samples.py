@@ -73,10 +73,10 @@ class StoredSamples:
         Raises:
             BadInput: a source has objects of the data set, but no depth maps under the projection.
         """
-        for place, source in enumerate(self._sources):
+        for index, source in enumerate(self._sources):
             if projection in source.depths:
                 yield from self._stored(source, dataset, split, projection, images)
-            elif objects := self._listed_in(place, dataset, split):
+            elif objects := self._listed_in(index, dataset, split):
                 raise BadInput(
                     f"{dataset.name}: {objects} objects have no depth maps under the projection {projection!r}; "
                     f"their source was projected by {', '.join(source.depths) or 'none'}"
@@ -85,17 +85,17 @@ class StoredSamples:
     def count(self, dataset: DatasetSpec, split: str | None, projection: str) -> int:
         """How many objects `samples` goes through, told from the catalogs."""
         return sum(
-            self._listed_in(place, dataset, split, _undrawn(source.depths[projection]))
-            for place, source in enumerate(self._sources)
+            self._listed_in(index, dataset, split, _undrawn(source.depths[projection]))
+            for index, source in enumerate(self._sources)
             if projection in source.depths
         )
 
     def _listed_in(
-        self, place: int, dataset: DatasetSpec, split: str | None, without: frozenset[str] = frozenset()
+        self, index: int, dataset: DatasetSpec, split: str | None, without: frozenset[str] = frozenset()
     ) -> int:
         return sum(
             split in (None, there) and (not dataset.sources or name in dataset.sources) and object_id not in without
-            for name, there, object_id in self._listed[place]
+            for name, there, object_id in self._listed[index]
         )
 
     @cached_property

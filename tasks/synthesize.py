@@ -168,9 +168,9 @@ def _images_per_second(painter: Synthesizer, maps: "NDArray[np.float32]", prompt
     started = 0.0
     for turn in range(2):
         count = painter.batch_size
-        places = [place % len(maps) for place in range(count)]
+        views = [index % len(maps) for index in range(count)]
         started = time.monotonic()
-        painter.generate(maps[places], [prompt] * count, range(turn * count, (turn + 1) * count))
+        painter.generate(maps[views], [prompt] * count, range(turn * count, (turn + 1) * count))
     return count / (time.monotonic() - started)
 
 

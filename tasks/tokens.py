@@ -63,8 +63,8 @@ class Tokens(ShardedStage[TokensRecipe, TrainExecution]):
         while chunk := list(islice(wanted, size)):
             with torch.inference_mode():
                 entries = build_entries(ready.model, stack_objects(chunk), job.recipe.cache, size)
-            for place, painted in enumerate(chunk):
-                builder.add(encode_entry(entries, place, painted.meta.who()))
+            for index, painted in enumerate(chunk):
+                builder.add(encode_entry(entries, index, painted.meta.who()))
             done += len(chunk)
             job.progress.advance(len(chunk))
         if others := shard.stop - shard.start - done:

@@ -85,7 +85,7 @@ class StoredObjects(Generic[T]):
         """The objects at `indices`, in that order; shards are visited once each."""
         order = np.argsort(indices, kind="stable")
         samples = list(self._reader.read_places(self._places[index] for index in indices[order]))
-        return self._decode([samples[place] for place in np.argsort(order, kind="stable")])
+        return self._decode([samples[position] for position in np.argsort(order, kind="stable")])
 
 
 def _stack(samples: Sequence[Sample]) -> "Objects":
