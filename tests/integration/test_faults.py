@@ -318,28 +318,23 @@ def test_a_killed_chain_frees_its_deployment_for_the_next_run(
 
 
 @pytest.mark.slow
-def test_workers_share_a_stage_and_its_time(
-    orchestra: Orchestra, long: Preset, long_depths: LocalStore, bucket: Store, tmp_path: Path
-) -> None:
-    """Every put takes its time on this network, so the work is not the processor's."""
-    alone = Painting.over(
-        orchestra, long, long_depths, S3Store(f"s3://bucket/{tmp_path.name}-alone", orchestra.settings)
-    )
+def test_workers_share_a_stage(orchestra: Orchestra, long: Preset, long_depths: LocalStore, bucket: Store) -> None:
+    """Every put takes its time on this network, so that both are at work for a while."""
     shared = Painting.over(orchestra, long, long_depths, bucket)
     orchestra.worker("gpu", "gpu")
     orchestra.worker("gpu-1", "gpu")
     orchestra.network.reset()
-    orchestra.network.fault("slow", times=100_000, method="PUT", seconds=5.0)
+    orchestra.network.fault("slow", times=100_000, method="PUT", seconds=1.0)
     try:
-        run = orchestra.complete(alone.submit(), 600)
         runs = [shared.submit(part={"index": index, "count": 2}) for index in range(2)]
-        parts = [orchestra.complete(part, 600) for part in runs]
+        first, second = (orchestra.complete(run, 600) for run in runs)
     finally:
         orchestra.network.reset()
         orchestra.workers.pop("gpu-1").stop()
-    alone.assert_undisturbed()
     shared.assert_undisturbed()
-    one = run.total_run_time.total_seconds()
-    two = max(part.total_run_time.total_seconds() for part in parts)
-    print(json.dumps({"one worker": one, "two workers": two}))
-    assert two < 0.6 * one
+    assert first.start_time is not None
+    assert second.start_time is not None
+    assert first.end_time is not None
+    assert second.end_time is not None
+    assert first.start_time < second.end_time, "one waited for the other"
+    assert second.start_time < first.end_time, "one waited for the other"
