@@ -81,8 +81,6 @@ class _WholeArchive:
         with suppress(OSError):  # `curl` ended with an error
             if data := self._stream.read(size):
                 return data
-        with suppress(OSError):
-            self._stream.close()
         # What follows the `?` of a signed URL is a secret.
         raise TornShard(
             f"{self._url.partition('?')[0]}: could not be read to the end of its archive; "
@@ -92,7 +90,12 @@ class _WholeArchive:
 
 def _whole(shards: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for shard in shards:
-        yield {**shard, "stream": _WholeArchive(shard["stream"], shard["url"])}
+        try:
+            yield {**shard, "stream": _WholeArchive(shard["stream"], shard["url"])}
+        finally:
+            # Also where whoever reads gives up in the middle: webdataset would leave the file open.
+            with suppress(OSError):  # `curl` ended with an error
+                shard["stream"].close()
 
 
 def _checked(url: str) -> str:
