@@ -90,8 +90,9 @@ def _download(tag: dict[str, Any], spec: ClipSpec) -> str:
         repository, _, name = tag["hf_hub"].rpartition("/")
         return str(download_pretrained_from_hf(repository, filename=name or None, revision=spec.revision))
     except Exception as error:
+        at = f" at the revision {spec.revision}" if spec.revision else ""
         raise BadInput(
-            f"cannot get the weights {spec.weights!r} of {spec.model}: {error}. "
+            f"cannot get the weights {spec.weights!r} of {spec.model}{at}: {error}. "
             "Fetch them once on a machine with network, or set ClipSpec.weights to a local .safetensors file"
         ) from error
 

@@ -37,7 +37,9 @@ class ClipSpec(Recipe):
     """open_clip's name of the architecture, or any name where the architecture is spelled out."""
     weights: str = "dfn5b"
     """A tag of open_clip, `random`, a file, a folder, or `package:NAME`."""
-    revision: str | None = Field(default=None, description="revision of the weights on the hub")
+    revision: str | None = Field(
+        default=None, description="commit of a tag's weights on the hub; none takes the newest"
+    )
     weights_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$", description="checked when loading")
     architecture: FrozenMapping[Any] | None = None
     """open_clip's model_cfg, for models that open_clip does not know."""
@@ -70,7 +72,8 @@ class ClipSpec(Recipe):
             raise BadInput(f"there are no weights at {path}; name another place, or state their weights_sha256")
         digest = self.weights_sha256 or digest_of(path)
         model = LOCAL if self.model in (path.name, path.parent.name) else self.model
-        return self.model_copy(update={"model": model, "weights": f"{CONTENT}{digest}", "weights_sha256": digest})
+        known = {"weights": f"{CONTENT}{digest}", "weights_sha256": digest, "revision": None}
+        return self.model_copy(update={"model": model, **known})
 
     @classmethod
     def from_folder(cls, folder: Path, name: str | None = None) -> Self:
@@ -95,17 +98,18 @@ class ClipSpec(Recipe):
 
 
 class OfficialModel(NamedTuple):
-    """Weights and batch size of one of the four published variants."""
+    """Weights of one of the four published variants, its batch size, and the commit on the hub with the weights."""
 
     tag: str
     batch_size: int
+    revision: str
 
 
 OFFICIAL_MODELS = {
-    "ViT-B-32": OfficialModel("datacomp_xl_s13b_b90k", 128),
-    "ViT-B-16": OfficialModel("dfn2b", 128),
-    "ViT-L-14-quickgelu": OfficialModel("dfn2b", 100),
-    "ViT-H-14-quickgelu": OfficialModel("dfn5b", 60),
+    "ViT-B-32": OfficialModel("datacomp_xl_s13b_b90k", 128, "f0e2ffa09cbadab3db6a261ec1ec56407ce42912"),
+    "ViT-B-16": OfficialModel("dfn2b", 128, "535fb305ffd3ab0690a1735871a74f5274b17e70"),
+    "ViT-L-14-quickgelu": OfficialModel("dfn2b", 100, "c50bc0f14d7ad435ae8adbde8b3277844b7b8b68"),
+    "ViT-H-14-quickgelu": OfficialModel("dfn5b", 60, "11738501a1db6d5e0a3451a71ba100be02e577e6"),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from opendlign_core.clip import ClipSpec, depth_to_input, images_to_input, load_clip, load_tokenizer
+from opendlign_core.clip import OFFICIAL_MODELS, ClipSpec, depth_to_input, images_to_input, load_clip, load_tokenizer
 from opendlign_core.errors import BadInput
 from opendlign_core.training import save_clip
 from tests.training import tiny
@@ -42,6 +42,14 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
 def test_missing_weights_and_models_are_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         load_clip(ClipSpec(**{"model": "ViT-B-32", **changes}))
+
+
+@pytest.mark.parametrize("name", list(OFFICIAL_MODELS))
+def test_official_weights_are_asked_for_at_their_commit(name: str) -> None:
+    official = OFFICIAL_MODELS[name]
+    asked = ClipSpec(model=name, weights=official.tag, revision=official.revision)
+    with pytest.raises(BadInput, match=rf"{official.tag}' of {name} at the revision [0-9a-f]{{40}}:.*Fetch them once"):
+        load_clip(asked)
 
 
 def test_the_tokenizer_has_the_models_context() -> None:

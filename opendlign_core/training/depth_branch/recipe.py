@@ -82,8 +82,9 @@ class TrainRecipe(Recipe):
         """Return the reference's recipe for one of its four models, with any field changed."""
         if model not in OFFICIAL_MODELS:
             raise BadInput(f"no published recipe for {model!r}; choose one of {', '.join(OFFICIAL_MODELS)}")
-        tag, batch_size = OFFICIAL_MODELS[model]
-        return cls(**{"clip": ClipSpec(model=model, weights=tag), "batch_size": batch_size, **changes})
+        official = OFFICIAL_MODELS[model]
+        clip = ClipSpec(model=model, weights=official.tag, revision=official.revision)
+        return cls(**{"clip": clip, "batch_size": official.batch_size, **changes})
 
     def cache_recipe(self) -> CacheRecipe:
         """Return the part of this recipe that the token cache depends on."""
