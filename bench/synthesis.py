@@ -10,6 +10,7 @@ import os
 import platform
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -86,6 +87,28 @@ def bench_shaded(repeats: int) -> Row:
 
 def encode_all(images: NDArray[np.uint8], form: ImageRecipe) -> list[bytes]:
     return [encode_image(image, form) for image in images]
+
+
+def bench_processes(objects: int, repeats: int) -> Row:
+    """Images of 64 pixels a second, painted, judged and encoded, by one process and by others, by turns."""
+    small = np.ascontiguousarray(depth_maps(8)[..., ::4, ::4])
+    named = [
+        Meta(object_id=f"chair/{number}", source="chair", split="train", caption="red chair")
+        for number in range(objects)
+    ]
+    chairs = [DepthMaps.of(meta, small[number % len(small)]) for number, meta in enumerate(named)]
+    recipe = SynthesisRecipe(image=ImageRecipe(format="jpeg"))
+    painters = {count: ShadedSynthesizer(workers=count) for count in (1, os.cpu_count() or 2)}
+    for painter in painters.values():
+        painter.prepare(objects * VIEWS)
+    seconds: dict[int, list[float]] = {count: [] for count in painters}
+    for _ in range(repeats):
+        for count, painter in painters.items():
+            seconds[count].append(clock(lambda: deque(synthesize_objects(chairs, recipe, painter), maxlen=0)))  # noqa: B023
+    rates = {count: objects * VIEWS / float(np.median(taken)) for count, taken in seconds.items()}
+    few, many = rates
+    return {"processes": many, "images_per_second": {count: round(rate, 1) for count, rate in rates.items()},
+            "times_faster": round(rates[many] / rates[few], 2)}  # fmt: skip
 
 
 def bench_overhead(folder: Path, objects: int) -> Row:
@@ -186,6 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     results: Row = {"machine": machine(), "shaded": bench_shaded(3 if options.quick else 9)}
+    results["painter_processes"] = bench_processes(20 if options.quick else 100, 3 if options.quick else 5)
     with tempfile.TemporaryDirectory() as folder:
         results["small_controlnet_stage"] = bench_overhead(Path(folder), 1 if options.quick else 4)
     options.out.parent.mkdir(exist_ok=True)

@@ -158,8 +158,10 @@ def cost_sentence(job: Job[SynthesisRecipe, SynthesisExecution], ahead: Sequence
     with SampleReader(job.store, depths) as reader:
         first = next(_objects(reader, ()))
     prompt = recipe.prompt.prompt(first.meta.words)
-    rate = _images_per_second(_painter(recipe, job.execution), first.maps(), prompt)
     objects = round(_wanted_share(depths, recipe.splits) * sum(shard.stop - shard.start for shard in ahead))
+    painter = _painter(recipe, job.execution)
+    painter.prepare(objects * first.meta.views)
+    rate = _images_per_second(painter, first.maps(), prompt)
     return estimate_cost(recipe, rate, objects, first.meta.views).sentence()
 
 

@@ -207,6 +207,6 @@ class SynthesisExecution(Execution):
     offline: bool = True
     """Use only weights that are already on this machine; False lets the hub be asked for missing ones."""
     workers: int = Field(2, ge=1)
-    """Threads that paint (`shaded`), and that check and encode images while the next ones are painted."""
+    """Processes that paint (`shaded`), and threads that check and encode images while the next ones are painted."""
     max_rejected_share: float = Field(0.2, ge=0, le=1)
     """The stage fails when more than this share of its objects is rejected."""

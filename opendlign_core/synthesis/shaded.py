@@ -4,6 +4,8 @@ Every image is painted alone and only with operations that round the same everyw
 map, prompt and seed and on nothing else.
 """
 
+import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +13,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from opendlign_core.streams import mapped
 from opendlign_core.synthesis.backdrop import (
     Image,
     blend,
@@ -22,34 +23,75 @@ from opendlign_core.synthesis.backdrop import (
 )
 from opendlign_core.synthesis.materials import MATERIALS, PATTERNS, Material
 from opendlign_core.synthesis.noise import Plane, grain, smoothstep, value_noise
+from opendlign_core.synthesis.painters import PainterDied, Painters
 from opendlign_core.synthesis.recipe import ShadedRecipe
 from opendlign_core.synthesis.surface import Surface, read_surface
 from opendlign_core.synthesis.synthesizer import Painting, Synthesizer
 from opendlign_core.synthesis.words import Look, Rgb, read_look
 
+log = logging.getLogger(__name__)
 _read_look = lru_cache(maxsize=4096)(read_look)
 _LUMA = (np.float32(0.299), np.float32(0.587), np.float32(0.114))
 
 
+_START_SECONDS = 60.0
+_WORTH_PROCESSES = 512
+"""Images after which painting in this process alone has cost about as much as starting others."""
+
+
 class ShadedSynthesizer(Synthesizer):
-    """Paints on the CPU, one image per thread."""
+    """Paints on the CPU: in this process, and where there are many images in `workers` others."""
 
     batch_size = 64
 
     def __init__(self, recipe: ShadedRecipe | None = None, workers: int = 1) -> None:
         self.recipe, self.workers = recipe or ShadedRecipe(), workers
+        self._painted = 0
+        self.painters: Painters | None = None
+        self._starting = threading.Lock()
+
+    def prepare(self, images: int) -> None:
+        if images >= _WORTH_PROCESSES and self.workers > 1:
+            self._painted = max(self._painted, _WORTH_PROCESSES)
+            self._others(seconds=_START_SECONDS)
 
     def paint(self, depth: NDArray[np.float32], prompts: Sequence[str], seeds: Sequence[int]) -> Painting:
-        images = np.empty((*depth.shape, 3), np.uint8)
-
-        def paint_one(place: int) -> None:
-            rng = np.random.default_rng(seeds[place])
-            paint_view(depth[place], _read_look(prompts[place]), rng, self.recipe, images[place])
-
-        places = range(len(depth))
-        for _ in map(paint_one, places) if self.workers == 1 else mapped(paint_one, places, self.workers):
-            pass
+        images = self._paint_elsewhere(depth, prompts, seeds)
+        if images is None:
+            images = paint_images(depth, prompts, seeds, self.recipe)
+        self._painted += len(depth)
         return Painting(images, np.ones(len(depth), np.bool_), self.batch_size)
+
+    def _paint_elsewhere(
+        self, depth: NDArray[np.float32], prompts: Sequence[str], seeds: Sequence[int]
+    ) -> NDArray[np.uint8] | None:
+        """The images from painter processes; None while there are none."""
+        try:
+            others = self._others()
+            return None if others is None else others.paint(depth, prompts, seeds)
+        except PainterDied as death:
+            log.warning("%s; painting goes on in this process", death)
+            self.workers, self.painters = 1, None
+            return None
+
+    def _others(self, seconds: float = 0.0) -> Painters | None:
+        """Painter processes that are ready; started once it is worth it."""
+        if self.workers == 1 or self._painted < _WORTH_PROCESSES:
+            return None
+        with self._starting:
+            if self.painters is None:
+                self.painters = Painters(self.recipe, self.workers)
+            return self.painters if self.painters.ready(seconds) else None
+
+
+def paint_images(
+    depth: NDArray[np.float32], prompts: Sequence[str], seeds: Sequence[int], recipe: ShadedRecipe
+) -> NDArray[np.uint8]:
+    """One image [N, H, W, 3] per depth map [N, H, W], prompt and seed."""
+    images = np.empty((*depth.shape, 3), np.uint8)
+    for place, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
+        paint_view(depth[place], _read_look(prompt), np.random.default_rng(seed), recipe, images[place])
+    return images
 
 
 def paint_view(

@@ -24,6 +24,9 @@ class Synthesizer(ABC):
     batch_size: int
     """How many images to hand to `paint` at once for best speed."""
 
+    def prepare(self, images: int) -> None:  # noqa: B027 - most painters have nothing to prepare
+        """Told how many images are ahead, a painter may start what pays off for so many."""
+
     @abstractmethod
     def paint(self, depth: NDArray[np.float32], prompts: Sequence[str], seeds: Sequence[int]) -> Painting:
         """Paint one image per depth map [N, H, W] (in [0, 1], background 1, nearest 0), prompt and seed."""
