@@ -10,11 +10,12 @@ from opendlign_core.ingestion.entry import ObjectEntry, UpAxis
 Points = npt.NDArray[np.float32]
 Colors = npt.NDArray[np.uint8]
 Faces = npt.NDArray[np.int64]
+Parts = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
 class PointCloud:
-    """Points in the frame and unit of their file; colours and normals, where present, are one per point."""
+    """Points in the frame and unit of their file; colours, normals and parts, where present, are one per point."""
 
     points: Points  # [N, 3]
     colors: Colors | None = None  # [N, 3]
@@ -23,17 +24,21 @@ class PointCloud:
     """The axis the file itself declares as up, if it does."""
     unit: str = ""
     """The unit the file itself declares, if it does."""
+    parts: Parts | None = None  # [N], places in `part_names`; -1 is no part
+    part_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """Triangles over shared vertices, in the frame and unit of their file; colours are one per vertex."""
+    """Triangles over shared vertices, in the frame and unit of their file; colours are per vertex, parts per face."""
 
     vertices: Points  # [V, 3]
     faces: Faces  # [F, 3], indices into vertices
     colors: Colors | None = None  # [V, 3]
     up_axis: UpAxis | None = None
     unit: str = ""
+    parts: Parts | None = None  # [F], places in `part_names`; -1 is no part
+    part_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

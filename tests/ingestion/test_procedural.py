@@ -12,6 +12,7 @@ from opendlign_core.ingestion.procedural import (
     LABELS,
     SPLIT_ROUNDS,
     build_object,
+    category_parts,
     cloud_of_entry,
     procedural_mesh,
 )
@@ -202,3 +203,30 @@ def test_generation_is_fast() -> None:
     for index in range(300):
         procedural_cloud(1, index, 2048)
     assert 300 / (time.process_time() - start) > 150, "fewer than 150 objects per processor second"
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_every_triangle_and_every_point_belongs_to_a_part_of_its_category(label: str) -> None:
+    meshes = [procedural_mesh(5, turn, (label,)) for turn in range(24)]
+    found = np.unique(np.concatenate([mesh.parts for mesh in meshes if mesh.parts is not None]))
+    assert found.tolist() == list(range(len(category_parts(label)))), "a part without triangles, or one without a name"
+    cloud = procedural_cloud(5, 0, 500, (label,))
+    assert cloud.part_names == category_parts(label)
+    assert cloud.parts is not None
+    assert set(cloud.parts) <= set(found.tolist())
+
+
+def test_most_categories_have_parts_to_tell_apart() -> None:
+    assert sum(len(category_parts(label)) > 1 for label in LABELS) >= 40
+
+
+def test_parts_lie_where_their_words_say() -> None:
+    def height(label: str, part: str) -> float:
+        cloud = procedural_cloud(5, 3, 2000, (label,))
+        return float(cloud.points[cloud.parts == cloud.part_names.index(part), 1].mean())
+
+    assert height("chair", "leg") < height("chair", "seat") < height("chair", "back")
+    assert height("table", "leg") < height("table", "top")
+    assert height("car", "wheel") < height("car", "body")
+    assert height("tree", "trunk") < height("tree", "leaves")
+    assert height("umbrella", "handle") < height("umbrella", "pole") < height("umbrella", "canopy")

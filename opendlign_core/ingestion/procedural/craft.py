@@ -54,13 +54,17 @@ def airplane(draw: Draw) -> Shape:
             y=radius * 0.3 + (tall * 0.9 if draw.chance(0.25) else 0.0), z=back - chord * 0.1
         ),
     )
-    solid = join(body, wings, tail)
+    solid = join(body.named("body"), wings.named("wing"), tail.named("tail"))
     if not jet:
         return Shape(_propellers(draw, solid, length, radius), "small", "a propeller")
     count = draw.integer(1, 2)
     engine = cylinder(radius * 0.36, chord * 0.7, segments=12).turn("x", 90).painted(Paint.STEEL)
     pods = [engine.move(span * f, level - radius * 0.45, length * 0.06 - sweep * f) for f in (0.32, 0.6)[:count]]
-    return Shape(join(solid, both_sides(join(*pods))), "long" if length > 12 else "", counted(2 * count, "jet engine"))
+    return Shape(
+        join(solid, both_sides(join(*pods)).named("engine")),
+        "long" if length > 12 else "",
+        counted(2 * count, "jet engine"),
+    )
 
 
 def _propellers(draw: Draw, plane: Solid, length: float, radius: float) -> Solid:
@@ -71,7 +75,7 @@ def _propellers(draw: Draw, plane: Solid, length: float, radius: float) -> Solid
     strut = both_sides(
         bar((radius * 0.5, -radius * 0.6, length * 0.1), (radius * 1.3, -radius - 0.3, length * 0.1), 0.06)
     )
-    return join(plane, disc.move(z=length / 2 + 0.05), gear, strut)
+    return join(plane, disc.move(z=length / 2 + 0.05).named("propeller"), gear, strut.named("wheel"))
 
 
 def helicopter(draw: Draw) -> Shape:
@@ -91,7 +95,10 @@ def helicopter(draw: Draw) -> Shape:
     skid = bar((radius * 0.85, skid_y, -radius * 1.3), (radius * 0.85, skid_y, radius * 1.5), 0.06)
     strut = bar((radius * 0.4, -radius * 0.5, 0), (radius * 0.85, skid_y, 0), 0.05)
     gear = both_sides(join(skid, copies(strut, [(0, 0, -radius * 0.6), (0, 0, radius * 0.7)]))).painted(Paint.STEEL)
-    solid = join(cabin, front, boom, tail_fin, mast, rotor, small, gear)
+    tail_parts = [piece.named("tail") for piece in (boom, tail_fin)]
+    solid = join(cabin, front, *tail_parts, mast, rotor.named("rotor"), small.named("tail"), gear.named("skid")).named(
+        "body"
+    )
     return Shape(solid, "", counted(blades, "rotor blade"))
 
 
@@ -100,19 +107,23 @@ def rocket(draw: Draw) -> Shape:
     nose, waist = height * draw.uniform(0.2, 0.35), radius * draw.uniform(0.75, 1.0)
     tip = spline([(radius, 0), (radius * 0.75, nose * 0.5), (0.02, nose)], 8) + np.array((0, height - nose))
     body = lathe(np.concatenate([[(waist, 0.0), (radius, height * 0.2)], tip[:1]]), 20)
-    cone = lathe(tip, 20).painted(Paint.ACCENT)
+    cone = lathe(tip, 20).painted(Paint.ACCENT).named("nose")
     count, span = draw.pick((3, 4)), radius * draw.uniform(0.9, 1.8)
     root = height * draw.uniform(0.16, 0.3)
     tip_chord, sweep = root * draw.uniform(0.3, 0.7), root * draw.uniform(0.3, 0.9)
     # Turned to spread along +z from the hull, its chord running down from y = 0.
     blade = fin(root, tip_chord, span, sweep, 0.14).turn("x", 90).mirror("y")
     length = max(root, tip_chord + sweep)
-    fins = around(blade.move(y=length - draw.uniform(-0.3, 0.5), z=waist * 0.85), count).painted(Paint.ACCENT)
-    nozzle = cylinder(waist * 0.75, 0.5, waist * 0.4).move(y=-0.5).painted(Paint.BLACK)
-    solid = join(body, cone, fins, nozzle)
+    fins = (
+        around(blade.move(y=length - draw.uniform(-0.3, 0.5), z=waist * 0.85), count)
+        .painted(Paint.ACCENT)
+        .named("fin")
+    )
+    nozzle = cylinder(waist * 0.75, 0.5, waist * 0.4).move(y=-0.5).painted(Paint.BLACK).named("engine")
+    solid = join(body.named("body"), cone, fins, nozzle)
     if draw.chance(0.35):
         booster = join(cylinder(radius * 0.4, height * 0.5), cylinder(radius * 0.4, radius, 0.02).move(y=height * 0.5))
-        solid += both_sides(booster.move(x=radius * 1.35)).painted(Paint.WHITE)
+        solid += both_sides(booster.move(x=radius * 1.35)).painted(Paint.WHITE).named("booster")
     return Shape(solid, "slender" if radius < 0.7 else "", counted(count, "fin"))
 
 
@@ -137,13 +148,14 @@ def sailboat(draw: Draw) -> Shape:
     boom, foot, swing = length * draw.uniform(0.38, 0.5), 0.6, draw.uniform(-25, 25)
     main = prism([(0.0, foot), (0.0, mast * 0.95), (-boom * 0.45, mast * 0.45), (-boom, foot)], 0.04, "x")
     spar = bar((0, foot, 0), (0, foot, -boom), 0.06).painted(Paint.WOOD)
-    solid = join(hull, pole, join(main.painted(Paint.WHITE), spar).turn("y", swing).move(z=at))
+    main = join(main.painted(Paint.WHITE).named("sail"), spar.named("mast")).turn("y", swing).move(z=at)
+    solid = join(hull.named("hull"), pole.named("mast"), main)
     sails = 1
     if draw.chance(0.7):
         jib = prism([(at + 0.15, mast * 0.8), (length * 0.46, 0.35), (at + 0.3, 0.6)], 0.04, "x")
-        solid, sails = solid + jib.painted(Paint.ACCENT), 2
+        solid, sails = solid + jib.painted(Paint.ACCENT).named("sail"), 2
     if draw.chance(0.4):
-        solid += box(beam * 0.5, 0.4, length * 0.25, (0, 0.2, -length * 0.12))
+        solid += box(beam * 0.5, 0.4, length * 0.25, (0, 0.2, -length * 0.12)).named("cabin")
     return Shape(solid, "tall" if mast > 1.18 * length else "", counted(sails, "sail"))
 
 
@@ -162,13 +174,15 @@ def ship(draw: Draw) -> Shape:
     reach = 0.55 * (funnels - 1)
     stacks = copies(funnel, spaced(funnels, -reach, reach, 2)).move(y=decks, z=at)
     mast = bar((0, 0.3, length * 0.3), (0, 0.3 + draw.uniform(2, 4), length * 0.3), 0.09)
-    return Shape(join(hull, *house, stacks, mast), "long" if length > 18 else "", counted(funnels, "funnel"))
+    house = [deck.named("cabin") for deck in house]
+    solid = join(hull.named("hull"), *house, stacks.named("chimney"), mast.named("mast"))
+    return Shape(solid, "long" if length > 18 else "", counted(funnels, "funnel"))
 
 
 CRAFT = (
-    Category("airplane", ("metal", "plastic"), airplane),
-    Category("helicopter", ("metal", "plastic"), helicopter),
-    Category("rocket", ("metal", "plastic"), rocket),
-    Category("sailboat", ("wooden", "plastic"), sailboat),
-    Category("ship", ("metal", "wooden"), ship),
+    Category("airplane", ("metal", "plastic"), airplane, ("body", "wing", "tail", "engine", "propeller", "wheel")),
+    Category("helicopter", ("metal", "plastic"), helicopter, ("body", "tail", "rotor", "skid")),
+    Category("rocket", ("metal", "plastic"), rocket, ("body", "nose", "fin", "engine", "booster")),
+    Category("sailboat", ("wooden", "plastic"), sailboat, ("hull", "sail", "mast", "cabin")),
+    Category("ship", ("metal", "wooden"), ship, ("hull", "cabin", "chimney", "mast")),
 )

@@ -14,6 +14,7 @@ from enum import IntEnum
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.cloud import Mesh, PointCloud
@@ -30,6 +31,7 @@ from opendlign_core.ingestion.procedural.solid import Solid
 from opendlign_core.ingestion.procedural.tables import TABLES
 from opendlign_core.ingestion.procedural.vehicles import VEHICLES
 from opendlign_core.ingestion.procedural.vessels import VESSELS
+from opendlign_core.ingestion.procedural.words import PART_WORDS
 from opendlign_core.ingestion.recipe import IngestRecipe, SourceSpec
 
 CATEGORIES: tuple[Category, ...] = (*SEATING, *TABLES, *VESSELS, *VEHICLES, *CRAFT, *HOUSEHOLD, *OUTDOORS)
@@ -126,19 +128,51 @@ def procedural_entry(seed: int, index: int, labels: tuple[str, ...] = (), source
 
 
 def procedural_cloud(seed: int, index: int, points: int, labels: tuple[str, ...] = ()) -> PointCloud:
-    """Points [points, 3] in metres, y up, drawn uniformly by area, and the colours [points, 3] of their parts."""
+    """Points [points, 3] in metres, y up, drawn uniformly by area, their colours [points, 3] and parts."""
     built = build_object(seed, index, labels)
     category, turn = _locate(index, labels)
     rng = _draw(seed, category, turn, _Stream.POINTS).rng
     table = palette(COLOURS[built.colour], COLOURS[built.accent], rng)
-    where, paint = sample_surface(built.solid, points, rng)
-    return PointCloud(points=where.astype(np.float32), colors=table[paint], up_axis="y", unit="m")
+    where, face = sample_surface(built.solid, points, rng)
+    return PointCloud(
+        points=where.astype(np.float32),
+        colors=table[built.solid.paint[face]],
+        up_axis="y",
+        unit="m",
+        parts=_part_numbers(built.solid, category)[face],
+        part_names=category.parts,
+    )
 
 
 def procedural_mesh(seed: int, index: int, labels: tuple[str, ...] = ()) -> Mesh:
     """The same object as triangles in metres, y up."""
     solid = build_object(seed, index, labels).solid
-    return Mesh(vertices=solid.vertices.astype(np.float32), faces=solid.faces, up_axis="y", unit="m")
+    category, _ = _locate(index, labels)
+    return Mesh(
+        vertices=solid.vertices.astype(np.float32),
+        faces=solid.faces,
+        up_axis="y",
+        unit="m",
+        parts=_part_numbers(solid, category),
+        part_names=category.parts,
+    )
+
+
+def category_parts(label: str) -> tuple[str, ...]:
+    """The words for the parts of a category's objects, in the order of their numbers.
+
+    >>> category_parts("chair")
+    ('back', 'seat', 'leg')
+    """
+    return select_categories((label,))[0].parts
+
+
+def _part_numbers(solid: Solid, category: Category) -> NDArray[np.int32]:  # [F]
+    """The number of every triangle's part among its category's; a KeyError tells of a triangle that nobody named."""
+    number = {PART_WORDS.index(word): place for place, word in enumerate(category.parts)}
+    table = np.full(len(PART_WORDS), -1, np.int32)
+    table[list(number)] = list(number.values())
+    return table[solid.part]
 
 
 def source_seed(source: SourceSpec) -> int:

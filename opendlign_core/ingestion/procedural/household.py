@@ -27,12 +27,14 @@ def lamp(draw: Draw) -> Shape:
     height, radius = (draw.uniform(1.3, 1.7), 0.2) if floor else (draw.uniform(0.35, 0.6), 0.14)
     radius *= draw.uniform(0.85, 1.25)
     shade, words = _shade(draw, radius)
-    shade = shade.move(y=height).painted(Paint.ACCENT)
+    shade = shade.move(y=height).painted(Paint.ACCENT).named("shade")
     base = radius * draw.uniform(0.55, 0.9)
     if floor and draw.chance(0.4):
         leg = bar((0, height * 0.85, 0), (0, 0, radius * 1.4), 0.012)
         return Shape(
-            join(shade, around(leg, 3, draw.uniform(0, 90)), sphere(0.03).move(y=height * 0.85)), "tall", words
+            join(shade, around(leg, 3, draw.uniform(0, 90)), sphere(0.03).move(y=height * 0.85)).named("stand"),
+            "tall",
+            words,
         )
     if floor or draw.chance(0.4):
         stand = join(cylinder(base, 0.025), cylinder(0.012, height))
@@ -40,18 +42,22 @@ def lamp(draw: Draw) -> Shape:
         belly = draw.uniform(0.3, 0.7) * base
         stand = lathe(spline([(base * 0.7, 0), (belly, height * 0.1), (base * 0.9, height * 0.35),
                               (0.015, height * 0.65), (0.012, height)], 16), 20)  # fmt: skip
-    return Shape(stand + shade, "tall" if floor else "small", words)
+    return Shape(stand.named("stand") + shade, "tall" if floor else "small", words)
 
 
 def street_lamp(draw: Draw) -> Shape:
     height, radius = draw.uniform(3.5, 6.0), draw.uniform(0.05, 0.08)
     pole = join(cylinder(radius * 2.2, height * 0.08, radius * 1.4), cylinder(radius * 1.3, height, radius * 0.8))
+    pole = pole.named("pole")
     if draw.chance(0.35):
-        cage = join(cylinder(0.14, 0.45, 0.24, 6).painted(Paint.GLASS), cylinder(0.28, 0.2, 0.03, 6).move(y=0.45))
+        cage = join(
+            cylinder(0.14, 0.45, 0.24, 6).painted(Paint.GLASS), cylinder(0.28, 0.2, 0.03, 6).move(y=0.45)
+        ).named("head")
         return Shape(join(pole, cage.move(y=height)), "tall", "a lantern")
     reach, rise = draw.uniform(0.7, 1.5), draw.uniform(0.1, 0.5)
     arm = tube(spline([(0, height, 0), (0, height + rise, reach * 0.3), (0, height + rise, reach)], 9), radius * 0.7)
-    head = box(0.26, 0.12, 0.6, (0, height + rise - 0.02, reach + 0.1)).painted(Paint.ACCENT)
+    arm = arm.named("arm")
+    head = box(0.26, 0.12, 0.6, (0, height + rise - 0.02, reach + 0.1)).painted(Paint.ACCENT).named("head")
     arms = draw.pick((1, 1, 2))
     return Shape(join(pole, around(join(arm, head), arms)), "tall", counted(arms, "curved arm"))
 
@@ -59,13 +65,15 @@ def street_lamp(draw: Draw) -> Shape:
 def ladder(draw: Draw) -> Shape:
     height, width, rungs = draw.uniform(1.6, 3.2), draw.uniform(0.35, 0.55), draw.integer(5, 11)
     taper = draw.uniform(0.75, 1.0)
-    rail = bar((width / 2, 0, 0), (width / 2 * taper, height, 0), draw.uniform(0.02, 0.032), segments=4)
+    rail = bar((width / 2, 0, 0), (width / 2 * taper, height, 0), draw.uniform(0.02, 0.032), segments=4).named("rail")
     levels = np.linspace(0.08, 0.95, rungs)
     halves = width / 2 * (1 + (taper - 1) * levels)
-    steps = [bar((-w, height * y, 0), (w, height * y, 0), 0.016) for w, y in zip(halves, levels, strict=True)]
+    steps = [
+        bar((-w, height * y, 0), (w, height * y, 0), 0.016).named("rung") for w, y in zip(halves, levels, strict=True)
+    ]
     front = join(both_sides(rail), *steps)
     if draw.chance(0.4):
-        rear = both_sides(bar((width * 0.4, 0, 0), (width * 0.35, height * 0.98, 0), 0.018, segments=4))
+        rear = both_sides(bar((width * 0.4, 0, 0), (width * 0.35, height * 0.98, 0), 0.018, segments=4)).named("rail")
         lean = draw.uniform(10, 18)
         back = rear.move(y=-height).turn("x", lean).move(y=height)
         front = front.move(y=-height).turn("x", -lean).move(y=height)
@@ -77,13 +85,14 @@ def umbrella(draw: Draw) -> Shape:
     radius, length, ribs = draw.uniform(0.4, 0.6), draw.uniform(0.7, 0.9), draw.integer(6, 10)
     depth = radius * draw.uniform(0.35, 0.65)
     dome = spline([(radius, 0), (radius * 0.75, depth * 0.55), (0.01, depth)], 9)
-    canopy = lathe(dome, ribs, "none").move(y=length - depth)
-    shaft = cylinder(0.008, length + 0.06).painted(Paint.STEEL)
+    canopy = lathe(dome, ribs, "none").move(y=length - depth).named("canopy")
+    shaft = cylinder(0.008, length + 0.06).painted(Paint.STEEL).named("pole")
     hook = spline([(0, 0, 0), (0, -0.08, 0), (0.04, -0.13, 0), (0.09, -0.09, 0), (0.09, -0.05, 0)], 10)
     crook = draw.chance(0.65)
     grip = tube(hook, 0.013) if crook else cylinder(0.018, 0.14).move(y=-0.12)
     detail = "a hooked handle" if crook else "a straight handle"
-    return Shape(join(canopy, shaft, grip.painted(Paint.WOOD)).turn("x", draw.uniform(-12, 12)), "open", detail)
+    grip = grip.painted(Paint.WOOD).named("handle")
+    return Shape(join(canopy, shaft, grip).turn("x", draw.uniform(-12, 12)), "open", detail)
 
 
 def hammer(draw: Draw) -> Shape:
@@ -102,7 +111,7 @@ def hammer(draw: Draw) -> Shape:
         curve = spline([(0, 0, 0.004), (-head * 0.4, 0.004, 0.012), (-head * 0.8, -head * 0.28, 0.02)], 7)
         claw = tube(curve, np.linspace(head * 0.13, head * 0.03, 7))
         block = join(face, claw, claw.mirror("z"), box(head * 0.3, head * 0.3, head * 0.26))
-    solid = handle.painted(Paint.WOOD) + block.move(y=length)
+    solid = handle.painted(Paint.WOOD).named("handle") + block.move(y=length).named("head")
     detail = {"claw": "a claw", "sledge": "a square head", "ball": "a round head"}[style]
     return Shape(solid, "heavy" if style == "sledge" else "", detail)
 
@@ -125,7 +134,8 @@ def knife(draw: Draw) -> Shape:
     if draw.chance(0.4):
         handle = tube([(0, 0, 0), (-grip * 0.5, 0, 0), (-grip, 0, 0)], (0.011, 0.014, 0.012))
     guard = box(0.012, thick * (2.2 if style == "dagger" else 1.15), 0.024)
-    solid = join(prism(np.array(outline), 0.003).painted(Paint.STEEL), handle, guard.painted(Paint.STEEL))
+    edge_part = prism(np.array(outline), 0.003).painted(Paint.STEEL).named("blade")
+    solid = join(edge_part, handle, guard.painted(Paint.STEEL)).named("handle")
     detail = {
         "chef": "a wide blade",
         "cleaver": "a square blade",
@@ -144,8 +154,9 @@ def laptop(draw: Draw) -> Shape:
     key = box(width * 0.84, 0.004, depth * 0.4 / rows * 0.75)
     keys = copies(key, spaced(rows, -depth * 0.33, depth * 0.05, 2)).move(y=thick / 2 + 0.002).painted(Paint.BLACK)
     pad = box(width * 0.3, 0.002, depth * 0.22, (0, thick / 2, depth * 0.3)).painted(Paint.STEEL)
-    top = join(lid, screen).turn("x", 90 - opening).move(y=thick / 2, z=-depth / 2)
-    return Shape(join(box(width, thick, depth), keys, pad, top), "thin" if thick < 0.012 else "", "an open screen")
+    top = join(lid, screen).turn("x", 90 - opening).move(y=thick / 2, z=-depth / 2).named("screen")
+    solid = join(box(width, thick, depth), keys, pad, top).named("keyboard")
+    return Shape(solid, "thin" if thick < 0.012 else "", "an open screen")
 
 
 def monitor(draw: Draw) -> Shape:
@@ -159,16 +170,17 @@ def monitor(draw: Draw) -> Shape:
         foot = cylinder(width * draw.uniform(0.18, 0.28), 0.015, segments=20)
     else:
         foot = box(width * draw.uniform(0.35, 0.6), 0.015, 0.2)
-    return Shape(join(frame, screen, neck, foot), "wide" if height < width * 0.58 else "", "a stand")
+    solid = join(frame.named("screen"), screen.named("screen"), neck, foot).named("stand")
+    return Shape(solid, "wide" if height < width * 0.58 else "", "a stand")
 
 
 HOUSEHOLD = (
-    Category("lamp", ("metal", "wooden", "ceramic"), lamp),
-    Category("street lamp", ("metal",), street_lamp),
-    Category("ladder", ("wooden", "metal"), ladder),
-    Category("umbrella", ("fabric", "plastic"), umbrella),
-    Category("hammer", ("metal",), hammer),
-    Category("knife", ("metal", "wooden"), knife),
-    Category("laptop", ("metal", "plastic"), laptop),
-    Category("monitor", ("plastic", "metal"), monitor),
+    Category("lamp", ("metal", "wooden", "ceramic"), lamp, ("shade", "stand")),
+    Category("street lamp", ("metal",), street_lamp, ("pole", "head", "arm")),
+    Category("ladder", ("wooden", "metal"), ladder, ("rail", "rung")),
+    Category("umbrella", ("fabric", "plastic"), umbrella, ("canopy", "pole", "handle")),
+    Category("hammer", ("metal",), hammer, ("handle", "head")),
+    Category("knife", ("metal", "wooden"), knife, ("blade", "handle")),
+    Category("laptop", ("metal", "plastic"), laptop, ("screen", "keyboard")),
+    Category("monitor", ("plastic", "metal"), monitor, ("screen", "stand")),
 )

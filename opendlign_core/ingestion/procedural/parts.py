@@ -119,14 +119,14 @@ def wheel(radius: float, width: float, at: Point) -> Solid:
 
 def axles(radius: float, width: float, half_track: float, stations: Sequence[float]) -> Solid:
     """A pair of wheels at every z of `stations`, standing on the floor."""
-    return both_sides(join(*(wheel(radius, width, (half_track, radius, z)) for z in stations)))
+    return both_sides(join(*(wheel(radius, width, (half_track, radius, z)) for z in stations))).named("wheel")
 
 
 def spoked_wheel(radius: float, thickness: float, spokes: int, z: float) -> Solid:
     """A thin wheel in the plane x = 0, standing on the floor at `z`."""
     rim = torus(radius - thickness, thickness, 24, 6).painted(Paint.BLACK)
     spoke = bar((0, 0, 0), (radius - thickness, 0, 0), thickness * 0.22, segments=3).painted(Paint.STEEL)
-    return join(rim, around(spoke, spokes)).turn("z", 90).move(y=radius, z=z)
+    return join(rim, around(spoke, spokes)).turn("z", 90).move(y=radius, z=z).named("wheel")
 
 
 def shell(outer: FloatArray, wall: float, segments: int = 24) -> Solid:

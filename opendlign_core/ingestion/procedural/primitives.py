@@ -10,9 +10,8 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from opendlign_core.ingestion.procedural.solid import FloatArray, IntArray, Point, Solid, Surface, deferred
+from opendlign_core.ingestion.procedural.solid import FloatArray, IntArray, Point, Solid, Surface, deferred, plain
 
 Caps = Literal["both", "first", "none"]
 
@@ -43,7 +42,7 @@ def _loft(rings: FloatArray, *, closed: bool = False, caps: Caps = "both") -> Su
     vertices = rings.reshape(-1, 3)
     if caps != "none":
         vertices = np.concatenate([vertices, rings[[0, -1]].sum(1) / rings.shape[1]])
-    return Surface(vertices, faces, np.zeros(len(faces), np.uint8))
+    return plain(vertices, faces)
 
 
 loft = deferred(_loft)
@@ -71,7 +70,7 @@ _CUBE_FACES = np.array(
 @deferred
 def box(width: float, height: float, depth: float, at: Point = (0.0, 0.0, 0.0)) -> Surface:
     """A box of extents along x, y, z, centred at `at`."""
-    return Surface(_CUBE * (width, height, depth) + at, _CUBE_FACES, np.zeros(12, np.uint8))
+    return plain(_CUBE * (width, height, depth) + at, _CUBE_FACES)
 
 
 @lru_cache(maxsize=64)
@@ -187,8 +186,8 @@ def cross(a: FloatArray, b: FloatArray) -> FloatArray:
     return a[:, _NEXT] * b[:, _LAST] - a[:, _LAST] * b[:, _NEXT]
 
 
-def sample_surface(solid: Solid, count: int, rng: np.random.Generator) -> tuple[FloatArray, npt.NDArray[np.uint8]]:
-    """Draw points [count, 3] uniformly by area, with the paint slot [count] of each."""
+def sample_surface(solid: Solid, count: int, rng: np.random.Generator) -> tuple[FloatArray, IntArray]:
+    """Draw points [count, 3] uniformly by area, with the triangle [count] that each lies on."""
     corner, second, third = (solid.vertices[solid.faces[:, k]] for k in range(3))
     first, second = second - corner, third - corner
     normal = cross(first, second)
@@ -199,4 +198,4 @@ def sample_surface(solid: Solid, count: int, rng: np.random.Generator) -> tuple[
     face = rng.permutation(np.minimum(face, len(cumulative) - 1))
     root = np.sqrt(draws[1])
     across = first[face] * (root * (1 - draws[2]))[:, None] + second[face] * (root * draws[2])[:, None]
-    return corner[face] + across, solid.paint[face]
+    return corner[face] + across, face

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from opendlign_core.ingestion.procedural.solid import Solid
+from opendlign_core.ingestion.procedural.words import PartWord
 
 T = TypeVar("T")
 
@@ -54,3 +55,5 @@ class Category:
     materials: tuple[str, ...]
     """Adjectives: "wooden", "metal"."""
     build: Callable[[Draw], Shape]
+    parts: tuple[PartWord, ...]
+    """What its objects are made of, in the order of their part numbers; one object may lack some."""

@@ -6,7 +6,7 @@ Frame: right-handed, y up, front towards +z, metres. Solids may overlap; nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Literal, ParamSpec
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opendlign_core.ingestion.procedural.paint import Paint
+from opendlign_core.ingestion.procedural.words import PartWord, part_number
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -26,11 +27,12 @@ _AXES = {"x": 0, "y": 1, "z": 2}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Surface:
-    """Triangles, each painted with one slot."""
+    """Triangles, each painted with one slot and belonging to one part."""
 
     vertices: FloatArray  # [V, 3]
     faces: IntArray  # [F, 3]
     paint: npt.NDArray[np.uint8]  # [F]
+    part: npt.NDArray[np.uint8]  # [F], numbers of part words; 0 is still to be named
 
 
 class Solid:
@@ -63,6 +65,10 @@ class Solid:
     def paint(self) -> npt.NDArray[np.uint8]:  # [F]
         return self.surface.paint
 
+    @property
+    def part(self) -> npt.NDArray[np.uint8]:  # [F]
+        return self.surface.part
+
     def move(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Solid:
         return self._changed(lambda vertices: vertices + np.array((x, y, z)))
 
@@ -82,13 +88,23 @@ class Solid:
         return Solid(lambda: _mirrored(self.surface, _AXES[axis]))
 
     def painted(self, paint: Paint) -> Solid:
-        return Solid(lambda: Surface(self.vertices, self.faces, np.full(len(self.faces), paint, np.uint8)))
+        return Solid(lambda: replace(self.surface, paint=np.full(len(self.faces), paint, np.uint8)))
+
+    def named(self, word: PartWord) -> Solid:
+        """The solid with every triangle that has no part yet in this one: name the details first, then the rest."""
+        number = part_number(word)
+        return Solid(lambda: replace(self.surface, part=np.where(self.part == 0, number, self.part).astype(np.uint8)))
 
     def __add__(self, other: Solid) -> Solid:
         return join(self, other)
 
     def _changed(self, change: Callable[[FloatArray], FloatArray]) -> Solid:
-        return Solid(lambda: Surface(change(self.vertices), self.faces, self.paint))
+        return Solid(lambda: replace(self.surface, vertices=change(self.vertices)))
+
+
+def plain(vertices: FloatArray, faces: IntArray, paint: Paint = Paint.BODY) -> Surface:
+    """A surface [V, 3], [F, 3] of one paint, its part still to be named."""
+    return Surface(vertices, faces, np.full(len(faces), paint, np.uint8), np.zeros(len(faces), np.uint8))
 
 
 def deferred(make: Callable[_P, Surface]) -> Callable[_P, Solid]:
@@ -121,16 +137,17 @@ def _sheared(vertices: FloatArray, slope: float) -> FloatArray:
 def _mirrored(surface: Surface, axis: int) -> Surface:
     flip = np.ones(3)
     flip[axis] = -1.0
-    return Surface(surface.vertices * flip, surface.faces[:, ::-1], surface.paint)
+    return replace(surface, vertices=surface.vertices * flip, faces=surface.faces[:, ::-1])
 
 
 @deferred
 def join(*solids: Solid) -> Surface:
-    """All surfaces as one, keeping their paint."""
+    """All surfaces as one, keeping their paint and their parts."""
     starts = np.cumsum([0] + [len(s.vertices) for s in solids[:-1]])
     faces = np.concatenate([s.faces + start for s, start in zip(solids, starts, strict=True)])
     vertices = np.concatenate([s.vertices for s in solids])
-    return Surface(vertices, faces, np.concatenate([s.paint for s in solids]))
+    paint, part = (np.concatenate(slots) for slots in ([s.paint for s in solids], [s.part for s in solids]))
+    return Surface(vertices, faces, paint, part)
 
 
 @deferred
@@ -154,4 +171,5 @@ def both_sides(solid: Solid) -> Solid:
 def _stack(solid: Solid, vertices: FloatArray) -> Surface:  # [K, V, 3]
     count = len(vertices)
     faces = solid.faces[None] + (np.arange(count) * len(solid.vertices))[:, None, None]
-    return Surface(vertices.reshape(-1, 3), faces.reshape(-1, 3), np.tile(solid.paint, count))
+    paint, part = np.tile(solid.paint, count), np.tile(solid.part, count)
+    return Surface(vertices.reshape(-1, 3), faces.reshape(-1, 3), paint, part)

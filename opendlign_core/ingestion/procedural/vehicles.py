@@ -27,9 +27,9 @@ def car(draw: Draw) -> Shape:
     body = prism([(back, low), (front, low), (front, waist * 0.8), (hood, waist), (back, waist)], width, "x")
     outline = [(trunk, waist), (hood, waist), (hood - 0.65, roof), (rear_roof, roof)]
     cabin = prism(outline, width * 0.84, "x")
-    glass = prism([(z * 0.94, y * 0.99) for z, y in outline], width * 0.85, "x").painted(Paint.GLASS)
+    glass = prism([(z * 0.94, y * 0.99) for z, y in outline], width * 0.85, "x").painted(Paint.GLASS).named("window")
     wheels = axles(radius, 0.2, width / 2 - 0.08, (front - length * 0.19, back + length * 0.19))
-    solid = join(body, cabin, glass, wheels, _lamps(width, waist * 0.7, front))
+    solid = join(body, cabin, glass, wheels, _lamps(width, waist * 0.7, front)).named("body")
     return Shape(solid, {"sedan": "long", "hatchback": "small", "coupe": "sporty"}[style], "four wheels")
 
 
@@ -43,6 +43,7 @@ def truck(draw: Draw) -> Shape:
          (front - nose - 0.25, roof), (front - cab, roof)], width * 0.94, "x",
     )  # fmt: skip
     window = box(width * 0.95, 0.45, cab * 0.4, (0, roof - 0.4, front - nose - cab * 0.3)).painted(Paint.GLASS)
+    cabin = cabin.named("cabin")
     frame = box(width * 0.6, 0.2, length * 0.97, (0, deck * 0.8, 0)).painted(Paint.BLACK)
     bay = length - cab - 0.15
     middle = back + bay / 2
@@ -57,7 +58,10 @@ def truck(draw: Draw) -> Shape:
         load = join(box(width, 0.1, bay, (0, deck, middle)), both_sides(side))
     stations = [front - cab * 0.5, back + length * 0.12] + ([back + length * 0.27] if draw.chance(0.5) else [])
     wheels = axles(radius, 0.28, width / 2 - 0.12, stations)
-    solid = join(cabin, window, frame, load.painted(Paint.ACCENT), wheels, _lamps(width, deck, front))
+    lamps = _lamps(width, deck, front).named("cabin")
+    solid = join(
+        cabin, window.named("window"), frame.named("frame"), load.painted(Paint.ACCENT).named("load"), wheels, lamps
+    )
     detail = {"box": "a cargo box", "tanker": "a tank", "flatbed": "an open bed"}[style]
     return Shape(solid, "long" if length > 6.4 else "", detail)
 
@@ -74,10 +78,11 @@ def bus(draw: Draw) -> Shape:
     pane = box(width * 1.01, 0.75, length / count * 0.78)
     rows = [height - 0.75] + ([height * 0.43] if decker else [])
     panes = [copies(pane, spaced(count, -length * 0.43, length * 0.38, 2)).move(y=y) for y in rows]
-    glass = join(*panes, box(width * 0.9, 0.9, 0.04, (0, height * 0.62, front - slope * 0.4))).painted(Paint.GLASS)
+    glass = join(*panes, box(width * 0.9, 0.9, 0.04, (0, height * 0.62, front - slope * 0.4)))
     wheels = axles(radius, 0.3, width / 2 - 0.14, (front - length * 0.2, -front + length * 0.22))
     stripe = box(width * 1.012, 0.25, length * 0.99, (0, height * 0.36, 0)).painted(Paint.ACCENT)
-    solid = join(body, glass, wheels, stripe, _lamps(width, low + 0.3, front))
+    glass = glass.painted(Paint.GLASS).named("window")
+    solid = join(body, glass, wheels, stripe, _lamps(width, low + 0.3, front)).named("body")
     return Shape(solid, "" if decker else "long", "many windows", "double-decker" if decker else "")
 
 
@@ -103,8 +108,9 @@ def bicycle(draw: Draw) -> Shape:
     pedals = bar((-0.12, crank[1] - 0.1, crank[2]), (-0.04, crank[1] - 0.1, crank[2]), 0.02)
     drive = cylinder(0.09, 0.01).turn("z", 90).move(0.03, crank[1], crank[2])
     wheels = join(spoked_wheel(radius, tyre, spokes, rear), spoked_wheel(radius, tyre, spokes, fore))
-    black = join(both_sides(half), saddle, pedals, pedals.move(0.16, 0.2)).painted(Paint.BLACK)
-    solid = join(frame, wheels, black, drive.painted(Paint.STEEL))
+    pedals = join(pedals, pedals.move(0.16, 0.2)).named("pedal")
+    black = join(both_sides(half).named("handlebar"), saddle.named("seat"), pedals).painted(Paint.BLACK)
+    solid = join(frame, wheels, black, drive.painted(Paint.STEEL)).named("frame")
     return Shape(solid, "sporty" if drop else "", "two wheels")
 
 
@@ -126,11 +132,13 @@ def motorcycle(draw: Draw) -> Shape:
     exhaust = bar((0.16, radius * 0.8, 0.1), (0.17, radius * 0.9, rear - 0.1), 0.045).painted(Paint.STEEL)
     lamp = sphere(0.09, 10, 7).move(y=grip - 0.14, z=fore - 0.32).painted(Paint.WHITE)
     wheels = [spoked_wheel(radius, wide, 8, z) for z in (rear, fore)]
-    solid = join(engine, tank, saddle.painted(Paint.BLACK), fork, bars, swing, shock, exhaust, lamp, *wheels)
+    engine, tank, saddle = engine.named("engine"), tank.named("tank"), saddle.painted(Paint.BLACK).named("seat")
+    bars = bars.named("handlebar")
+    solid = join(engine, tank, saddle, fork, bars, swing, shock, exhaust, lamp, *wheels)
     solid = join(solid, guard.move(z=rear), guard.move(z=fore))
     if draw.chance(0.4):
         solid += box(0.36, 0.36, 0.02, (0, 0, 0)).bend(-25).move(y=grip + 0.05, z=fore - 0.34).painted(Paint.GLASS)
-    return Shape(solid, "heavy" if wide > 0.075 else "", "two thick wheels")
+    return Shape(solid.named("frame"), "heavy" if wide > 0.075 else "", "two thick wheels")
 
 
 def train(draw: Draw) -> Shape:
@@ -148,14 +156,16 @@ def train(draw: Draw) -> Shape:
     radius = min(0.62, length / count / 2.4)
     wheels = axles(radius, 0.16, width * 0.38, list(np.linspace(-front + 0.8, front - 0.9, count)))
     frame = box(width * 0.92, 0.25, length, (0, deck, 0)).painted(Paint.BLACK)
-    return Shape(join(barrel, cabin, roof, stack, dome, catcher, wheels, frame), "", counted(2 * count, "wheel"))
+    barrel, cabin = barrel.named("barrel"), join(cabin, roof).named("cabin")
+    solid = join(barrel, cabin, stack.named("chimney"), dome.named("barrel"), catcher, wheels, frame).named("frame")
+    return Shape(solid, "", counted(2 * count, "wheel"))
 
 
 VEHICLES = (
-    Category("car", ("metal", "plastic"), car),
-    Category("truck", ("metal", "plastic"), truck),
-    Category("bus", ("metal", "plastic"), bus),
-    Category("bicycle", ("metal",), bicycle),
-    Category("motorcycle", ("metal",), motorcycle),
-    Category("train", ("metal", "wooden", "plastic"), train),
+    Category("car", ("metal", "plastic"), car, ("body", "window", "wheel")),
+    Category("truck", ("metal", "plastic"), truck, ("cabin", "window", "load", "frame", "wheel")),
+    Category("bus", ("metal", "plastic"), bus, ("body", "window", "wheel")),
+    Category("bicycle", ("metal",), bicycle, ("frame", "wheel", "seat", "handlebar", "pedal")),
+    Category("motorcycle", ("metal",), motorcycle, ("frame", "wheel", "seat", "handlebar", "tank", "engine")),
+    Category("train", ("metal", "wooden", "plastic"), train, ("barrel", "cabin", "chimney", "wheel", "frame")),
 )

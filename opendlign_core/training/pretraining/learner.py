@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from opendlign_core.clip.features import unit
 from opendlign_core.clip.load import OpenClip
+from opendlign_core.clip.unmixed import image_and_patches
 from opendlign_core.loop.curves import Panel
 from opendlign_core.loop.learner import TOTAL
 from opendlign_core.loop.schedule import Pace, cycle_position
@@ -46,15 +48,24 @@ class PretrainLearner:
     def loss(self, batch: Words, size: int) -> dict[str, Tensor]:
         """Symmetric cross-entropy against the matrix of equal captions, and the share of images whose caption wins."""
         device = self.clip.logit_scale.device
-        image = self.clip.encode_image(batch.pixels.to(device), normalize=True)
         text = self.clip.encode_text(batch.tokens.to(device), normalize=True)
-        logits = self.clip.logit_scale.exp() * image @ text.T  # [B, B]
         caption = batch.caption.to(device)
-        positive = (caption[:, None] == caption[None, :]).to(logits.dtype)
-        target = positive / positive.sum(dim=1, keepdim=True)
-        total = (nn.functional.cross_entropy(logits, target) + nn.functional.cross_entropy(logits.T, target)) / 2
+        positive = (caption[:, None] == caption[None, :]).to(text.dtype)
+        image, patches = self._image(batch.pixels.to(device))
+        scale = self.clip.logit_scale.exp()
+        logits = scale * image @ text.T  # [B, B]
+        total = _contrast(logits, positive)
+        if patches is not None:
+            total = total + self.recipe.patches * _contrast(scale * patches @ text.T, positive)
         hits = positive.gather(1, logits.argmax(dim=1, keepdim=True))
         return {TOTAL: total, "accuracy": hits.mean()}
+
+    def _image(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Unit features [B, E] of the images and, where the recipe asks for it, of the means of their patches."""
+        if not self.recipe.patches:
+            return self.clip.encode_image(pixels, normalize=True), None
+        image, patches = image_and_patches(self.clip.visual, pixels, self.recipe.unmixed)
+        return unit(image), unit(unit(patches).mean(dim=1))
 
     def split_parameters(self) -> Iterable[nn.Parameter]:
         """None: a small CLIP trains in one process."""
@@ -72,6 +83,12 @@ class PretrainLearner:
 
     def validate(self) -> None:
         """Held-out shapes are judged when the run has ended."""
+
+
+def _contrast(logits: Tensor, positive: Tensor) -> Tensor:  # [B, B] each
+    """Symmetric cross-entropy, each row's and column's share split evenly among its positives."""
+    target = positive / positive.sum(dim=1, keepdim=True)
+    return (nn.functional.cross_entropy(logits, target) + nn.functional.cross_entropy(logits.T, target)) / 2
 
 
 def caption_numbers(captions: Sequence[str]) -> Tensor:
