@@ -24,5 +24,5 @@ from .spec import Dtype as Dtype
 from .spec import OfficialModel as OfficialModel
 from .spec import Precision as Precision
 from .spec import packaged_folder as packaged_folder
-from .tokens import Tokenizer as Tokenizer
-from .tokens import load_tokenizer as load_tokenizer
+from .words import Tokenizer as Tokenizer
+from .words import load_tokenizer as load_tokenizer

@@ -11,7 +11,7 @@ from opendlign_core.clip.device import choose_device
 from opendlign_core.clip.load import load_clip
 from opendlign_core.clip.pixels import images_to_input, resize_pictures
 from opendlign_core.clip.spec import ClipSpec
-from opendlign_core.clip.tokens import load_tokenizer
+from opendlign_core.clip.words import load_tokenizer
 from opendlign_core.synthesis.captions import CaptionScorer
 
 _AT_ONCE = 64

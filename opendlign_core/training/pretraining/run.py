@@ -14,7 +14,7 @@ from opendlign_core.clip.device import choose_device
 from opendlign_core.clip.load import OpenClip, architecture_of, load_clip
 from opendlign_core.clip.pixels import images_to_input
 from opendlign_core.clip.spec import CONFIG_FILE, WEIGHTS_FILE, ClipSpec
-from opendlign_core.clip.tokens import load_tokenizer
+from opendlign_core.clip.words import load_tokenizer
 from opendlign_core.loop.batches import Share
 from opendlign_core.loop.checkpoint import Origin
 from opendlign_core.loop.files import write_tensors, write_whole

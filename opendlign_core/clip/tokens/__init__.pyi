@@ -1,0 +1,11 @@
+from .attention import ATTENTIONS as ATTENTIONS
+from .attention import Attention as Attention
+from .attention import last_block as last_block
+from .crops import cropped as cropped
+from .crops import enlarged as enlarged
+from .tower import block_outputs as block_outputs
+from .tower import embedded as embedded
+from .tower import patch_tokens as patch_tokens
+from .tower import projected as projected
+from .tower import require_vit as require_vit
+from .tower import through as through
