@@ -126,4 +126,4 @@ class StageIdentity(BaseModel):
         return f"{self.stage}/{self.fingerprint}"
 
     def to_bytes(self) -> bytes:
-        return (json.dumps(canonical(self), sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
+        return (json.dumps(canonical(self), indent=1, ensure_ascii=False) + "\n").encode()

@@ -199,7 +199,7 @@ def _blocks(file: pq.ParquetFile) -> Iterator[tuple[int, Floats]]:
     start = 0
     for group in range(file.metadata.num_row_groups):
         column = file.read_row_group(group, columns=["embedding"]).column(0).combine_chunks()
-        block: Floats = column.values.to_numpy(zero_copy_only=False).reshape(len(column), -1)
+        block: Floats = column.values.to_numpy().reshape(len(column), -1)
         yield start, block
         start += len(block)
 

@@ -80,12 +80,17 @@ def _view_features(
 
 def classification_picture(sample: EvalSample, found: Classification, tile: int = 168) -> Image.Image:
     """The depth views in two rows, each with its own best label and that label's probability."""
+    captions = view_captions(found)
+    views = [depth_picture(_gray(depth)) for depth in sample.depth[: len(captions)]]
+    return contact_sheet(views, captions, columns=(len(views) + 1) // 2, tile=tile)
+
+
+def view_captions(found: Classification) -> list[str]:
+    """Every view's own best label with its probability, such as `chair 70%`."""
     best = found.view_probabilities.argmax(axis=1)
-    captions = [
+    return [
         f"{found.labels[label]} {100 * found.view_probabilities[view, label]:.0f}%" for view, label in enumerate(best)
     ]
-    views = [depth_picture(_gray(depth)) for depth in sample.depth[: len(best)]]
-    return contact_sheet(views, captions, columns=(len(views) + 1) // 2, tile=tile)
 
 
 def build_index(

@@ -1,9 +1,11 @@
 """Batches of the extractor, and what it does with maps of other shapes."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import METHODS, EvalSample
@@ -111,3 +113,35 @@ def test_the_name_of_an_entry_follows_all_that_its_numbers_do() -> None:
     assert key(replace(plain, image_batch=3)) == key(plain)
     fixed = replace(plain, pixels="none")
     assert key(replace(fixed, model=replace(fixed.model, mean=(0.0, 0.0, 0.0)))) == key(fixed)
+
+
+def test_a_painted_image_is_seen_as_the_model_sees_pictures() -> None:
+    sample = random_samples(1, LABELS, images=True)[0]
+    assert sample.images is not None
+    pictures = torch.from_numpy(sample.images).movedim(-1, 1).float() / 255  # [V, 3, H, W] in [0, 1]
+    np.testing.assert_allclose(
+        extractor().extract([sample]).images[0], extractor().encode_pictures(pictures), atol=1e-5
+    )
+
+
+def test_what_nobody_asks_for_is_empty() -> None:
+    found = extractor(plan_for(METHODS["training-free"], 10)).extract(random_samples(2, LABELS))
+    assert found.base.shape == (2, 10, 48)
+    assert found.depth.shape == found.images.shape == (2, 0, 0)
+
+
+def test_both_branches_of_a_view_take_one_pass_through_what_they_share() -> None:
+    passes: list[int] = []
+    model = seeded_model()
+    encoder: Any = model.encoder
+    hook = encoder.clip.visual.conv1.register_forward_hook(lambda *call: passes.append(len(call[1][0])))
+    try:
+        Extractor(model, FeaturePlan((0, 1), (0, 1))).extract(random_samples(3, LABELS))
+    finally:
+        hook.remove()
+    assert passes == [6]
+
+
+def test_an_entry_keeps_its_name_from_version_to_version() -> None:
+    """Caches out there are full of these; a change here would have every feature extracted anew."""
+    assert FeatureLoader(extractor(), "x", None).key(Block("base", (0, 1))) == "048c74e3220fa0da9906bb40"

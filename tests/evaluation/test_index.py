@@ -1,3 +1,4 @@
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +66,15 @@ def test_other_files_and_other_widths_are_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"x": [1]}), tmp_path / "other.parquet")
     with pytest.raises(ValueError, match="is not an index"):
         EmbeddingIndex(tmp_path / "other.parquet")
+
+
+def test_ten_hits_are_told_unless_asked_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "index.parquet"
+    write_index(path, gallery(12), "model")
+    query = gallery(1)[0].embedding
+    assert len(EmbeddingIndex(path).search(query)[0]) == len(search_file(path, query)[0]) == 10
+
+
+def test_a_row_stays_as_it_is() -> None:
+    with pytest.raises(FrozenInstanceError):
+        setattr(gallery(1)[0], "label", "other")  # noqa: B010

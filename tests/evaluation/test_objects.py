@@ -14,6 +14,7 @@ from opendlign_core.evaluation import (
     search,
 )
 from opendlign_core.evaluation.model import text_classifier
+from opendlign_core.evaluation.objects import Classification, view_captions
 from opendlign_core.evaluation.specs import METHODS, MethodSpec
 from tests.evaluation.tiny import random_samples, seeded_model
 
@@ -54,6 +55,12 @@ def test_picture_shows_ten_views() -> None:
     assert large.width > 5 * 128
 
 
+def test_a_view_is_told_its_own_best_label_and_how_sure_it_is() -> None:
+    views = np.array([[0.7, 0.2, 0.1], [0.1, 0.009, 0.891]], np.float32)
+    found = Classification("set/0", LABELS, views.mean(axis=0), views)
+    assert view_captions(found) == ["chair 70%", "lamp 89%"]
+
+
 def test_a_shape_finds_itself_first(tmp_path: Path) -> None:
     model, samples, path = seeded_model(), random_samples(12, LABELS), tmp_path / "index.parquet"
     assert build_index(model, samples, path, image_batch=30) == 12
@@ -85,13 +92,14 @@ def test_text_query_equals_the_classifier_of_the_same_words() -> None:
         query_embedding(model)
 
 
-def test_an_index_of_another_model_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("built", "asked"), [(0, 1), (1, 0)])
+def test_an_index_of_another_model_is_refused(tmp_path: Path, built: int, asked: int) -> None:
     path = tmp_path / "index.parquet"
-    build_index(seeded_model(), random_samples(3, LABELS), path)
-    other = seeded_model(seed=1)
+    build_index(seeded_model(built), random_samples(3, LABELS), path)
+    other = seeded_model(asked)
     query = query_embedding(other, text="chair")
     for index in (path, EmbeddingIndex(path)):
-        with pytest.raises(ValueError, match="built with model seeded-0"):
+        with pytest.raises(ValueError, match=f"built with model seeded-{built}"):
             search(other, index, query)
 
 
@@ -104,5 +112,8 @@ def test_picture_of_the_hits(tmp_path: Path) -> None:
     assert isinstance(sheet, Image.Image)
     assert sheet.width > 3 * 64
     assert sheet.height > 2 * 64
+    row_of_five = hits_picture(hits, tile=64)
+    assert 5 * 64 < row_of_five.width < 6 * 64
+    assert row_of_five.height > 2 * 64
     with pytest.raises(ValueError, match="no hits"):
         hits_picture([])

@@ -1,3 +1,4 @@
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from opendlign_core.evaluation import (
     read_results,
     write_results,
 )
+from opendlign_core.evaluation.lab import Lab
 from opendlign_core.evaluation.model import Encoder
 from opendlign_core.evaluation.specs import Branch
 from tests.evaluation.sources import CLASSES, TEXT, ListSource, MemoryCache, ProjectedSource
@@ -255,3 +257,15 @@ def test_a_search_needs_as_many_views_as_it_fixes() -> None:
     }
     with pytest.raises(BadInput, match=r"'head': 3 fixed views, but .* draws 2 views; lower search.fixed_views"):
         evaluate(seeded_model(), recipe(methods=[searched]), ListSource(samples))
+
+
+def test_time_that_is_measured_inside_is_not_counted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    lab = Lab(seeded_model(), recipe(), ListSource(random_samples(1, CLASSES)))
+    with lab.timed("search"):
+        now[0] += 2
+        with lab.timed("texts"):
+            now[0] += 5
+        now[0] += 1
+    assert lab.seconds == {"texts": 5, "search": 3}

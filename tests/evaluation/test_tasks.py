@@ -212,6 +212,9 @@ def test_search_on_test_labels_is_marked(tmp_path: Path) -> None:
     assert row.search is not None
     assert row.search["accuracy_after"] >= row.search["accuracy_before"]
     assert row.top1.value == pytest.approx(row.search["accuracy_after"])
+    no_train = recipe(methods=[head("test-labels")], search=settings, datasets=[{**dataset, "train_split": None}])
+    alone, _ = evaluate(seeded_model(), no_train, ListSource(source().test), EvalExecution(libraries=(str(library),)))
+    assert alone.of(ZERO_SHOT)[0].search == row.search, "it looks at the test split alone"
     with pytest.raises(BadInput, match="name its file in `libraries`"):
         evaluate(seeded_model(), plan, source())
 

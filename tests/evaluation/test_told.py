@@ -13,11 +13,13 @@ from opendlign_core.evaluation import (
     VIEWS,
     ZERO_SHOT,
     Column,
+    EvalRecipe,
     EvaluationResults,
     Headline,
     ResultTable,
     Row,
 )
+from opendlign_core.evaluation.benchmark import Benchmark
 from opendlign_core.evaluation.classification.confusion import confusion_png
 from opendlign_core.evaluation.classification.few_shot import FewShotResult
 from opendlign_core.evaluation.classification.retrieval import RetrievalResult
@@ -163,3 +165,26 @@ def test_the_confusion_picture_darkens_with_the_share_of_the_true_class(classes:
 
     assert (shade(0, 1), shade(0, 0), shade(1, 0), shade(1, 1), shade(2, 2)) == (0, 255, 191, 63, 255)
     assert (picture[:, :margin].min() < 255) == (margin == 120), "names where there is room for them"
+
+
+def test_a_benchmark_that_leaves_a_question_open_is_none() -> None:
+    for left_out in ("run", "headlines", "table", "sections"):
+        said = {
+            name: getattr(ZERO_SHOT, name) for name in ("run", "headlines", "table", "sections") if name != left_out
+        }
+        with pytest.raises(TypeError, match=f"abstract method '?{left_out}"):
+            type("Partial", (Benchmark,), said)()
+
+
+def test_a_benchmark_without_options_is_not_asked_for_them() -> None:
+    chosen = EvalRecipe.model_validate({"datasets": [{"name": "a"}]})
+    assert ZERO_SHOT.options is None
+    with pytest.raises(TypeError, match="'zero-shot' declares no options"):
+        ZERO_SHOT.options_in(chosen)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_no_headline_is_without_a_number(number: float) -> None:
+    for field in ("value", "low", "high"):
+        with pytest.raises(ValueError, match=field):
+            Headline(**{"dataset": "d", "method": "m", "value": 0.5, field: number})

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import METHODS, DatasetSpec, EvalRecipe, MethodSpec
 from opendlign_core.evaluation.labels import (
     LabelIndex,
@@ -16,6 +17,7 @@ from opendlign_core.evaluation.labels import (
     read_labels,
     resolve_labels,
 )
+from opendlign_core.evaluation.specs import FewShotSpec
 from opendlign_core.evaluation.templates import (
     depth_templates,
     fill,
@@ -23,6 +25,7 @@ from opendlign_core.evaluation.templates import (
     named_templates,
     read_templates,
 )
+from storage.fingerprint import canonical
 
 
 def test_packaged_lists_have_their_sizes() -> None:
@@ -168,3 +171,35 @@ def test_the_paper_s_presets_judge_scanobjectnn_with_its_own_words(preset: str) 
         "OmniObject3D": "depth",
         "Objaverse-LVIS": "depth",
     }
+
+
+def test_what_is_not_said_is_as_published() -> None:
+    """The published few-shot and search settings, and each of the ten views; presets and users rely on them."""
+    plain = EvalRecipe.model_validate({"datasets": [{"name": "a"}]})
+    assert plain.view_counts == (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+    assert plain.few_shot.shots == (1, 2, 4, 8, 16)
+    assert plain.few_shot.iterations == 300
+    assert plain.search.levels == (0.25, 0.5, 0.75, 1.0)
+    assert (plain.search.fixed_views, plain.search.fixed_weight) == (3, 0.75)
+
+
+@pytest.mark.parametrize("scale", [0, -1])
+def test_features_are_scaled_by_more_than_nothing(scale: int) -> None:
+    with pytest.raises(ValueError, match="feature_scale"):
+        FewShotSpec(feature_scale=scale)
+
+
+def test_words_of_its_own_enter_a_data_set_s_identity_once_it_has_some() -> None:
+    assert "texts" not in canonical(DatasetSpec(name="a"))
+    assert canonical(DatasetSpec.model_validate({"name": "a", "texts": {"depth": "name"}}))["texts"] == {
+        "depth": "name"
+    }
+
+
+def test_a_method_without_depth_maps_is_told_which_there_are() -> None:
+    plain = EvalRecipe.model_validate({"datasets": [{"name": "a"}]})
+    with pytest.raises(BadInput, match=r"none of it among these: none$"):
+        plain.require_views({})
+    with pytest.raises(BadInput, match=r"none of it among these: pointclip, mine$"):
+        plain.require_views({"pointclip": 6, "mine": 2})
+    plain.require_views({"opendlign": 10})

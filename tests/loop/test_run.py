@@ -9,6 +9,7 @@ import torch
 from opendlign_core.errors import BadInput
 from opendlign_core.loop import Diverged, Habits, Origin, Progress, Weights, read_metrics, read_weights, save_weights
 from opendlign_core.loop.checkpoint import list_checkpoints, read_checkpoint
+from opendlign_core.loop.files import write_tensors
 from tests.loop.toy import LOUD, Line, Points, fit, points
 from tests.servers import ROOT
 
@@ -137,3 +138,27 @@ def test_progress_is_told_with_each_line(tmp_path: Path) -> None:
     assert [(progress.step, progress.steps, progress.epoch) for progress in seen[:4]] == [
         (1, 9, 0), (2, 9, 0), (3, 9, 0), (4, 9, 1),
     ]  # fmt: skip
+
+
+def test_event_files_tell_what_the_metrics_tell_and_are_made_on_request_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monkeypatch.chdir(tmp_path)
+    fit(tmp_path / "without")
+    assert [path.name for path in tmp_path.iterdir()] == ["without"]
+    assert not (tmp_path / "without" / "tensorboard").exists()
+    result = fit(tmp_path / "with", Line(scores=[0.25]), habits=Habits(log_every=1, tensorboard=True))
+    events = EventAccumulator(str(tmp_path / "with" / "tensorboard")).Reload()
+    told = [(event.step, event.value) for event in events.Scalars("train/total")]
+    rows = [row for row in read_metrics(result.metrics) if row["kind"] == "train"]
+    assert told == [(row["step"], pytest.approx(row["total"])) for row in rows]
+    assert [(event.step, event.value) for event in events.Scalars("validation/score")] == [(3, 0.25)]
+
+
+def test_what_is_said_of_weights_has_one_spelling(tmp_path: Path) -> None:
+    tensors = {"slope": torch.ones(2)}
+    write_tensors(tmp_path / "one", tensors, {"step": 1, "recipe": {"a": 1, "b": 2}})
+    write_tensors(tmp_path / "two", tensors, {"recipe": {"b": 2, "a": 1}, "step": 1})
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()

@@ -6,6 +6,7 @@ import torch
 
 from opendlign_core.loop import InMemory, Sharded
 from opendlign_core.loop.order import epoch_order, steps_per_epoch
+from opendlign_core.loop.sources import none_of
 from opendlign_core.training import Objects
 from tests.training import tiny
 
@@ -62,3 +63,10 @@ def test_arrays_must_agree_on_their_length() -> None:
 def test_the_last_partial_batch_is_a_step() -> None:
     assert steps_per_epoch(SIZES, 4) == 4
     assert steps_per_epoch(SIZES, 15) == 1
+
+
+def test_no_objects_are_a_batch_of_the_same_kind() -> None:
+    objects = tiny.objects(4)
+    nothing = none_of(objects)
+    assert type(nothing) is Objects
+    assert [tensor.shape for tensor in nothing] == [(0, *tensor.shape[1:]) for tensor in objects]

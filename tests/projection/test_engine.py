@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bench.projection import dense_project, opencv_bilateral, torch_bilateral
 from opendlign_core.projection import RECIPES, UnusableCloud, engine, filters, project, slicewise, volume
-from opendlign_core.projection.grid import cells_of
+from opendlign_core.projection.grid import cell_range, cells_of
 from opendlign_core.projection.recipe import Bilateral, Gaussian, ProjectionRecipe, WindowMax
 from opendlign_core.projection.views import rotate, rotation_stages
 from tests.projection.shapes import blob
@@ -26,6 +26,18 @@ SMALL: dict[str, ProjectionRecipe] = {
         size=48, densify=WindowMax(window=(1, 4, 4), padding=(0, 1, 1)), smooth=Gaussian(window=(1, 5, 5))
     ),
     "unsmoothed": RECIPES["opendlign"].replace(size=48, smooth=None),
+    "unsmoothed-3d": RECIPES["pointclip-v2-seg"].replace(size=24, slices=12, scale=1.0, smooth=None),
+    "flat-smoothing-3d": RECIPES["pointclip-v2-seg"].replace(
+        size=24, slices=12, scale=1.0, smooth=Gaussian(window=(3, 7, 7), sigma=(2.0, 1.0, 1.0))
+    ),
+    "deep-smoothing-3d": RECIPES["opendlign-3d"].replace(
+        size=24,
+        slices=12,
+        scale=1.0,
+        densify=WindowMax(window=(1, 3, 3), padding=(0, 1, 1)),
+        smooth=Gaussian(window=(7, 3, 3), sigma=(2.0, 1.0, 1.0)),
+        views=RECIPES["opendlign"].views[:2],
+    ),
 }
 WINDOWS = sorted(SMALL)
 ALL = {**SMALL, "pointclip": RECIPES["pointclip"].replace(size=64)}
@@ -222,3 +234,53 @@ def test_an_empty_batch_and_an_array_are_fine() -> None:
     assert project(torch.empty(0, 100, 3), SMALL["opendlign"]).shape == (0, 10, 64, 64)
     assert torch.equal(project(batch(1).numpy(), SMALL["opendlign"]), project(batch(1), SMALL["opendlign"]))
     assert np.isfinite(project(batch(1), SMALL["opendlign"]).numpy()).all()
+
+
+def test_as_many_clouds_are_placed_at_once_as_points_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe, sizes = SMALL["unsmoothed"], []
+    render = engine._rendered
+
+    def noting(points: Tensor, recipe: ProjectionRecipe, backend: str) -> Tensor:
+        sizes.append(len(points))
+        return render(points, recipe, backend)
+
+    monkeypatch.setattr(engine, "_rendered", noting)
+    of_one = 300 * len(recipe.views)
+    for allowed in (1, of_one, 2 * of_one, 3 * of_one - 1, 3 * of_one):
+        monkeypatch.setitem(engine.POINTS_AT_ONCE, "cpu", allowed)
+        project(batch(3), recipe)
+    assert sizes == [1, 1, 1, 1, 1, 1, 2, 1, 2, 1, 3]
+
+
+def test_nothing_is_kept_for_a_gradient() -> None:
+    assert not project(batch(1).requires_grad_(), SMALL["unsmoothed"]).requires_grad
+
+
+def test_a_cloud_without_points_is_named() -> None:
+    with pytest.raises(UnusableCloud, match="sample 0: the cloud has no points"):
+        project(torch.empty(2, 0, 3))
+
+
+def test_the_first_of_several_bad_clouds_is_named() -> None:
+    close = batch(3)
+    close[1:] = torch.tensor([1.0, 2.0, 3.0])
+    close[1:, 0, 0] += 1e-6
+    with pytest.raises(UnusableCloud, match="sample 1: the points coincide within float32 rounding"):
+        project(close * 1e-3, SMALL["opendlign"])
+
+
+def test_whole_grids_are_filtered_only_where_slices_meet() -> None:
+    deep = {name for name, recipe in SMALL.items() if volume.is_volumetric(recipe)}
+    assert deep == {name for name in SMALL if "3d" in name or "seg" in name}
+
+
+@pytest.mark.parametrize("scale", [0.55, 0.7, 0.9, 1.0])
+@pytest.mark.parametrize("size", [24, 56, 57])
+def test_points_fall_into_all_of_the_range_that_is_told_and_nowhere_else(size: int, scale: float) -> None:
+    recipe = RECIPES["opendlign"].replace(size=size, scale=scale, views=((),), slices=20, depth_bias=0.0)
+    cross = torch.linspace(-1, 1, 4001)[None, :, None] * torch.eye(3)[:, None]  # [axis, point, 3]
+    cells = cells_of(cross.reshape(1, -1, 3), recipe)
+    first, last = cell_range(recipe)
+    for place in (cells.row, cells.column):
+        assert (int(place.min()), int(place.max())) == (first, last)
+    assert (float(cells.depth.min()), float(cells.depth.max())) == (1, 18), "of 20 slices the outer ones stay empty"

@@ -105,6 +105,8 @@ def test_numbers_have_one_spelling_and_truth_is_no_number() -> None:
     assert len({digest(value) for value in (1, True, "1", [1], 1.5)}) == 5
     assert digest(2**53 + 2) == digest(2**53 + 2)
     assert digest(1e300) != digest(1e301)
+    assert digest(2.0**53) == digest(2**53)
+    assert digest(2.0**60) != digest(2**60), "a float of this size stands for its neighbours as well"
 
 
 @pytest.mark.parametrize(
@@ -177,3 +179,9 @@ def test_canonical_is_settled(value: Any) -> None:
     once = canonical(value)
     assert canonical(once) == once
     assert digest(json.loads(json.dumps(once))) == digest(value)
+
+
+def test_an_identity_is_written_to_be_read_by_people() -> None:
+    written = StageIdentity.of("project", 1, Sample(note="caf\u00e9")).to_bytes().decode()
+    assert '"note": "caf\u00e9"' in written
+    assert written.index('"recipe"') < written.index('"stage"') < written.index('"version"')

@@ -109,3 +109,10 @@ def test_a_shard_cut_short_is_noticed(tmp_path: Path) -> None:
     for size in (0, 100, 700, 1100, len(whole) - 10_240, whole.rindex(b"\n") - 5):
         with pytest.raises(tarfile.ReadError):
             list(ShardFile(io.BytesIO(whole[:size])))
+
+
+def test_an_error_is_told_even_where_the_file_is_gone_already(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="midway"), ShardWriter(tmp_path / "a.tar") as writer:
+        writer.add("key", {"json": b"{}"})
+        (tmp_path / "a.tar").unlink()
+        raise RuntimeError("midway")

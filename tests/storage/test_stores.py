@@ -22,7 +22,7 @@ from storage.s3 import S3Store
 from storage.settings import Settings
 from storage.store import Store
 from storage.stores import open_store
-from tests.servers import ROOT, S3_KEY, S3_SECRET, S3Server
+from tests.servers import ROOT, S3_KEY, S3_SECRET, FaultyProxy, S3Server
 from tests.storage.conftest import settings_for
 
 MakeFile = Callable[..., Path]
@@ -307,6 +307,15 @@ def test_large_files_travel_in_parts(s3_store: S3Store, make_file: MakeFile, mon
         parts = list(iter(lambda: stream.read(7 << 20), b""))
     assert b"".join(parts) == content
     assert s3_store.leftovers(timedelta(seconds=-60)) == []
+
+
+def test_parts_grow_with_a_file_that_would_have_too_many(
+    proxied_store: S3Store, proxy: FaultyProxy, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.s3.PART_BYTES", 5 << 20)
+    monkeypatch.setattr("storage.s3.MOST_PARTS", 2)
+    proxied_store.put_file(make_file(bytes(12 << 20)), "large.tar")
+    assert len([line for line in proxy.requests() if "partNumber=" in line]) == 2
 
 
 def test_an_object_appears_at_once(store: Store, make_file: MakeFile) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,8 @@ def test_unknown_columns_and_missing_values_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"'thing/0' lacks \['place'\]"):
         THINGS.write([row(0) | {"place": None}], tmp_path / "a")
     assert THINGS.read(THINGS.write([row(0) | {"count": None}], tmp_path / "b"))[0]["count"] is None
+
+
+def test_a_kind_of_table_is_shared_and_stays_as_it_is() -> None:
+    with pytest.raises(FrozenInstanceError):
+        setattr(THINGS, "unique", "place")  # noqa: B010
