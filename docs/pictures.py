@@ -15,7 +15,7 @@ from torch import Tensor
 
 from opendlign_core.ingestion.readers import read_shape
 from opendlign_core.ingestion.sampling import sample_surface
-from opendlign_core.ingestion.shapes import Mesh
+from opendlign_core.ingestion import Mesh
 from opendlign_core.pictures import contact_sheet, depth_picture
 from opendlign_core.projection import RECIPES, ProjectionRecipe, project
 from opendlign_core.projection.grid import cells_of
@@ -64,7 +64,7 @@ def main() -> None:
     mesh = read_shape(parser.parse_args().shape)
     assert isinstance(mesh, Mesh)
     for name, recipe in RECIPES.items():
-        points, _ = sample_surface(mesh, POINTS.get(name, 10_000), np.random.default_rng(0))
+        points = sample_surface(mesh, POINTS.get(name, 10_000), np.random.default_rng(0)).points
         depth = project(np.asarray(points, np.float32)[None], recipe)[0].numpy()
         sheet(name, [depth_picture(view) for view in depth]).save(IMAGES / f"projection-{name}.png", optimize=True)
     for name in ("opendlign", "pointclip-v2"):

@@ -85,7 +85,9 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
                 "up_axis": outcome.up_axis,
                 "unit": outcome.unit,
             }
-            builder.add(Cloud(CloudMeta.model_validate(row), outcome.points, outcome.colors))
+            named = {"part_names": outcome.part_names} if outcome.part_names else {}
+            meta = CloudMeta.model_validate({**row, **named})
+            builder.add(Cloud(meta, outcome.points, outcome.colors, parts=outcome.parts))
             rows.append(row)
             job.progress.advance()
         builder.attachments["catalog"] = CATALOG.write(rows, builder.folder / "catalog.parquet")

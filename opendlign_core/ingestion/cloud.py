@@ -57,6 +57,8 @@ class IngestedObject:
     up_axis: UpAxis
     """The axis that was up in the file."""
     unit: str
+    parts: Parts | None = None  # [N], places in `part_names`; -1 is no part
+    part_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

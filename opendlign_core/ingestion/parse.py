@@ -4,13 +4,15 @@ import hashlib
 from collections import OrderedDict
 from pathlib import Path
 
-from opendlign_core.ingestion.cloud import IngestedObject, Mesh, PointCloud
+import numpy as np
+
+from opendlign_core.ingestion.cloud import IngestedObject, Mesh, PointCloud, Points
 from opendlign_core.ingestion.entry import ObjectEntry
 from opendlign_core.ingestion.orient import to_y_up
 from opendlign_core.ingestion.packs import PACK_SUFFIXES, Pack
 from opendlign_core.ingestion.readers import read_with_digest
 from opendlign_core.ingestion.recipe import IngestRecipe
-from opendlign_core.ingestion.reduce import farthest_indices, pad_indices, random_indices
+from opendlign_core.ingestion.reduce import Indices, farthest_indices, pad_indices, random_indices
 from opendlign_core.ingestion.sampling import object_rng, sample_surface
 
 _OPEN_PACKS = 4
@@ -52,29 +54,37 @@ class Parser:
 
 
 def finish(entry: ObjectEntry, shape: PointCloud | Mesh, digest: str, recipe: IngestRecipe) -> IngestedObject:
-    """Bring a shape to the recipe's number of points, y up."""
+    """Bring a shape to the recipe's number of points, y up, with the parts that it has if the recipe keeps them."""
     rng = object_rng(recipe.seed, entry.object_id)
-    if isinstance(shape, Mesh):
-        points, colors = sample_surface(shape, recipe.points, rng)
-    else:
-        points, colors = shape.points, shape.colors
-    found = len(points)
-    if found != recipe.points:
-        if found < recipe.points:
-            kept = pad_indices(found, recipe.points)
-        elif recipe.reduction == "fps":
-            kept = farthest_indices(points, recipe.points)
-        else:
-            kept = random_indices(found, recipe.points, rng)
-        points, colors = points[kept], None if colors is None else colors[kept]
+    cloud = sample_surface(shape, recipe.points, rng) if isinstance(shape, Mesh) else shape
+    kept = _kept(cloud.points, recipe, rng)
+    parts = cloud.parts if recipe.keep_parts else None
     up_axis = entry.up_axis or shape.up_axis or "y"
     return IngestedObject(
         entry=entry,
-        points=to_y_up(points, up_axis),
-        colors=colors,
-        padded=found < recipe.points,
+        points=to_y_up(cloud.points[kept], up_axis),
+        colors=None if cloud.colors is None else cloud.colors[kept],
+        padded=len(cloud.points) < recipe.points,
         digest=digest,
-        source_points=found,
+        source_points=len(cloud.points),
         up_axis=up_axis,
         unit=entry.unit or shape.unit,
+        parts=None if parts is None else parts[kept],
+        part_names=() if parts is None else cloud.part_names,
+    )
+
+
+def _kept(points: Points, recipe: IngestRecipe, rng: np.random.Generator) -> Indices | slice:
+    """Which points make up the recipe's number."""
+    found = len(points)
+    if found == recipe.points:
+        return slice(None)
+    if found < recipe.points:
+        return pad_indices(found, recipe.points)
+    if recipe.reduction == "first":
+        return slice(recipe.points)
+    return (
+        farthest_indices(points, recipe.points)
+        if recipe.reduction == "fps"
+        else random_indices(found, recipe.points, rng)
     )

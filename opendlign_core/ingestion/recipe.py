@@ -68,12 +68,14 @@ class IngestRecipe(Recipe):
     source: SourceSpec
     points: int = Field(default=10_000, ge=1, le=1_000_000)
     """Points per cloud: meshes are sampled, larger clouds reduced, smaller ones padded by repetition."""
-    reduction: Literal["fps", "random"] = "fps"
-    """How a larger cloud is reduced: exact farthest-point sampling, or a seeded random subset."""
+    reduction: Literal["fps", "random", "first"] = "fps"
+    """How a larger cloud is reduced: exact farthest-point sampling, a seeded random subset, or its first points."""
     seed: int = Field(default=0, ge=0)
     """Seeds mesh sampling and random reduction together with the object id."""
     shard_size: int = Field(default=500, ge=1)
     """Objects per shard."""
+    keep_parts: bool = Field(default=False, json_schema_extra={"added": True})
+    """Whether the number of each point's part is kept where the source has it."""
     parse_seconds: float | None = Field(default=None, ge=1, json_schema_extra={"added": True})
     """Processor time that parsing one object may need before it is rejected; without a limit, none is rejected."""
     parse_memory_mib: int | None = Field(default=None, ge=64, json_schema_extra={"added": True})

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from opendlign_core.ingestion.cloud import Colors, Mesh, Points
+from opendlign_core.ingestion.cloud import Mesh, PointCloud, Points
 from opendlign_core.ingestion.safety import require
 
 # A surface thinner than this share of its extent squared is a line or a point, whatever rounding makes of it.
@@ -17,8 +17,8 @@ def object_rng(seed: int, object_id: str) -> np.random.Generator:
     return np.random.default_rng([seed, *words.tolist()])
 
 
-def sample_surface(mesh: Mesh, count: int, rng: np.random.Generator) -> tuple[Points, Colors | None]:
-    """Draw `count` points [count, 3], and their interpolated colours where the mesh has any.
+def sample_surface(mesh: Mesh, count: int, rng: np.random.Generator) -> PointCloud:
+    """Draw `count` points, with interpolated colours and the parts of their faces where the mesh has any.
 
     Raises:
         UnreadableShape: when the triangles have no area.
@@ -36,7 +36,9 @@ def sample_surface(mesh: Mesh, count: int, rng: np.random.Generator) -> tuple[Po
     weights = np.stack([1 - spread, spread * (1 - along), spread * along], axis=1)  # [count, 3]
     stacked = np.stack([first[picked], second[picked], third[picked]], axis=1)  # [count, 3, 3]
     points: Points = np.einsum("nk,nkd->nd", weights, stacked).astype(np.float32)
-    if mesh.colors is None:
-        return points, None
-    shades = mesh.colors[mesh.faces[picked]].astype(np.float64)
-    return points, np.rint(np.einsum("nk,nkd->nd", weights, shades)).clip(0, 255).astype(np.uint8)
+    colors = None
+    if mesh.colors is not None:
+        shades = mesh.colors[mesh.faces[picked]].astype(np.float64)
+        colors = np.rint(np.einsum("nk,nkd->nd", weights, shades)).clip(0, 255).astype(np.uint8)
+    parts = None if mesh.parts is None else mesh.parts[picked]
+    return PointCloud(points, colors, None, mesh.up_axis, mesh.unit, parts, mesh.part_names)

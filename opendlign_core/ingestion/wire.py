@@ -74,7 +74,7 @@ def encode_failure(report: str) -> bytes:
 
 def most_object_bytes(points: int) -> int:
     """Most bytes that a reply about clouds of that many points may have."""
-    return _HEADER_BYTES + points * 15
+    return _HEADER_BYTES + points * 19
 
 
 def encode_object(found: IngestedObject) -> bytes:
@@ -86,20 +86,24 @@ def encode_object(found: IngestedObject) -> bytes:
         "up_axis": found.up_axis,
         "unit": found.unit,
         "colors": found.colors is not None,
+        "parts": None if found.parts is None else found.part_names,
     }
     colors = b"" if found.colors is None else found.colors.tobytes()
-    return json.dumps(header).encode() + b"\n" + found.points.astype("<f4").tobytes() + colors
+    parts = b"" if found.parts is None else found.parts.astype("<i4").tobytes()
+    return json.dumps(header).encode() + b"\n" + found.points.astype("<f4").tobytes() + colors + parts
 
 
 def decode_object(reply: Reply, entry: ObjectEntry, points: int) -> IngestedObject:
     """The object that a reply describes; RuntimeError where it does not have the promised size."""
     header, body = reply.header, reply.body
     split = points * 12
-    expected = split + (points * 3 if header["colors"] else 0)
+    rest = split + (points * 3 if header["colors"] else 0)
+    expected = rest + (0 if header["parts"] is None else points * 4)
     if len(body) != expected:
         raise RuntimeError(f"the parser process sent {len(body)} bytes for {entry.object_id}, expected {expected}")
     cloud = np.frombuffer(body[:split], dtype="<f4").reshape(points, 3)
-    colors = np.frombuffer(body[split:], dtype=np.uint8).reshape(points, 3) if header["colors"] else None
+    colors = np.frombuffer(body[split:rest], dtype=np.uint8).reshape(points, 3) if header["colors"] else None
+    parts = None if header["parts"] is None else np.frombuffer(body[rest:], dtype="<i4")
     return IngestedObject(
         entry=entry,
         points=cloud,
@@ -109,6 +113,8 @@ def decode_object(reply: Reply, entry: ObjectEntry, points: int) -> IngestedObje
         source_points=int(header["source_points"]),
         up_axis=header["up_axis"],
         unit=str(header["unit"]),
+        parts=parts,
+        part_names=tuple(map(str, header["parts"] or ())),
     )
 
 

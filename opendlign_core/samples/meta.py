@@ -61,6 +61,8 @@ class CloudMeta(Meta):
     up_axis: str = "y"
     """The axis that was up in the file; in the sample it is y."""
     unit: str = ""
+    part_names: tuple[str, ...] = ()
+    """What the numbers of its points' parts stand for, where they were kept."""
 
 
 class DepthMeta(Meta):

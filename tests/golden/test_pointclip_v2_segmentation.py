@@ -47,7 +47,7 @@ def toy_text() -> Tensor:
 
 
 def reference_places(cloud: Any) -> tuple[Tensor, PointPlaces]:
-    """Images for the encoder, and true pixels with the reference's own visibility, which all runs of the files used."""
+    """Images for the encoder, and true pixels with the reference's visibility, which all runs of the files used."""
     found = project_points(cloud[None], lookup="faithful")
     return crop_to_encoder(found.depth)[0], PointPlaces(crop_pixels(found.pixel[0].flip(-1)), found.seen[0], 224)
 

@@ -15,7 +15,7 @@ def test_points_lie_on_the_surface_in_proportion_to_area() -> None:
     # Two squares, one of nine times the area of the other, one above the other.
     square = np.array([[0, 0, 0], [1, 0, 0], [1, 0, 1], [0, 0, 1]], dtype=np.float32)
     mesh = Mesh(np.concatenate([square, square * 3 + (0, 5, 0)]).astype(np.float32), triangulate(range(8), [4, 4]))
-    points, _ = sample_surface(mesh, 20_000, object_rng(0, "a"))
+    points = sample_surface(mesh, 20_000, object_rng(0, "a")).points
     assert set(np.unique(points[:, 1]).tolist()) == {0.0, 5.0}
     assert np.mean(points[:, 1] == 5) == pytest.approx(0.9, abs=0.01)
     upper = points[points[:, 1] == 5]
@@ -24,16 +24,17 @@ def test_points_lie_on_the_surface_in_proportion_to_area() -> None:
 
 
 def test_draws_depend_on_the_seed_and_the_object_alone() -> None:
-    first, again = (sample_surface(WEDGE, 100, object_rng(1, "x/1"))[0] for _ in range(2))
+    first, again = (sample_surface(WEDGE, 100, object_rng(1, "x/1")).points for _ in range(2))
     np.testing.assert_array_equal(first, again)
     for other in (object_rng(2, "x/1"), object_rng(1, "x/2")):
-        assert not np.array_equal(first, sample_surface(WEDGE, 100, other)[0])
+        assert not np.array_equal(first, sample_surface(WEDGE, 100, other).points)
 
 
 def test_colours_are_interpolated() -> None:
     colors = np.zeros((6, 3), dtype=np.uint8)
     colors[:, 0] = VERTICES[:, 0] * 80
-    points, shades = sample_surface(Mesh(WEDGE.vertices, FAN, colors), 500, object_rng(0, "a"))
+    sampled = sample_surface(Mesh(WEDGE.vertices, FAN, colors), 500, object_rng(0, "a"))
+    points, shades = sampled.points, sampled.colors
     assert shades is not None
     np.testing.assert_allclose(shades[:, 0], points[:, 0] * 80, atol=0.51)
 
