@@ -261,7 +261,7 @@ class Work:
         if self.file:
             shutil.copy2(ROOT / self.file, self.tree / self.file)
         told = json.loads(self.into.read_text()) if self.into.exists() else {"code": -1, "killer": ""}
-        self.done({**told, "late": late, "seconds": round(time.monotonic() - self.started, 1)})
+        self.done({**told, "late": late, "took": round(time.monotonic() - self.started, 1)})
         return True
 
 
@@ -307,7 +307,7 @@ def _tracing(room: str, file: str, into: Path) -> Work:
         if "lines" not in told:
             raise RuntimeError(f"{file} does not run here; see what `pytest {file}` says")
         into.write_text(json.dumps(told))
-        print(f"traced {file}: {told['seconds']} s, failed {told['failed']}", flush=True)
+        print(f"traced {file}: {told['took']} s, failed {told['failed']}", flush=True)
 
     return Work(partial(trace_file, room=room, file=file), 900.0, done)
 
@@ -325,9 +325,9 @@ def try_rows(rows: list[Row], traces: dict[str, list[Trace]], save: Callable[[],
 def _noting(row: Row, save: Callable[[], None]) -> Callable[[Row], None]:
     def done(told: Row) -> None:
         row["outcome"] = "survived" if told["code"] == 0 else "timeout" if told["late"] else "killed"
-        row |= {name: told[name] for name in ("killer", "code", "seconds")}
+        row |= {name: told[name] for name in ("killer", "code", "took")}
         save()
-        print(f"{row['number']:4} {row['outcome']:9} {row['seconds']:6} s  {row['file']}:{row['line']} {row['operator']}", flush=True)
+        print(f"{row['number']:4} {row['outcome']:9} {row['took']:6} s  {row['file']}:{row['line']} {row['operator']}", flush=True)
 
     return done
 
