@@ -325,7 +325,7 @@ def try_rows(rows: list[Row], traces: dict[str, list[Trace]], save: Callable[[],
 def _noting(row: Row, save: Callable[[], None]) -> Callable[[Row], None]:
     def done(told: Row) -> None:
         row["outcome"] = "survived" if told["code"] == 0 else "timeout" if told["late"] else "killed"
-        row |= {name: told[name] for name in ("killer", "code", "took")}
+        row.update({name: told[name] for name in ("killer", "code", "took")})
         save()
         print(f"{row['number']:4} {row['outcome']:9} {row['took']:6} s  {row['file']}:{row['line']} {row['operator']}", flush=True)
 
