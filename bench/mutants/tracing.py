@@ -36,14 +36,19 @@ def trace_rooms(rooms: Rooms, scratch: Path, processes: int) -> dict[str, list[T
 
 
 def reaching(source: str, row: Row, traces: Sequence[Trace]) -> dict[str, float]:
-    """Tests that reach the row's statement (its file, where it runs at import), with their seconds, quickest first."""
+    """Tests that reach the row's statement, with their seconds, quickest first.
+
+    What runs at import is reached by every test of a test file that imports it.
+    """
     lines = _statement(source, row["line"])
     tests: dict[str, float] = {}
     for trace in traces:
-        for line, names in trace["lines"].get(row["file"], {}).items():
-            if lines is None or int(line) in lines:
-                tests |= {name: trace["seconds"][name] for name in names if name not in trace["failed"]}
-    return dict(sorted(tests.items(), key=lambda test: test[1]))
+        reached = trace["lines"].get(row["file"], {})
+        names = {name for line in reached if lines and int(line) in lines for name in reached[line]}
+        if lines is None and reached:
+            names = set(trace["seconds"])
+        tests |= {name: trace["seconds"][name] for name in names - set(trace["failed"])}
+    return dict(sorted(tests.items(), key=lambda test: (test[1], test[0])))
 
 
 def _tracing(rooms: Rooms, room: str, test: str, into: Path) -> Work:

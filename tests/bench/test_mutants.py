@@ -26,11 +26,15 @@ def price(cost: int, pieces: int) -> int:
 def discount(cost: int) -> int:
     return cost + FREE_FROM
 """
-TESTS = """from shop.price import price
+TESTS = """from shop.price import FREE_FROM, price
 
 
 def test_the_price_is_that_of_all_pieces():
     assert price(3, 4) == 12
+
+
+def test_shipping_is_free_from_fifty_on():
+    assert FREE_FROM == 50
 """
 JUDGE = """
 import json, sys
@@ -89,20 +93,21 @@ def test_faults_are_found_killed_survived_and_gone(shop: Rooms, tmp_path: Path) 
         planted("    return cost + FREE_FROM", "    return cost - FREE_FROM"),
         planted("    return None", "    return 1"),
         {**planted("    return cost * pieces", "    return pieces"), "outcome": "survived"},
+        planted("FREE_FROM: int = 50", "FREE_FROM: int = 51"),
     ]
     (shop.root / "rows.json").write_text(json.dumps(rows))
     command = [sys.executable, "-c", JUDGE, str(shop.root), str(tmp_path / "scratch")]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
     found = json.loads((shop.root / "rows.json").read_text())
-    assert [row["outcome"] for row in found] == ["killed", "survived", "survived", "gone", "killed"]
+    assert [row["outcome"] for row in found] == ["killed", "survived", "survived", "gone", "killed", "killed"]
     assert found[0]["killer"] == "checks/test_price.py::test_the_price_is_that_of_all_pieces"
     assert "killer" not in found[2], "no test reaches it"
     assert found[4]["first"] == "survived"
     assert (shop.root / "shop" / "price.py").read_text() == PRICE
     shown = table(shop, found, last_outcome).splitlines()
-    assert shown[-1].startswith("| all | 2 | 4 | 50.0% | 15.0% to 85.0% | 0 | 1 |")
+    assert shown[-1].startswith("| all | 3 | 5 | 60.0% | 23.1% to 88.2% | 0 | 1 |")
     assert shown[-1] == shown[-2].replace("shop", "all")
-    assert table(shop, found, first_outcome).splitlines()[-1].startswith("| all | 1 | 4 | 25.0%")
+    assert table(shop, found, first_outcome).splitlines()[-1].startswith("| all | 2 | 5 | 40.0%")
 
 
 def test_an_interval_is_wilson_s() -> None:

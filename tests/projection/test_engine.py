@@ -34,7 +34,7 @@ SMALL: dict[str, ProjectionRecipe] = {
         size=24,
         slices=12,
         scale=1.0,
-        densify=WindowMax(window=(1, 3, 3), padding=(0, 1, 1)),
+        densify=WindowMax(window=(3, 7, 7), padding=(1, 3, 3)),
         smooth=Gaussian(window=(7, 3, 3), sigma=(2.0, 1.0, 1.0)),
         views=RECIPES["opendlign"].views[:2],
     ),

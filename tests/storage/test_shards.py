@@ -88,7 +88,10 @@ def test_an_error_in_the_middle_leaves_no_file(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_disk_that_fills_at_the_end_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_disk_that_fills_at_the_end_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
     """What is still buffered is written by closing."""
 
     class Full(io.FileIO):
@@ -96,6 +99,8 @@ def test_a_disk_that_fills_at_the_end_leaves_no_file(tmp_path: Path, monkeypatch
             already = self.closed
             super().close()
             if not already:
+                if gone:  # whoever made room for others took this file away as well
+                    (tmp_path / "a.tar").unlink()
                 raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "open", lambda self, mode: Full(self, "wb"))
