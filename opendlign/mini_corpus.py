@@ -1,7 +1,7 @@
 """The (image, caption) pairs the mini CLIP learns from: procedural shapes, projected, painted and put into words."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeVar
 
@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from opendlign.mini_part_views import PartPictures, joined, part_views, picture_parts
 from opendlign_core.evaluation.templates import fill, named_templates
+from opendlign_core.ingestion.cloud import PointCloud
 from opendlign_core.ingestion.procedural import LABELS, SPLIT_ROUNDS, build_object, procedural_cloud, procedural_entry
 from opendlign_core.projection import RECIPES, ProjectionRecipe, project
 from opendlign_core.projection.recipe import Bilateral, WindowMax
@@ -17,6 +19,8 @@ from opendlign_core.recipe import Recipe
 from opendlign_core.streams import mapped
 from opendlign_core.synthesis import SynthesisExecution, SynthesisRecipe, load_synthesizer
 from opendlign_core.synthesis.seeds import image_seed
+from opendlign_core.synthesis.synthesizer import Synthesizer
+from opendlign_core.training.pretraining.run import Pairs
 
 # At 64 pixels the published windows, made for 224, would melt legs and wheels together.
 MINI_PROJECTION = RECIPES["opendlign"].replace(
@@ -43,6 +47,10 @@ class CorpusRecipe(Recipe):
     label_share: float = Field(default=0.7, ge=0, le=1, description="batches told by category alone")
     colour_share: float = Field(default=0.15, ge=0, le=1, description="batches told by colour and category")
     flip: float = Field(default=0.5, ge=0, le=1, description="chance that an image is mirrored")
+    part_share: float = Field(default=0.6, ge=0, le=1, description="batches of pictures of single parts")
+    part_views: int = Field(default=5, ge=1, description="pictures of each part of an object")
+    part_categories: int = Field(default=6, ge=1, description="categories whose parts are shown in one batch")
+    owned_share: float = Field(default=0.7, ge=0, le=1, description='batches of parts that say "of a chair"')
 
 
 @dataclass(frozen=True)
@@ -62,15 +70,33 @@ class Corpus:
     depth: NDArray[np.float32]  # [N, V, H, W]
     images: NDArray[np.uint8]  # [N, V, H, W, 3]
     words: tuple[Words, ...]
+    parts: PartPictures | None = None
 
-    def draw(self, generator: np.random.Generator, count: int) -> tuple[NDArray[np.uint8], Sequence[str]]:
-        """Images [count, H, W, 3] of different objects, one view each, and their captions."""
+    def of_shapes(self) -> "Corpus":
+        """The same corpus without its pictures of parts."""
+        return replace(self, parts=None)
+
+    def draw(self, generator: np.random.Generator, count: int) -> Pairs:
+        """Images [count, H, W, 3] and their captions: one view each of different objects, or pictures of parts."""
+        if self.parts is not None and generator.random() < self.recipe.part_share:
+            return self._draw_parts(generator, self.parts, count)
         objects = generator.choice(len(self.images), size=min(count, len(self.images)), replace=False)
         views = generator.integers(self.images.shape[1], size=len(objects))
-        batch = self.images[objects, views]
-        mirrored = generator.random(len(objects)) < self.recipe.flip
-        batch[mirrored] = batch[mirrored, :, ::-1]
-        return batch, self.captions(generator, objects)
+        return Pairs(self._mirrored(generator, self.images[objects, views]), self.captions(generator, objects))
+
+    def _draw_parts(self, generator: np.random.Generator, parts: PartPictures, count: int) -> Pairs:
+        """Parts of a few categories, all sentences of one kind: "a seat" is no wrong name for the seat of a chair."""
+        places = parts.of_categories(generator, self.recipe.part_categories, count)
+        template = _pick(generator, _pick(generator, template_families()))
+        owned = bool(generator.random() < self.recipe.owned_share)
+        captions = [fill(template, parts.words(place, owned)) for place in places]
+        return Pairs(self._mirrored(generator, parts.images[places]), captions, by_patches=True)
+
+    def _mirrored(self, generator: np.random.Generator, batch: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Some of a batch's own copies of images [B, H, W, 3] mirrored, in place."""
+        chosen = generator.random(len(batch)) < self.recipe.flip
+        batch[chosen] = batch[chosen, :, ::-1]
+        return batch
 
     def captions(self, generator: np.random.Generator, objects: NDArray[np.int64]) -> list[str]:
         """One sentence for each object, all of one kind and one turn of phrase.
@@ -92,21 +118,26 @@ class Corpus:
 def build_corpus(
     recipe: CorpusRecipe, workers: int = 2, on_progress: Callable[[int, int], None] | None = None
 ) -> Corpus:
-    """Make every object of the recipe's split: shape, depth maps, images, words."""
+    """Make every object of the recipe's split: shape, depth maps, images, words, and pictures of its parts."""
     indices = corpus_indices(recipe)
     depth: list[NDArray[np.float32]] = []
     images: list[NDArray[np.uint8]] = []
+    parts: list[PartPictures] = []
     painter = load_synthesizer(recipe.synthesis, SynthesisExecution(workers=workers))
     for first in range(0, len(indices), _OBJECTS_AT_ONCE):
         chunk = indices[first : first + _OBJECTS_AT_ONCE]
-        clouds = mapped(lambda index: procedural_cloud(recipe.seed, index, recipe.points).points, chunk, workers)
-        depth.append(project(np.stack(list(clouds)), recipe.projection).numpy())
+        clouds = list(mapped(lambda index: procedural_cloud(recipe.seed, index, recipe.points), chunk, workers))
+        depth.append(project(np.stack([cloud.points for cloud in clouds]), recipe.projection).numpy())
         prompts, seeds = _orders(recipe, chunk, depth[-1].shape[1])
         flat = painter.generate(depth[-1].reshape(-1, *depth[-1].shape[2:]), prompts, seeds)
         images.append(flat.reshape(*depth[-1].shape, 3))
+        if recipe.part_share:
+            seen = zip(chunk, clouds, depth[-1], images[-1], strict=True)
+            parts += [_part_pictures(recipe, index, cloud, maps, views, painter) for index, cloud, maps, views in seen]
         if on_progress is not None:
             on_progress(first + len(chunk), len(indices))
-    return Corpus(recipe, np.concatenate(depth), np.concatenate(images), words_of(recipe, indices))
+    words = words_of(recipe, indices)
+    return Corpus(recipe, np.concatenate(depth), np.concatenate(images), words, joined(parts) if parts else None)
 
 
 def corpus_indices(recipe: CorpusRecipe) -> list[int]:
@@ -119,6 +150,27 @@ def words_of(recipe: CorpusRecipe, indices: Sequence[int]) -> tuple[Words, ...]:
     """The words of these objects."""
     built = (build_object(recipe.seed, index) for index in indices)
     return tuple(Words(shape.label, shape.colour, shape.caption) for shape in built)
+
+
+def _part_pictures(
+    recipe: CorpusRecipe,
+    index: int,
+    cloud: PointCloud,
+    depth: NDArray[np.float32],
+    images: NDArray[np.uint8],
+    painter: Synthesizer,
+) -> PartPictures:
+    """Pictures of the parts of one object, which has depth maps [V, H, W] and images [V, H, W, 3]."""
+    entry = procedural_entry(recipe.seed, index)
+    prompt = recipe.synthesis.prompt.prompt(entry.caption)
+
+    def paint(maps: NDArray[np.float32]) -> NDArray[np.uint8]:
+        seeds = [image_seed(recipe.synthesis.seed, f"{entry.object_id}/part", place, 0) for place in range(len(maps))]
+        return painter.generate(maps, [prompt] * len(maps), seeds)
+
+    views = part_views(cloud, recipe.projection, recipe.part_views, np.random.default_rng((recipe.seed, index)))
+    names = np.array([view.name for view in views], dtype=np.str_)
+    return PartPictures(picture_parts(views, depth, images, paint), names, np.full(len(views), entry.label))
 
 
 def _orders(recipe: CorpusRecipe, indices: Sequence[int], views: int) -> tuple[list[str], list[int]]:

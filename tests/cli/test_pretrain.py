@@ -8,7 +8,7 @@ import pytest
 
 from opendlign.main import main
 from opendlign.mini_corpus import Corpus, CorpusRecipe, Words, build_corpus, corpus_indices
-from opendlign.pretrain import SUMMARY_FILE, affordable_steps, mini_pretraining
+from opendlign.pretrain import SUMMARY_FILE, affordable_steps, mini_part_training, mini_pretraining
 from opendlign_core.clip import ClipSpec, load_clip
 from opendlign_core.ingestion.procedural import LABELS, procedural_entry
 from opendlign_core.training import PretrainRecipe, mini_architecture
@@ -55,7 +55,7 @@ def test_a_batch_pairs_each_image_with_its_own_words() -> None:
     corpus = corpus_of(label_share=0.0, colour_share=0.0, flip=0.5)
     flipped = set()
     for seed in range(20):
-        images, captions = corpus.draw(np.random.default_rng(seed), 3)
+        images, captions, _ = corpus.draw(np.random.default_rng(seed), 3)
         for image, caption in zip(images, captions, strict=True):
             edge = int(image[0, :, 0].min())
             assert WORDS[edge // 10].caption in caption
@@ -100,7 +100,11 @@ def test_the_command_leaves_weights_log_and_summary(tmp_path: Path, capsys: pyte
     assert summary["training"] == mini_pretraining(2).model_dump(mode="json")
     assert summary["corpus"]["rounds"] == 1
     assert summary["held_out"]["objects"] == len(LABELS)
-    assert "of unseen painted shapes named" in capsys.readouterr().out
+    parts = json.loads((out / "parts" / SUMMARY_FILE).read_text())
+    assert parts["training"] == mini_part_training(2).model_dump(mode="json")
+    assert summary["start_sha256"] is None
+    assert parts["start_sha256"] == spec.weights_sha256 != ClipSpec.from_folder(out / "parts").weights_sha256
+    assert capsys.readouterr().out.count("of unseen painted shapes named") == 2
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,20 @@ from opendlign_core.training.pretraining.recipe import PretrainRecipe
 SLOWEST = 1e-3
 """Share of the peak below which the learning rate does not fall."""
 
+SHARPNESS = 10.0
+"""How much more a patch weighs that agrees with a sentence: e to this power for all that cosines can differ by."""
+
 
 class Words(NamedTuple):
-    """A batch: pixels [B, 3, S, S], token ids [B, L], and which captions are equal as numbers [B]."""
+    """A batch: pixels [B, 3, S, S], token ids [B, L], and which captions are equal as numbers [B].
+
+    `by_patches` says that the captions name what can be found in patches.
+    """
 
     pixels: Tensor
     tokens: Tensor
     caption: Tensor
+    by_patches: bool = False
 
 
 class PretrainLearner:
@@ -51,21 +58,21 @@ class PretrainLearner:
         text = self.clip.encode_text(batch.tokens.to(device), normalize=True)
         caption = batch.caption.to(device)
         positive = (caption[:, None] == caption[None, :]).to(text.dtype)
-        image, patches = self._image(batch.pixels.to(device))
+        image, patches = self._image(batch.pixels.to(device), batch.by_patches)
         scale = self.clip.logit_scale.exp()
         logits = scale * image @ text.T  # [B, B]
         total = _contrast(logits, positive)
         if patches is not None:
-            total = total + self.recipe.patches * _contrast(scale * patches @ text.T, positive)
+            total = total + self.recipe.patches * _contrast(scale * _best_patches(patches, text), positive)
         hits = positive.gather(1, logits.argmax(dim=1, keepdim=True))
         return {TOTAL: total, "accuracy": hits.mean()}
 
-    def _image(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Unit features [B, E] of the images and, where the recipe asks for it, of the means of their patches."""
-        if not self.recipe.patches:
+    def _image(self, pixels: Tensor, by_patches: bool) -> tuple[Tensor, Tensor | None]:
+        """Unit features [B, E] of the images and, where batch and recipe ask for them, [B, T, E] of their patches."""
+        if not (by_patches and self.recipe.patches):
             return self.clip.encode_image(pixels, normalize=True), None
         image, patches = image_and_patches(self.clip.visual, pixels, self.recipe.unmixed)
-        return unit(image), unit(unit(patches).mean(dim=1))
+        return unit(image), unit(patches)
 
     def split_parameters(self) -> Iterable[nn.Parameter]:
         """None: a small CLIP trains in one process."""
@@ -83,6 +90,12 @@ class PretrainLearner:
 
     def validate(self) -> None:
         """Held-out shapes are judged when the run has ended."""
+
+
+def _best_patches(patches: Tensor, text: Tensor) -> Tensor:  # [B, T, E], [C, E]
+    """How well images agree with texts [B, C]: the mean over an image's patches, those that agree weighing more."""
+    agreement = torch.einsum("bte,ce->btc", patches, text)
+    return (torch.softmax(SHARPNESS * agreement, dim=1) * agreement).sum(dim=1)
 
 
 def _contrast(logits: Tensor, positive: Tensor) -> Tensor:  # [B, B] each

@@ -43,7 +43,7 @@ class PretrainRecipe(Recipe):
     weight_decay: float = Field(default=0.1, ge=0, description="on matrices only")
     max_logit_scale: float = Field(default=100.0, gt=1, description="CLIP's bound on the learned temperature")
     patches: float = Field(
-        default=0.0, ge=0, description="weight of the loss that asks the mean of the patches what it asks the image"
+        default=0.0, ge=0, description="weight of the loss that asks the patches what it asks the image"
     )
     unmixed: int = Field(default=3, ge=1, description="last blocks in which those patches see only themselves")
     seed: int = 0

@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +25,15 @@ from opendlign_core.loop.run import Habits, run_loop
 from opendlign_core.training.pretraining.learner import PretrainLearner, Words, caption_numbers
 from opendlign_core.training.pretraining.recipe import PretrainRecipe
 
-Pairs = tuple[NDArray[np.uint8], Sequence[str]]
+
+class Pairs(NamedTuple):
+    """Images [B, H, W, 3] and as many captions; `by_patches` where the captions are to be found in patches too."""
+
+    images: NDArray[np.uint8]
+    captions: Sequence[str]
+    by_patches: bool = False
+
+
 PairSource = Callable[[np.random.Generator, int], Pairs]
 
 FORMAT = "opendlign-pretraining/1"
@@ -41,7 +49,7 @@ def array_source(images: NDArray[np.uint8], captions: Sequence[str]) -> PairSour
 
     def draw(generator: np.random.Generator, count: int) -> Pairs:
         chosen = np.sort(generator.choice(len(images), size=min(count, len(images)), replace=False))
-        return images[chosen], [captions[index] for index in chosen]
+        return Pairs(images[chosen], [captions[index] for index in chosen])
 
     return draw
 
@@ -55,10 +63,10 @@ class DrawnBatches:
         self.steps = self.per_epoch = recipe.steps
 
     def at(self, step: int) -> Share[Words]:
-        images, captions = self._source(np.random.default_rng((self._recipe.seed, step)), self._recipe.batch_size)
-        pixels = images_to_input(torch.from_numpy(np.ascontiguousarray(images)), self._spec)
-        words = Words(pixels, self._tokenizer(list(captions)), caption_numbers(captions))
-        return Share(words, len(captions))
+        pairs = self._source(np.random.default_rng((self._recipe.seed, step)), self._recipe.batch_size)
+        pixels = images_to_input(torch.from_numpy(np.ascontiguousarray(pairs.images)), self._spec)
+        tokens, numbers = self._tokenizer(list(pairs.captions)), caption_numbers(pairs.captions)
+        return Share(Words(pixels, tokens, numbers, pairs.by_patches), len(pairs.captions))
 
 
 def pretrain(
@@ -67,9 +75,12 @@ def pretrain(
     folder: Path,
     *,
     device: str = "auto",
+    start: ClipSpec | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> ClipSpec:
     """Train a CLIP and save it to `folder` in open_clip's local-dir layout; returns the spec that loads it.
+
+    It starts from random weights, or from those of `start`, which has the same tensors.
 
     `source(generator, count)` returns uint8 images [count, H, W, 3] and as many captions. It is called once per step,
     from a thread that runs ahead, so the run depends on the recipe and the source alone. A run that was killed
@@ -77,10 +88,12 @@ def pretrain(
     """
     spec = _blank_spec(recipe, folder.name)
     clip = load_clip(spec, choose_device(device))
-    origin = Origin(FORMAT, recipe.model_dump(mode="json"))
+    if start is not None:
+        clip.load_state_dict(load_clip(start).state_dict())
+    origin = Origin(FORMAT, recipe.model_dump(mode="json") | _started(start))
     batches, unfinished = DrawnBatches(source, recipe, spec), folder / UNFINISHED
     result = run_loop(PretrainLearner(clip, recipe), batches, HABITS, unfinished, origin, on_progress=on_progress)
-    save_clip(clip, spec, folder, {"pretrain_recipe": recipe.model_dump(mode="json")})
+    save_clip(clip, spec, folder, {"pretrain_recipe": recipe.model_dump(mode="json") | _started(start)})
     _write_log(result.metrics, recipe.steps, folder / "pretrain.jsonl")
     shutil.rmtree(unfinished)
     return ClipSpec.from_folder(folder)
@@ -93,6 +106,10 @@ def save_clip(clip: OpenClip, spec: ClipSpec, folder: Path, metadata: Mapping[st
     pixels = {"size": spec.image_size, "mean": spec.mean, "std": spec.std}
     text = json.dumps({"model_cfg": architecture_of(spec), "preprocess_cfg": pixels}, indent=2)
     write_whole(folder / CONFIG_FILE, lambda partial: _write_text(partial, text + "\n"))
+
+
+def _started(start: ClipSpec | None) -> dict[str, str | None]:
+    return {} if start is None else {"start_sha256": start.weights_sha256}
 
 
 def _blank_spec(recipe: PretrainRecipe, name: str) -> ClipSpec:
