@@ -10,9 +10,13 @@ A survivor that no caller could tell from the original is marked by hand in the 
 import argparse
 import itertools
 import json
+import os
+import platform
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from bench.mutants.drawing import draw
 from bench.mutants.judging import first_outcome, judged, last_outcome, table
@@ -35,10 +39,18 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _about(seed: int) -> dict[str, Any]:
+    return {
+        "seed": seed,
+        "machine": f"{os.cpu_count()}-core {platform.machine()}",
+        "versions": {"python": platform.python_version(), "cosmic-ray": version("cosmic-ray")},
+    }
+
+
 def main() -> None:
     options = _options()
     stop = time.monotonic() + 60 * options.minutes
-    kept = json.loads(options.out.read_text()) if options.out.exists() else {"seed": options.seed, "mutants": []}
+    kept = json.loads(options.out.read_text()) if options.out.exists() else {**_about(options.seed), "mutants": []}
     if kept["seed"] != options.seed:
         raise SystemExit(f"{options.out} holds a sample of seed {kept['seed']}; name another file with --out")
     rows = kept["mutants"]

@@ -69,8 +69,7 @@ def _grid(
 ) -> None:
     for part in range(5):
         x0, y = _place(left, 0, part / 4)
-        x1, _ = _place(left, 1, part / 4)
-        draw.line((x0, y, x1, y), fill=GREY)
+        draw.line((x0, y, left + WIDTH - RIGHT, y), fill=GREY)
         draw.text((x0 - 6, y), f"{low + (high - low) * part / 4:.3g}", fill=INK, font=font, anchor="rm")
     for share in (0.0, 0.5, 1.0):
         x, y = _place(left, share, 0)
