@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -128,14 +127,18 @@ def decided(scores: Tensor, seen: Tensor, points: NDArray[np.float32]) -> Labels
     visible = np.flatnonzero(seen.any(dim=0).numpy())
     if not len(visible):
         return best
-    found: Labels = best[visible[cKDTree(points[visible]).query(points)[1]]]
+    found: Labels = best[visible[_apart(points, points[visible]).argmin(dim=1).numpy()]]
     return found
 
 
 def smoothed(scores: Tensor, points: NDArray[np.float32], neighbours: int = NEIGHBOURS) -> Tensor:
     """Scores [N, P] averaged over each point's nearest neighbours."""
-    near = cKDTree(points).query(points, neighbours)[1]
-    return scores[torch.from_numpy(near)].mean(dim=1)
+    near = _apart(points, points).topk(neighbours, dim=1, largest=False).indices
+    return scores[near].mean(dim=1)
+
+
+def _apart(some: NDArray[np.float32], others: NDArray[np.float32]) -> Tensor:  # [N, M]
+    return torch.cdist(torch.from_numpy(some), torch.from_numpy(others))
 
 
 def instance_iou(found: Labels, true: Labels, parts: int) -> float:
