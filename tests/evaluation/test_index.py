@@ -8,7 +8,7 @@ import pytest
 
 from opendlign_core.clip import unit_array
 from opendlign_core.evaluation import index as index_module
-from opendlign_core.evaluation.index import EmbeddingIndex, IndexRow, search_file, write_index
+from opendlign_core.evaluation.index import EmbeddingIndex, Hit, IndexRow, search_file, write_index
 
 
 def gallery(count: int, width: int = 24, seed: int = 0) -> list[IndexRow]:
@@ -75,6 +75,7 @@ def test_ten_hits_are_told_unless_asked_otherwise(tmp_path: Path) -> None:
     assert len(EmbeddingIndex(path).search(query)[0]) == len(search_file(path, query)[0]) == 10
 
 
-def test_a_row_stays_as_it_is() -> None:
-    with pytest.raises(FrozenInstanceError):
-        setattr(gallery(1)[0], "label", "other")  # noqa: B010
+def test_rows_and_hits_stay_as_they_are() -> None:
+    for kept in (gallery(1)[0], Hit("set/0", "class 0", 0.5)):
+        with pytest.raises(FrozenInstanceError):
+            setattr(kept, "label", "other")  # noqa: B010
