@@ -21,7 +21,7 @@ from torch.nn.functional import interpolate
 from opendlign_core.clip import ClipSpec, depth_to_input, load_clip, load_tokenizer
 from opendlign_core.clip.features import unit
 from opendlign_core.clip.load import OpenClip
-from opendlign_core.clip.unmixed import image_and_patches
+from opendlign_core.clip.tokens import embedded, last_block, projected
 from opendlign_core.evaluation.templates import fill, named_templates
 from opendlign_core.ingestion.labels.text import article
 from opendlign_core.ingestion.procedural import SPLIT_ROUNDS, category_parts, procedural_cloud
@@ -95,9 +95,11 @@ class Judge:
 
     def patches(self, shape: Shape, unmixed: int = UNMIXED) -> Tensor:
         """Unit features [V, R, C, E] of the patches of a shape's maps."""
-        _, tokens = image_and_patches(self.clip.visual, depth_to_input(shape.depth, self.spec), unmixed)
-        side = round(tokens.shape[1] ** 0.5)
-        return unit(tokens).view(len(tokens), side, side, -1)
+        visual = self.clip.visual
+        tokens, layers = embedded(visual, depth_to_input(shape.depth, self.spec)), list(visual.transformer.resblocks)
+        for place, block in enumerate(layers):
+            tokens = last_block(block, tokens, "value" if place >= len(layers) - unmixed else "plain")
+        return unit(projected(visual, tokens, shape.depth.shape[-2:]))
 
 
 def spoken(clip: OpenClip, spec: ClipSpec, templates: Sequence[str], owned: bool = True) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from opendlign_core.clip.features import unit
 from opendlign_core.clip.load import OpenClip
-from opendlign_core.clip.unmixed import image_and_patches
+from opendlign_core.clip.tokens import embedded, last_block
 from opendlign_core.loop.curves import Panel
 from opendlign_core.loop.learner import TOTAL
 from opendlign_core.loop.schedule import Pace, cycle_position
@@ -71,8 +71,14 @@ class PretrainLearner:
         """Unit features [B, E] of the images and, where batch and recipe ask for them, [B, T, E] of their patches."""
         if not (by_patches and self.recipe.patches):
             return self.clip.encode_image(pixels, normalize=True), None
-        image, patches = image_and_patches(self.clip.visual, pixels, self.recipe.unmixed)
-        return unit(image), unit(patches)
+        visual = self.clip.visual
+        tokens, layers = embedded(visual, pixels), list(visual.transformer.resblocks)
+        for block in layers[: -self.recipe.unmixed]:
+            tokens = block(tokens)
+        patches = tokens[:, 1:]
+        for block in layers[-self.recipe.unmixed :]:
+            tokens, patches = block(tokens), last_block(block, patches, "value")
+        return unit(visual.ln_post(tokens[:, 0]) @ visual.proj), unit(visual.ln_post(patches) @ visual.proj)
 
     def split_parameters(self) -> Iterable[nn.Parameter]:
         """None: a small CLIP trains in one process."""
