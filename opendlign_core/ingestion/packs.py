@@ -7,6 +7,7 @@ from pathlib import Path
 from opendlign_core.ingestion.cloud import Mesh, PointCloud
 from opendlign_core.ingestion.errors import UnreadableShape
 from opendlign_core.ingestion.pack_files import ONLY, ArrayFile, open_arrays
+from opendlign_core.ingestion.parts import numbered
 from opendlign_core.ingestion.safety import parsing, require
 from opendlign_core.ingestion.shapes import Array, cloud_columns, cloud_from_table, make_cloud, make_shape, to_colors
 
@@ -16,6 +17,8 @@ _POINTS = (ONLY, "points", "xyz", "data", "vertices", "verts", "coords", "pos", 
 _FACES = ("faces", "triangles", "mesh")
 _COLORS = ("colors", "rgb", "color")
 _NORMALS = ("normals", "normal")
+_PARTS = ("parts", "part_ids", "pid")
+_FACE_PARTS = ("face_parts",)
 
 Member = str | int | None
 
@@ -37,8 +40,11 @@ class Pack:
             shape = self._shapes[self._points_name()]
         return shape[0] if len(shape) == 3 else 0
 
-    def shape(self, member: Member) -> tuple[PointCloud | Mesh, str]:
-        """The shape of a member, or of the whole file, and the sha256 of the arrays that it was made of."""
+    def shape(self, member: Member, *, parts: bool = False) -> tuple[PointCloud | Mesh, str]:
+        """The shape of a member, or of the whole file, and the sha256 of the arrays that it was made of.
+
+        Part numbers are read, and so become part of the digest, where `parts` asks for them.
+        """
         with parsing(self._kind):
             name, row = self._resolve(member)
             used: dict[str, Array] = {}
@@ -49,6 +55,8 @@ class Pack:
                 shape = _combined(values, found)
             else:
                 shape = cloud_from_table(values)
+            if parts:
+                shape = self._with_parts(shape, name.rpartition("/")[0], row, used)
         digest = hashlib.sha256()
         for key in sorted(used):
             digest.update(f"{key} {used[key].dtype.str} {used[key].shape}\n".encode())
@@ -112,6 +120,22 @@ class Pack:
             stacked = [self._read(channel, None, used) for channel in channels]
             found["colors"] = to_colors(_columns(stacked))
         return found
+
+    def _with_parts(
+        self, shape: PointCloud | Mesh, folder: str, row: int | None, used: dict[str, Array]
+    ) -> PointCloud | Mesh:
+        per_point, per_face = self._beside(_PARTS, folder, row, used), self._beside(_FACE_PARTS, folder, row, used)
+        names = self._beside(("part_names",), folder, None, used)
+        return numbered(shape, per_point, per_face, () if names is None else tuple(map(str, names.reshape(-1))))
+
+    def _beside(self, names: tuple[str, ...], folder: str, row: int | None, used: dict[str, Array]) -> Array | None:
+        """The first of several arrays that is in the folder of the points, or its row."""
+        for name in (f"{folder}/{item}" if folder else item for item in names):
+            if size := self._shapes.get(name):
+                rows = row is None or row < size[0]
+                require(rows, f"has {name!r} of shape {size}, without a row {row}")
+                return self._read(name, row, used)
+        return None
 
     def _from_records(self, values: Array, used: dict[str, Array]) -> PointCloud | Mesh:
         """Rows with named fields, and triangles with the fields v1, v2, v3 beside them."""

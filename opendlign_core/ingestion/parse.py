@@ -10,6 +10,7 @@ from opendlign_core.ingestion.cloud import IngestedObject, Mesh, PointCloud, Poi
 from opendlign_core.ingestion.entry import ObjectEntry
 from opendlign_core.ingestion.orient import to_y_up
 from opendlign_core.ingestion.packs import PACK_SUFFIXES, Pack
+from opendlign_core.ingestion.parts import PartList, named
 from opendlign_core.ingestion.readers import read_with_digest
 from opendlign_core.ingestion.recipe import IngestRecipe
 from opendlign_core.ingestion.reduce import Indices, farthest_indices, pad_indices, random_indices
@@ -25,13 +26,17 @@ class Parser:
         self._recipe = recipe
         self._packs: OrderedDict[Path, Pack] = OrderedDict()
 
-    def parse(self, entry: ObjectEntry, path: Path | None) -> IngestedObject:
+    def parse(self, entry: ObjectEntry, path: Path | None, listed: PartList | None = None) -> IngestedObject:
         """The object of an entry whose file lies at `path` (None for generated objects).
+
+        `listed` are the parts that its source lists, for files that do not name theirs.
 
         Raises:
             UnreadableShape: when the file holds no usable shape.
         """
         shape, digest = self._load(entry, path)
+        if self._recipe.keep_parts:
+            shape = named(shape, listed)
         return finish(entry, shape, digest, self._recipe)
 
     def _load(self, entry: ObjectEntry, path: Path | None) -> tuple[PointCloud | Mesh, str]:
@@ -41,8 +46,8 @@ class Parser:
             cloud = cloud_of_entry(entry, self._recipe)
             return cloud, hashlib.sha256(cloud.points.tobytes()).hexdigest()
         if path.suffix.lower() in PACK_SUFFIXES and entry.member is not None:
-            return self._pack(path).shape(entry.member)
-        return read_with_digest(path, entry.member)
+            return self._pack(path).shape(entry.member, parts=self._recipe.keep_parts)
+        return read_with_digest(path, entry.member, parts=self._recipe.keep_parts)
 
     def _pack(self, path: Path) -> Pack:
         if path not in self._packs:

@@ -17,6 +17,7 @@ from opendlign_core.ingestion.entry import ObjectEntry
 from opendlign_core.ingestion.errors import DoubtfulShape, ReadFault, UnreadableShape
 from opendlign_core.ingestion.list_files import read_list
 from opendlign_core.ingestion.parse import Parser
+from opendlign_core.ingestion.parts import PartList
 from opendlign_core.ingestion.recipe import IngestRecipe
 from opendlign_core.ingestion.wire import (
     encode_failure,
@@ -70,7 +71,8 @@ def _answers(recipe: dict[str, Any] | None) -> dict[str, Callable[[Request], byt
 
 def _object(parser: Parser, request: Request) -> bytes:
     entry = ObjectEntry.model_validate_json(request["entry"])
-    return encode_object(parser.parse(entry, Path(request["path"]) if request["path"] else None))
+    listed = PartList(tuple(request["part_names"]), request["first_part"]) if request["part_names"] else None
+    return encode_object(parser.parse(entry, Path(request["path"]) if request["path"] else None, listed))
 
 
 def _answer(answer: Callable[[Request], bytes], request: Request) -> bytes:

@@ -1,7 +1,9 @@
 """Entries into outcomes: parsed in a process of their own, tried again with more where that may help."""
 
 from pathlib import Path
+from typing import Any
 
+from opendlign_core.ingestion.adapters import adapter_named
 from opendlign_core.ingestion.child import Child, Setback
 from opendlign_core.ingestion.cloud import IngestedObject, RejectedObject
 from opendlign_core.ingestion.entry import ObjectEntry
@@ -16,6 +18,8 @@ class ParserWorker:
 
     def __init__(self, recipe: IngestRecipe, execution: IngestExecution) -> None:
         self._points = recipe.points
+        self._source = recipe.source
+        self._adapter = adapter_named(recipe.source.adapter)
         self._rungs = ladder(recipe, execution)
         self._child = Child(recipe)
 
@@ -30,8 +34,8 @@ class ParserWorker:
         Raises:
             LimitReached: the largest limits of the execution did not tell.
         """
-        request = {"kind": "object", "entry": entry.model_dump_json(), "path": None if path is None else str(path)}
         try:
+            request = self._request(entry, path)
             reply = self._child.climb(self._rungs, most_object_bytes(self._points), **request)
             return decode_object(reply, entry, self._points)
         except UnreadableShape as error:
@@ -42,6 +46,16 @@ class ParserWorker:
                 "execution of ingest a larger timeout_seconds or memory_mib, or have such objects left out by setting "
                 "parse_seconds or parse_memory_mib in its recipe"
             ) from None
+
+    def _request(self, entry: ObjectEntry, path: Path | None) -> dict[str, Any]:
+        listed = self._adapter.parts(self._source, entry.label) if self._adapter.parts else None
+        return {
+            "kind": "object",
+            "entry": entry.model_dump_json(),
+            "path": None if path is None else str(path),
+            "part_names": listed.names if listed else (),
+            "first_part": listed.first if listed else 0,
+        }
 
     def close(self) -> None:
         """Stop the process for good; a `parse` under way in another thread raises ChildClosed."""

@@ -31,7 +31,7 @@ def _procedural(source: SourceSpec, files: Files) -> Iterator[Found]:
         yield Found(name, entry.split, entry.label, entry.uri, caption=entry.caption)
 
 
-PROCEDURAL = Adapter(
+PROCEDURAL: Adapter = Adapter(
     name="procedural",
     title="embedded procedural shapes",
     layout="no files: objects are generated from (seed, index)",

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.adapters.listing import Listing, stem
-from opendlign_core.ingestion.adapters.selection import SELECTION_OPTIONS, select
+from opendlign_core.ingestion.adapters.selection import SELECTION_OPTIONS, listed_parts, select
 from opendlign_core.ingestion.adapters.spec import Adapter, Found
 from opendlign_core.ingestion.files import Files
 from opendlign_core.ingestion.labels import SHAPENET_SYNSETS, article, plain_label
@@ -66,7 +66,7 @@ def _depth_maps(source: SourceSpec, files: Files) -> Iterator[Found]:
         yield Found(stem(key).removesuffix("_dm"), "test" if plus else "train", words, key, caption=article(words))
 
 
-FOLDER = Adapter(
+FOLDER: Adapter = Adapter(
     name="folder",
     title="folder of shapes",
     layout="<label>/<name>.<ext>, or <train|val|test>/<label>/<name>.<ext>, or <name>.<ext> without labels",
@@ -78,9 +78,10 @@ FOLDER = Adapter(
         ("suffixes", "comma-separated suffixes to take; all that have a reader when left out"),
         *SELECTION_OPTIONS,
     ),
+    parts=listed_parts,
 )
 
-OPENDLIGN = Adapter(
+OPENDLIGN: Adapter = Adapter(
     name="opendlign",
     title="OpenDlign depth maps",
     layout="depth_map/<id>+<label>_dm.npy (evaluation) or depth_map/<id>_dm.npy (training)",

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.adapters.listing import Listing, stem
-from opendlign_core.ingestion.adapters.selection import SELECTION_OPTIONS, select
+from opendlign_core.ingestion.adapters.selection import SELECTION_OPTIONS, listed_parts, select
 from opendlign_core.ingestion.adapters.spec import Absent, Adapter, Found
 from opendlign_core.ingestion.entry import UpAxis
 from opendlign_core.ingestion.files import Files
@@ -121,7 +121,7 @@ def read_up_axis(text: str) -> UpAxis | None:
     return next((axis for axis in _UP_AXES if start.startswith(axis)), None)
 
 
-LIST = Adapter(
+LIST: Adapter = Adapter(
     name="list",
     title="list of objects",
     layout="a .csv, .tsv or .parquet table with the columns uri, label, caption, split (name and up_axis optional;"
@@ -135,4 +135,5 @@ LIST = Adapter(
         *((column_option(column), f"column that holds the {column}; `{column}` when left out") for column in _COLUMNS),
         *SELECTION_OPTIONS,
     ),
+    parts=listed_parts,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.adapters.listing import Listing, label_at, stem, warn_of_gaps
@@ -22,12 +22,15 @@ def _off_tree(source: SourceSpec, files: Files) -> Iterator[Found]:
         yield Found(found["name"], found["split"], label, key, caption=article(label))
 
 
-def h5_packs(listing: Listing, names: list[str]) -> Iterator[Found]:
-    """Rows of `ply_data_<split><n>.h5`, or of the packs that the `*_files.txt` lists name."""
+def h5_packs(listing: Listing, label_of: Callable[[int, str], str]) -> Iterator[Found]:
+    """Rows of `ply_data_<split><n>.h5`, or of the packs that the `*_files.txt` lists name.
+
+    `label_of` names the integer label of a row, given also the key of its pack.
+    """
     with ListReader() as reader:
         for split, key in _pack_keys(listing):
             for row, index in enumerate(reader.labels(listing.files.local(key), key)):
-                label = label_at(names, index, key)
+                label = label_of(index, key)
                 yield Found(f"{stem(key)}-{row:05d}", split, label, key, member=row, caption=article(label))
 
 
@@ -47,7 +50,7 @@ def _pack_keys(listing: Listing) -> Iterator[tuple[str, str]]:
 def _h5(source: SourceSpec, files: Files) -> Iterator[Found]:
     listing = Listing(files)
     names = [plain_label(line) for line in listing.lines(listing.require("shape_names.txt"))]
-    yield from h5_packs(listing, names)
+    yield from h5_packs(listing, lambda index, key: label_at(names, index, key))
 
 
 def _resampled(source: SourceSpec, files: Files) -> Iterator[Found]:
@@ -67,7 +70,7 @@ def _resampled(source: SourceSpec, files: Files) -> Iterator[Found]:
                 yield Found(name, split, words, present[name], caption=article(words))
 
 
-MODELNET40 = Adapter(
+MODELNET40: Adapter = Adapter(
     name="modelnet40",
     title="ModelNet40 (meshes)",
     layout="<class>/<train|test>/<name>.off",
@@ -79,7 +82,7 @@ MODELNET40 = Adapter(
     licence=LICENCE,
 )
 
-MODELNET40_H5 = Adapter(
+MODELNET40_H5: Adapter = Adapter(
     name="modelnet40-h5",
     title="modelnet40_ply_hdf5_2048",
     layout="shape_names.txt, train_files.txt and test_files.txt (or ply_data_<split><n>.h5) with data and label",
@@ -91,7 +94,7 @@ MODELNET40_H5 = Adapter(
     licence=LICENCE,
 )
 
-MODELNET40_RESAMPLED = Adapter(
+MODELNET40_RESAMPLED: Adapter = Adapter(
     name="modelnet40-normal-resampled",
     title="modelnet40_normal_resampled",
     layout="modelnet40_shape_names.txt, modelnet40_train.txt, modelnet40_test.txt and <class>/<class>_<nnnn>.txt",

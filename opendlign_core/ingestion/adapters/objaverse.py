@@ -46,7 +46,7 @@ def _lvis_label(category: str) -> str:
     return plain_label(re.sub(r"_?\([^)]*\)", "", category))
 
 
-OBJAVERSE_LVIS = Adapter(
+OBJAVERSE_LVIS: Adapter = Adapter(
     name="objaverse-lvis",
     title="Objaverse-LVIS",
     layout="lvis.json (or lvis-annotations.json, lvis.csv), and <uid>.npy dictionaries or <uid>.glb files",

@@ -11,7 +11,8 @@ from opendlign_core.ingestion.adapters.lists import LIST
 from opendlign_core.ingestion.adapters.modelnet import MODELNET40, MODELNET40_H5, MODELNET40_RESAMPLED
 from opendlign_core.ingestion.adapters.objaverse import OBJAVERSE_LVIS
 from opendlign_core.ingestion.adapters.scans import OMNIOBJECT3D, SCANOBJECTNN_H5
-from opendlign_core.ingestion.adapters.shapenet import SHAPENET, SHAPENET_OPENSHAPE, SHAPENET_PART_H5, SHAPENET_ULIP
+from opendlign_core.ingestion.adapters.shapenet import SHAPENET, SHAPENET_OPENSHAPE, SHAPENET_ULIP
+from opendlign_core.ingestion.adapters.shapenetpart import SHAPENET_PART_H5
 from opendlign_core.ingestion.adapters.spec import Adapter, entries_of
 from opendlign_core.ingestion.entry import ObjectEntry
 from opendlign_core.ingestion.files import Files

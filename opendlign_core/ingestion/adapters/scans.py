@@ -73,7 +73,7 @@ def _omniobject3d_packs(listing: Listing, wanted: int) -> Iterator[Found]:
                 yield Found(f"{name}-{row:04d}", "test", label, key, f"{dataset}:{row}", article(label))
 
 
-SCANOBJECTNN_H5 = Adapter(
+SCANOBJECTNN_H5: Adapter = Adapter(
     name="scanobjectnn",
     title="ScanObjectNN",
     layout="main_split_nobg/{training,test}_objectdataset.h5 (OBJ_ONLY), main_split/{training,test}_objectdataset.h5"
@@ -87,7 +87,7 @@ SCANOBJECTNN_H5 = Adapter(
     options=(("variant", "`OBJ_ONLY`, `OBJ_BG` or `PB_T50_RS` (default)"),),
 )
 
-OMNIOBJECT3D = Adapter(
+OMNIOBJECT3D: Adapter = Adapter(
     name="omniobject3d",
     title="OmniObject3D",
     layout="<category>/<object>/pcd_<points>.ply, or <category>/<object>/Scan/Scan.obj, or <category>_<points>.hdf5",

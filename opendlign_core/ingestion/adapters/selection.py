@@ -10,12 +10,14 @@ from dataclasses import replace
 
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.adapters.spec import Found
+from opendlign_core.ingestion.parts import PartList
 from opendlign_core.ingestion.recipe import SourceSpec
 
 SELECTION_OPTIONS = (
     ("split", "split of objects that state none; `train` when left out"),
     ("train_share", "share of `train` instead, such as `0.75`, the rest being `test`: by object, the same every time"),
     ("min_per_label", "leave out labels with fewer objects"),
+    ("part_names", "names of the parts that files number 0, 1, ..., comma-separated, for recipes that keep parts"),
 )
 
 
@@ -25,6 +27,7 @@ def select(source: SourceSpec, found: Iterable[Found]) -> Iterable[Found]:
     Raises:
         BadInput: for an option that would change nothing, since somebody meant something by it.
     """
+    listed_parts(source)
     floor = source.number("min_per_label", 0)
     placed = _placed(source, found)
     if not floor:
@@ -32,6 +35,17 @@ def select(source: SourceSpec, found: Iterable[Found]) -> Iterable[Found]:
     kept = list(placed)
     counts = Counter(item.label for item in kept)
     return (item for item in kept if counts[item.label] >= floor)
+
+
+def listed_parts(source: SourceSpec, label: str = "") -> PartList | None:
+    """The parts that the option `part_names` lists, the same for every label."""
+    given = source.option("part_names", "")
+    if not given:
+        return None
+    names = tuple(name.strip() for name in given.split(","))
+    if not all(names) or len({*names}) < len(names):
+        raise BadInput(f"option part_names needs different names, such as seat,back,leg: got {given!r}")
+    return PartList(names)
 
 
 def _placed(source: SourceSpec, found: Iterable[Found]) -> Iterator[Found]:

@@ -1,4 +1,4 @@
-"""ShapeNet: the ShapeNetCore tree, the OpenShape and ULIP clouds, and ShapeNetPart."""
+"""ShapeNet: the ShapeNetCore tree, and the OpenShape and ULIP clouds."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from opendlign_core.ingestion.adapters.listing import Listing, rows_of, stem, warn_of_gaps
-from opendlign_core.ingestion.adapters.modelnet import h5_packs
 from opendlign_core.ingestion.adapters.spec import Adapter, Found
 from opendlign_core.ingestion.files import Files
-from opendlign_core.ingestion.labels import SHAPENET_PART, SHAPENET_SYNSETS, article, plain_label
+from opendlign_core.ingestion.labels import SHAPENET_SYNSETS, article, plain_label
 from opendlign_core.ingestion.recipe import SourceSpec
 
 LICENCE = "ShapeNet: research use only"
@@ -92,14 +91,7 @@ def _ulip_lists(listing: Listing, everything: list[str]) -> Iterator[tuple[str, 
         yield split, [stem(line) for line in listing.lines(key)]
 
 
-def _part(source: SourceSpec, files: Files) -> Iterator[Found]:
-    listing = Listing(files)
-    key = listing.find("all_object_categories.txt")
-    names = [line.split()[0].lower() for line in listing.lines(key)] if key else list(SHAPENET_PART)
-    yield from h5_packs(listing, names)
-
-
-SHAPENET = Adapter(
+SHAPENET: Adapter = Adapter(
     name="shapenet",
     title="ShapeNetCore",
     layout="<synset>/<model>/models/model_normalized.obj (or model.obj), with taxonomy.json and all.csv beside them",
@@ -111,7 +103,7 @@ SHAPENET = Adapter(
     licence=LICENCE,
 )
 
-SHAPENET_OPENSHAPE = Adapter(
+SHAPENET_OPENSHAPE: Adapter = Adapter(
     name="shapenet-openshape",
     title="ShapeNet in OpenShape's dictionaries",
     layout="<synset>/<model>.npy (a dictionary with xyz and rgb), taxonomy.json optional",
@@ -123,7 +115,7 @@ SHAPENET_OPENSHAPE = Adapter(
     licence=LICENCE,
 )
 
-SHAPENET_ULIP = Adapter(
+SHAPENET_ULIP: Adapter = Adapter(
     name="shapenet-ulip",
     title="ShapeNet-55 as ULIP ships it",
     layout="<synset>-<model>.npy, with train.txt, test.txt and taxonomy.json",
@@ -131,18 +123,6 @@ SHAPENET_ULIP = Adapter(
     label="synset, by its common name",
     caption="names of taxonomy.json",
     find=_ulip,
-    up_axis="y",
-    licence=LICENCE,
-)
-
-SHAPENET_PART_H5 = Adapter(
-    name="shapenetpart",
-    title="ShapeNetPart (hdf5)",
-    layout="ply_data_<train|val|test><n>.h5 with data and label, all_object_categories.txt optional",
-    split="file",
-    label="`label`, named by all_object_categories.txt",
-    caption="`a <label>`",
-    find=_part,
     up_axis="y",
     licence=LICENCE,
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import ObjectEntry, UpAxis
 from opendlign_core.ingestion.files import Files
+from opendlign_core.ingestion.parts import PartList
 from opendlign_core.ingestion.recipe import SourceSpec
 
 
@@ -52,6 +53,8 @@ class Adapter:
     licence: str = ""
     options: tuple[tuple[str, str], ...] = ()
     """Accepted options and what each means."""
+    parts: Callable[[SourceSpec, str], PartList | None] | None = None
+    """The parts of an object by its label, where the files do not name them; UnreadableShape for a label without."""
 
 
 def entries_of(adapter: Adapter, source: SourceSpec, files: Files) -> Iterator[ObjectEntry]:

@@ -5,10 +5,28 @@ SCANOBJECTNN = (
     "shelf", "table", "bed", "pillow", "sink", "sofa", "toilet",
 )  # fmt: skip
 
-SHAPENET_PART = (
-    "airplane", "bag", "cap", "car", "chair", "earphone", "guitar", "knife",
-    "lamp", "laptop", "motorbike", "mug", "pistol", "rocket", "skateboard", "table",
-)  # fmt: skip
+SHAPENET_PARTS = {
+    "airplane": ("body", "wing", "tail", "engine or frame"),
+    "bag": ("handle", "body"),
+    "cap": ("panels or crown", "visor or peak"),
+    "car": ("roof", "hood", "wheel or tire", "body"),
+    "chair": ("back", "seat pad", "leg", "armrest"),
+    "earphone": ("earcup", "headband", "data wire"),
+    "guitar": ("head or tuners", "neck", "body"),
+    "knife": ("blade", "handle"),
+    "lamp": ("leg or wire", "lampshade", "third part", "fourth part"),
+    "laptop": ("keyboard", "screen or monitor"),
+    "motorbike": ("gas tank", "seat", "wheel", "handles or handlebars", "light", "engine or frame"),
+    "mug": ("handle", "cup"),
+    "pistol": ("barrel", "handle", "trigger and guard"),
+    "rocket": ("body", "fin", "nose cone"),
+    "skateboard": ("wheel", "deck", "belt for foot"),
+    "table": ("desktop", "leg or support", "drawer"),
+}
+"""ShapeNetPart's categories and their parts, both in the order of their numbers: 50 parts, counted through.
+
+The data set names none of them. PointCLIP V2 names 48; it has no words for two parts of lamps.
+"""
 
 SHAPENET_SYNSETS = {
     "02691156": "airplane", "02747177": "trash bin", "02773838": "bag", "02801938": "basket",

@@ -49,30 +49,31 @@ SUFFIXES = frozenset((*_READERS, *_ARCHIVES, *PACK_SUFFIXES))
 """Every suffix that `read_shape` takes, in lower case."""
 
 
-def read_shape(path: str | Path, member: Member = None) -> PointCloud | Mesh:
+def read_shape(path: str | Path, member: Member = None, *, parts: bool = False) -> PointCloud | Mesh:
     """Read the shape of one file, in its own frame and unit.
 
     Args:
         path: the file; its suffix tells the format.
         member: for array files, which array or row (see `ObjectEntry.member`).
+        parts: whether the part numbers of array files are read too; those of other files always are.
 
     Raises:
         UnreadableShape: whatever is wrong with the file, in a sentence that names it.
     """
     path = Path(path)
     try:
-        return read_with_digest(path, member)[0]
+        return read_with_digest(path, member, parts=parts)[0]
     except (UnreadableShape, MemoryError) as error:
         reason = "needs more memory than there is" if isinstance(error, MemoryError) else str(error)
         raise UnreadableShape(f"{path.name} {reason}") from error
 
 
-def read_with_digest(path: Path, member: Member = None) -> tuple[PointCloud | Mesh, str]:
+def read_with_digest(path: Path, member: Member = None, *, parts: bool = False) -> tuple[PointCloud | Mesh, str]:
     """Like `read_shape`, with the sha256 of the source bytes; reasons do not name the file."""
     suffix = path.suffix.lower()
     require(path.is_file(), "does not exist")
     if suffix in PACK_SUFFIXES:
-        return Pack(path).shape(member)
+        return Pack(path).shape(member, parts=parts)
     require(member is None, f"is no array file, so it has no member {member!r}")
     with parsing(suffix.lstrip(".") or "shape"):
         file = from_path(path)
