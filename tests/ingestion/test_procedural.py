@@ -16,7 +16,7 @@ from opendlign_core.ingestion.procedural import (
     cloud_of_entry,
     procedural_mesh,
 )
-from opendlign_core.ingestion.procedural.gallery import gallery
+from opendlign_core.ingestion.procedural.gallery import PART_COLOURS, gallery, part_gallery
 from opendlign_core.ingestion.procedural.paint import COLOURS
 from opendlign_core.ingestion.procedural.solid import Solid
 from opendlign_core.synthesis.words import read_look
@@ -230,3 +230,14 @@ def test_parts_lie_where_their_words_say() -> None:
     assert height("car", "wheel") < height("car", "body")
     assert height("tree", "trunk") < height("tree", "leaves")
     assert height("umbrella", "handle") < height("umbrella", "pole") < height("umbrella", "canopy")
+
+
+def test_the_palette_has_a_colour_for_every_part() -> None:
+    assert max(len(category_parts(label)) for label in LABELS) <= len(PART_COLOURS)
+    assert sum(len(category_parts(label)) > 1 for label in LABELS) >= 40
+
+
+def test_the_gallery_of_parts_shows_them_in_their_colours() -> None:
+    picture = np.asarray(part_gallery(("mug",), turn=3)).reshape(-1, 3)
+    blue, orange = ((picture == colour).all(1).any() for colour in PART_COLOURS[:2])
+    assert blue and orange
