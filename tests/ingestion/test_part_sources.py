@@ -104,7 +104,7 @@ element vertex 5
 property float x
 property float y
 property float z
-{vertex}element face 2
+{vertex}element face {faces}
 property list uchar int vertex_indices
 {face}end_header
 """
@@ -113,8 +113,8 @@ CORNERS = ["0 0 0", "1 0 0", "1 1 0", "0 1 0", "2 2 0"]
 
 @pytest.mark.parametrize("name", ["part", "part_id", "label"])
 def test_ply_numbers_polygons(tmp_path: Path, name: str) -> None:
-    lines = "\n".join([*CORNERS, "4 0 1 2 3 1", "3 2 3 4 0", ""])
-    (tmp_path / "a.ply").write_text(PLY.format(vertex="", face=f"property int {name}\n") + lines)
+    lines = "\n".join([*CORNERS, "4 0 1 2 3 1", "2 0 1 5", "3 2 3 4 0", ""])
+    (tmp_path / "a.ply").write_text(PLY.format(faces=3, vertex="", face=f"property int {name}\n") + lines)
     shape = read_shape(tmp_path / "a.ply")
     assert isinstance(shape, Mesh) and shape.parts is not None
     np.testing.assert_array_equal(shape.parts, [1, 1, 0])
@@ -123,7 +123,7 @@ def test_ply_numbers_polygons(tmp_path: Path, name: str) -> None:
 def test_a_triangle_is_of_the_part_of_two_of_its_vertices(tmp_path: Path) -> None:
     numbered = [f"{corner} {part}" for corner, part in zip(CORNERS, (2, 0, 0, 1, 1), strict=True)]
     lines = "\n".join([*numbered, "3 0 1 2", "3 2 3 4", ""])
-    (tmp_path / "a.ply").write_text(PLY.format(vertex="property uchar label\n", face="") + lines)
+    (tmp_path / "a.ply").write_text(PLY.format(faces=2, vertex="property uchar label\n", face="") + lines)
     shape = read_shape(tmp_path / "a.ply")
     assert shape.parts is not None
     np.testing.assert_array_equal(shape.parts, [0, 1])
