@@ -1,6 +1,7 @@
 """The ingest stage without an engine: one source, in a folder and in a bucket, into stores of both kinds."""
 
 import csv
+import tarfile
 from pathlib import Path
 
 import h5py
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 
 from opendlign_core.ingestion import IngestExecution, IngestRecipe, SourceSpec
+from opendlign_core.ingestion.procedural import category_parts
+from opendlign_core.samples import Cloud
 from storage.fetch import Fetcher
 from storage.records import Manifest
 from storage.store import Store
@@ -76,6 +79,22 @@ def test_the_catalog_lists_the_rejected_with_their_reasons(source: Path, store: 
     assert [bool(row["rejected"]) for row in rows] == [False, True, False, True]
     assert "gone.obj" in rows[3]["rejected"]
     assert (rows[2]["uri"], rows[2]["label"], rows[2]["caption"]) == ("pack.h5#1", "bowl", "a bowl")
+
+
+def test_parts_lie_in_the_shards_only_where_the_recipe_keeps_them(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    toys = SourceSpec(adapter="procedural", options={"objects": "1"})
+    for keep in (False, True):
+        manifest = run(store, IngestRecipe(source=toys, points=128, keep_parts=keep))
+        with Fetcher(store) as fetcher, tarfile.open(fetcher.path(manifest, manifest.shards[0].shard)) as shard:
+            streams = {name.partition(".")[2]: shard.extractfile(name) for name in shard.getnames()}
+            fields = {name: stream.read() for name, stream in streams.items() if stream is not None}
+            cloud = Cloud.read("procedural%2F0-000000-chair", fields)
+        if keep:
+            assert cloud.meta.part_names == category_parts("chair")
+            assert cloud.parts is not None and set(cloud.parts) == {0, 1, 2}
+        else:
+            assert cloud.parts is None and b"part_names" not in fields["json"]
 
 
 def test_it_shows_counts_and_clouds(source: Path, store: Store) -> None:
