@@ -1,6 +1,7 @@
 """What each benchmark tells of its rows: headline, table, picture."""
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from opendlign_core.evaluation.classification.few_shot import FewShotResult
 from opendlign_core.evaluation.classification.retrieval import RetrievalResult
 from opendlign_core.evaluation.classification.views import ViewsResult
 from opendlign_core.evaluation.findings import SEARCHED_ON_TEST
+from opendlign_core.evaluation.results_file import results_text
 from tests.evaluation.report_case import filled_report
 
 FOUND = filled_report().results
@@ -188,3 +190,9 @@ def test_no_headline_is_without_a_number(number: float) -> None:
     for field in ("value", "low", "high"):
         with pytest.raises(ValueError, match=field):
             Headline(**{"dataset": "d", "method": "m", "value": 0.5, field: number})
+
+
+def test_the_first_benchmarks_have_their_keys_in_the_results_even_without_rows() -> None:
+    """As files of earlier versions had; scripts read them."""
+    told = json.loads(results_text(with_rows("zero-shot")))
+    assert [told[key] for key in ("zero_shot", "few_shot", "views", "retrieval")] == [[], [], [], []]

@@ -40,7 +40,11 @@ SMALL: dict[str, ProjectionRecipe] = {
     ),
 }
 WINDOWS = sorted(SMALL)
-ALL = {**SMALL, "pointclip": RECIPES["pointclip"].replace(size=64)}
+ALL = {
+    **SMALL,
+    "pointclip": RECIPES["pointclip"].replace(size=64),
+    "filling-pointclip": RECIPES["pointclip"].replace(size=24, scale=1.0),
+}
 
 
 def batch(count: int = 3, points: int = 300) -> Tensor:
