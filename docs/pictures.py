@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
+from opendlign_core.ingestion import Mesh
 from opendlign_core.ingestion.readers import read_shape
 from opendlign_core.ingestion.sampling import sample_surface
-from opendlign_core.ingestion import Mesh
 from opendlign_core.pictures import contact_sheet, depth_picture
 from opendlign_core.projection import RECIPES, ProjectionRecipe, project
 from opendlign_core.projection.grid import cells_of

@@ -1,8 +1,6 @@
 from .checks import UnusableCloud as UnusableCloud
 from .engine import project as project
 from .points import ProjectedPoints as ProjectedPoints
-from .points import crop_pixels as crop_pixels
-from .points import crop_to_encoder as crop_to_encoder
 from .points import project_points as project_points
 from .recipe import RECIPES as RECIPES
 from .recipe import STAGE_VERSION as STAGE_VERSION

@@ -4,27 +4,23 @@ The reference looks points up at the pixel mirrored across the main diagonal. `f
 comparison with its numbers; `corrected` looks where the point is.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from opendlign_core.clip.pixels import resize_aligned
+from opendlign_core.errors import BadInput
 from opendlign_core.projection.checks import as_points, refuse_unusable
 from opendlign_core.projection.grid import Cells, cells_of
-from opendlign_core.projection.recipe import ProjectionRecipe, resolve_recipe
+from opendlign_core.projection.recipe import ProjectionRecipe, WeightedSplat, resolve_recipe
 from opendlign_core.projection.volume import squeezed_and_probed
-
-Lookup = Literal["corrected", "faithful"]
+from opendlign_core.samples.places import Lookup, Places
 
 SEEN_WITHIN = 0.1
 """A point is seen if its own smoothed depth and its pixel's differ by less than this."""
-
-CROP = 20
-"""Pixels that `crop_to_encoder` takes off every side of a 224-pixel map."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +33,18 @@ class ProjectedPoints:
     difference: Tensor  # [B, V, N] the pixel's depth less the point's own smoothed depth
     seen: Tensor  # [B, V, N] bool
 
+    @property
+    def rows(self) -> Tensor:  # [B, V, N]
+        return self.pixel[..., 0]
+
+    @property
+    def columns(self) -> Tensor:  # [B, V, N]
+        return self.pixel[..., 1]
+
+    @property
+    def visible(self) -> Tensor:  # [B, V, N] bool
+        return self.seen
+
 
 @torch.no_grad()
 def project_points(
@@ -46,36 +54,64 @@ def project_points(
 ) -> ProjectedPoints:
     """Project points [B, N, 3] and report where each one went, of as many as the recipe takes.
 
-    Raises like `project`, and ValueError for a recipe whose filters stay inside a slice.
+    >>> cloud = np.random.default_rng(0).normal(size=(1, 200, 3)).astype(np.float32)
+    >>> found = project_points(cloud, "opendlign")
+    >>> found.depth.shape, found.rows.shape
+    (torch.Size([1, 10, 224, 224]), torch.Size([1, 10, 200]))
+
+    Raises:
+        UnusableCloud: as `project`.
+        BadInput: the recipe splats its points, so that none has a pixel of its own.
     """
     chosen = resolve_recipe(recipe)
-    cloud = as_points(points)[:, : chosen.first_points]
-    refuse_unusable(cloud)
-    if chosen.image_size != chosen.size:
-        raise ValueError(
-            f"points keep their pixels only if map and grid have one size; this recipe maps {chosen.size}"
-            f" cells to {chosen.image_size} pixels"
+    cells = _cells(points, chosen)
+    depth, found = _looked_up(cells, chosen, (lookup,))
+    pixel, difference = found[lookup]
+    return ProjectedPoints(depth, cells, pixel, difference, difference.abs() < SEEN_WITHIN)
+
+
+@torch.no_grad()
+def maps_and_places(points: Tensor | NDArray[np.float32], recipe: ProjectionRecipe) -> tuple[Tensor, Places]:
+    """The maps [V, S, S] of one cloud [N, 3] and the places that the recipe keeps of its points.
+
+    Raises like `project_points`.
+    """
+    cells = _cells(points[None], recipe)
+    depth, found = _looked_up(cells, recipe, recipe.places)
+    row, column = (at[0].cpu().numpy() for at in _pixels(cells, recipe))
+    seen = {name: (difference[0].abs() < SEEN_WITHIN).cpu().numpy() for name, (_, difference) in found.items()}
+    return depth[0], Places.of(row, column, seen)
+
+
+def _cells(points: Tensor | NDArray[np.float32], recipe: ProjectionRecipe) -> Cells:
+    if isinstance(recipe.densify, WeightedSplat):
+        raise BadInput(
+            "a recipe that splats its points gives none a pixel of its own; take pointclip-v2-seg or opendlign"
         )
-    cells = cells_of(cloud, chosen)
-    place = (cells.row, cells.column) if lookup == "corrected" else (cells.column, cells.row)
-    pixel = torch.stack(place, -1).long()
-    layer = cells.layer.long().clamp(1, chosen.slices - 3)
-    images, own = squeezed_and_probed(cells, chosen, torch.cat([layer[..., None], pixel], -1))
+    cloud = as_points(points)[:, : recipe.first_points]
+    refuse_unusable(cloud)
+    return cells_of(cloud, recipe)
+
+
+def _looked_up(
+    cells: Cells, recipe: ProjectionRecipe, lookups: Sequence[Lookup]
+) -> tuple[Tensor, Mapping[Lookup, tuple[Tensor, Tensor]]]:
+    """Maps [B, V, S, S] and, by look-up, pixels [B, V, N, 2] with what each differs by from the point's own depth."""
+    true = _pixels(cells, recipe)
+    layer = cells.layer.long().clamp(1, recipe.slices - 3)
+    pixels = {name: torch.stack(true if name == "corrected" else true[::-1], -1) for name in lookups}
+    probes = torch.cat([torch.cat([layer[..., None], pixel], -1) for pixel in pixels.values()], 2)
+    images, own = squeezed_and_probed(cells, recipe, probes)
     assert own is not None
-    shown = _at(images, pixel)
-    difference = own - shown
-    return ProjectedPoints(1 - images, cells, pixel, difference, difference.abs() < SEEN_WITHIN)
+    parts = dict(zip(pixels, torch.split(own, layer.shape[-1], dim=-1), strict=True))
+    return 1 - images, {name: (pixel, parts[name] - _at(images, pixel)) for name, pixel in pixels.items()}
 
 
-def crop_to_encoder(depth: Tensor, size: int = 224) -> Tensor:
-    """Return maps [..., S, S] less their empty border, resized with aligned corners to [..., size, size]."""
-    return resize_aligned(depth[..., CROP:-CROP, CROP:-CROP], size)
-
-
-def crop_pixels(pixel: Tensor, native: int = 224, size: int = 224) -> Tensor:
-    """Return where pixels [..., 2] of a native map lie after `crop_to_encoder`: int64, rounded up."""
-    ratio = torch.tensor(float(native - 2 * CROP), device=pixel.device)
-    return ((pixel.float() - CROP) * size / ratio).ceil().long()
+def _pixels(cells: Cells, recipe: ProjectionRecipe) -> tuple[Tensor, Tensor]:
+    """Rows and columns [B, V, N] of the native map: the grid's, moved where the map is smaller or larger."""
+    last = recipe.image_size - 1
+    row, column = ((at.long() + recipe.image_shift).clamp_(0, last) for at in (cells.row, cells.column))
+    return row, column
 
 
 def _at(images: Tensor, pixel: Tensor) -> Tensor:  # [B, V, N]

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from opendlign_core.errors import BadInput
 from opendlign_core.recipe import SETTINGS, Execution, Recipe
+from opendlign_core.samples.places import Lookup
 
 STAGE_VERSION = 1
 
@@ -86,6 +87,8 @@ class ProjectionRecipe(Recipe):
         description="how many of a cloud's points are projected, the first; none for all",
         json_schema_extra={"added": True},
     )
+    places: tuple[Lookup, ...] = Field(default=(), json_schema_extra={"added": True})
+    """Look-ups that tell whether a map shows a point; with any of them, pixels of points are kept beside the maps."""
     median: int = Field(default=0, ge=0, description="odd window of a closing median filter; 0 leaves it out")
 
     @model_validator(mode="after")
@@ -96,6 +99,12 @@ class ProjectionRecipe(Recipe):
             raise ValueError(f"a smoothing window must be odd along every axis, got {self.smooth.window}")
         if isinstance(self.densify, WindowMax):
             self._check_window(self.densify)
+        return self
+
+    @model_validator(mode="after")
+    def _splats_have_no_places(self) -> Self:
+        if self.places and isinstance(self.densify, WeightedSplat):
+            raise ValueError("places are kept of recipes whose points cover a window, not of weighted splats")
         return self
 
     def _check_window(self, densify: WindowMax) -> None:
@@ -112,6 +121,13 @@ class ProjectionRecipe(Recipe):
     def replace(self, **changes: Any) -> Self:
         """Return this recipe with some fields changed, validated anew: `recipe.replace(size=96)`."""
         return self.model_validate(self.model_dump() | changes)
+
+    @property
+    def image_shift(self) -> int:
+        """What is added to a grid cell's row or column to get the pixel that is centred on it."""
+        if isinstance(self.densify, WeightedSplat):
+            return 0
+        return self.densify.padding[1] - (self.densify.window[1] - 1) // 2
 
     @property
     def image_size(self) -> int:

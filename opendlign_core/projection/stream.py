@@ -13,17 +13,18 @@ from torch import Tensor
 from opendlign_core.clip.device import choose_device
 from opendlign_core.projection.checks import UnusableCloud, unusable
 from opendlign_core.projection.engine import project
+from opendlign_core.projection.points import maps_and_places
 from opendlign_core.projection.recipe import (
     ProjectionExecution,
     ProjectionRecipe,
     WeightedSplat,
     resolve_recipe,
 )
-from opendlign_core.samples import Cloud, DepthMaps, Rejected
+from opendlign_core.samples import Cloud, DepthMaps, Places, Rejected
 from opendlign_core.streams import mapped, prefetched
 
-Maps = Tensor | str
-"""Of one cloud, or why there are none."""
+Maps = tuple[Tensor, Places | None] | str
+"""Of one cloud, with its points' places if the recipe keeps them; or why there are none."""
 Batch = list[tuple[Cloud, Maps]]
 
 
@@ -80,6 +81,9 @@ def _batch_maps(batch: list[Cloud], recipe: ProjectionRecipe, backend: str, devi
     maps: list[Maps | None] = [_misshapen(points) for points in taken]
     good = [place for place, reason in enumerate(maps) if reason is None]
     for group in _stackable(good, taken, recipe):
+        if recipe.places:
+            maps[group[0]] = _placed(torch.from_numpy(taken[group[0]]).to(device), recipe)
+            continue
         stacked = _stacked([taken[place] for place in group]).to(device)
         for place, result in zip(group, _projected(stacked, recipe, backend), strict=True):
             maps[place] = result
@@ -94,6 +98,9 @@ def _misshapen(points: NDArray[np.float32]) -> str | None:
 
 def _stackable(places: list[int], clouds: list[NDArray[np.float32]], recipe: ProjectionRecipe) -> Iterator[list[int]]:
     """Split places into groups that may share a tensor: padding repeats points, which a mean would notice."""
+    if recipe.places:
+        yield from ([place] for place in places)
+        return
     if not isinstance(recipe.densify, WeightedSplat):
         yield from [places] if places else []
         return
@@ -117,12 +124,23 @@ def _projected(points: Tensor, recipe: ProjectionRecipe, backend: str) -> list[M
         except UnusableCloud as error:  # a cloud that only its views show to be flat
             results[left[error.index]] = error.reason
         else:
-            results.update(zip(left, maps, strict=True))
+            results.update((place, (drawn, None)) for place, drawn in zip(left, maps, strict=True))
     return [results[index] for index in range(len(points))]
+
+
+def _placed(points: Tensor, recipe: ProjectionRecipe) -> Maps:
+    """One cloud's maps with the places of its points."""
+    if reason := unusable(points[None]):
+        return reason[0]
+    try:
+        maps, places = maps_and_places(points, recipe)
+    except UnusableCloud as error:
+        return error.reason
+    return maps.cpu(), places
 
 
 def _encoded(batch: Batch) -> list[DepthMaps | Rejected]:
     return [
-        Rejected(cloud.meta.object_id, maps) if isinstance(maps, str) else DepthMaps.of(cloud.meta, maps)
+        Rejected(cloud.meta.object_id, maps) if isinstance(maps, str) else DepthMaps.of(cloud.meta, *maps)
         for cloud, maps in batch
     ]

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from opendlign_core.clip import resize_aligned
+from opendlign_core.clip.cropping import crop_pixels, crop_to_encoder
 from opendlign_core.projection import RECIPES, project
 from opendlign_core.projection.grid import Cells, cells_of
-from opendlign_core.projection.points import crop_pixels, crop_to_encoder, project_points
+from opendlign_core.projection.points import project_points
 from opendlign_core.projection.views import rotation_stages
 
 Golden = Callable[[str], list[Path]]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from opendlign_core.clip import unit
+from opendlign_core.clip.cropping import crop_pixels, crop_to_encoder
 from opendlign_core.evaluation.segmentation.answers import reference_parts
 from opendlign_core.evaluation.segmentation.head import (
     REFERENCE_WINDOW,
@@ -19,7 +20,7 @@ from opendlign_core.evaluation.segmentation.head import (
     point_scores,
 )
 from opendlign_core.evaluation.segmentation.metrics import accuracy, part_ious, shape_iou
-from opendlign_core.projection.points import crop_pixels, crop_to_encoder, project_points
+from opendlign_core.projection.points import project_points
 
 Golden = Callable[[str], list[Path]]
 Arrays = Mapping[str, Any]
