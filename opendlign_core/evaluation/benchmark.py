@@ -31,6 +31,13 @@ class Reads:
     """The same of the train split."""
     painted: bool = False
     """Features of the painted images, for the primary method."""
+    placed: bool = False
+    """Depth maps with the places of points that have parts."""
+
+    @property
+    def maps(self) -> bool:
+        """Whether depth maps are read at all."""
+        return self.depth or self.placed
 
 
 @dataclass(frozen=True)

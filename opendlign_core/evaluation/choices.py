@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from opendlign_core.clip import ClipSpec
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.specs import (
     METHODS,
@@ -25,6 +26,8 @@ class EvalChoices(Recipe):
     tasks: tuple[str, ...] = Field(default=("zero-shot",), description="the benchmarks, run on each of them")
     methods: tuple[Method, ...] = Field(default=(METHODS["opendlign"],), min_length=1)
     """The ways of judging that are compared, one row of results each."""
+    clip: ClipSpec | None = Field(default=None, json_schema_extra={"added": True})
+    """A frozen CLIP that is judged as it is, where there is no trained model."""
     precision: Literal["float32", "bfloat16"] = Field(default="float32", description="of the image encoder")
     few_shot: FewShotSpec = FewShotSpec()
     search: SearchSpec = SearchSpec()

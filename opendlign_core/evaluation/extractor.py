@@ -114,7 +114,12 @@ class Extractor:
         return prepare_pixels(images.to(self.model.device), self.model.image_size, self._statistics())
 
     def _statistics(self) -> Statistics | None:
-        return (self.model.mean, self.model.std) if self.pixels == "model" else _PIXELS[self.pixels]
+        return statistics_of(self.model, self.pixels)
+
+
+def statistics_of(model: EvaluatedModel, pixels: PixelNorm) -> Statistics | None:
+    """Mean and deviation that a method's pixels are normalised with; None leaves them as they are."""
+    return (model.mean, model.std) if pixels == "model" else _PIXELS[pixels]
 
 
 def _checked(sample: EvalSample, plan: FeaturePlan) -> Floats:

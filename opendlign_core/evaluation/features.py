@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opendlign_core.evaluation.specs import Branch, MethodSpec
+from opendlign_core.samples import Places
 
 Floats = NDArray[np.float32]
 
@@ -19,6 +20,20 @@ class EvalSample:
     label: str | None
     depth: Floats  # [V, H, W], or [V, H, W, 3] as the official files hold them
     images: NDArray[np.uint8] | None = None  # [V, H, W, 3]
+
+
+@dataclass(frozen=True)
+class PlacedSample:
+    """One object whose points have parts: its depth maps, and where each point falls in them."""
+
+    object_id: str
+    label: str | None
+    points: Floats  # [N, 3]
+    parts: NDArray[np.int32]  # [N]; below 0 for points that belong to no part
+    part_names: tuple[str, ...]
+    """By number of the part."""
+    depth: Floats  # [V, S, S]
+    places: Places
 
 
 @dataclass(frozen=True)

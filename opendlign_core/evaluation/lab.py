@@ -11,7 +11,7 @@ from opendlign_core.evaluation.cached import FeatureCache, FeatureLoader, rememb
 from opendlign_core.evaluation.choices import EvalChoices
 from opendlign_core.evaluation.execution import EvalExecution
 from opendlign_core.evaluation.extractor import Extractor
-from opendlign_core.evaluation.features import EvalSample, FeaturePlan, Floats, ViewFeatures
+from opendlign_core.evaluation.features import EvalSample, FeaturePlan, Floats, PlacedSample, ViewFeatures
 from opendlign_core.evaluation.model import EvaluatedModel, text_classifier, text_key
 from opendlign_core.evaluation.specs import DatasetSpec, MethodSpec, PixelNorm
 
@@ -26,6 +26,10 @@ class EvalSource(Protocol):
         self, dataset: DatasetSpec, split: str | None, projection: str, images: bool = False
     ) -> Iterable[EvalSample]:
         """Depth maps of a data set's split under a named projection, in a fixed order; painted images if asked."""
+        ...
+
+    def placed(self, dataset: DatasetSpec, split: str | None, projection: str) -> Iterable[PlacedSample]:
+        """The same with points, their parts, and where the maps show them; one object at a time."""
         ...
 
     def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:

@@ -45,11 +45,12 @@ class EvalRecipe(EvalChoices):
             depth=any(read.depth for read in reads),
             train=any(read.train for read in reads),
             painted=any(read.painted for read in reads),
+            placed=any(read.placed for read in reads),
         )
 
     def projections(self) -> tuple[str, ...]:
         """Names of the projections whose depth maps are read, each of all `sources`."""
-        return tuple(dict.fromkeys(method.projection for method in self.judged)) if self.reads.depth else ()
+        return tuple(dict.fromkeys(method.projection for method in self.judged)) if self.reads.maps else ()
 
     def splits_read(self, dataset: DatasetSpec, method: MethodSpec) -> tuple[str | None, ...]:
         """The splits of a data set that a method is judged on and, where it learns, learns from."""

@@ -34,7 +34,7 @@ def evaluate(
     Raises:
         BadInput: the recipe asks for what the source or the model cannot give.
     """
-    if recipe.reads.depth:
+    if recipe.reads.maps:
         recipe.require_views(source.views())
     lab = Lab(model, recipe, source, execution or EvalExecution(), cache, advance)
     found: list[tuple[str, Findings[Row]]] = []

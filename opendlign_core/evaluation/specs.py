@@ -112,10 +112,20 @@ METHODS: dict[str, MethodSpec] = {
             aggregation="pointclip-v2",
             pixels="none",
         ),
+        MethodSpec(
+            name="pointclip-v2-parts",
+            projection="pointclip-v2-seg",
+            branches="base",
+            text="sentence",
+            aggregation="pointclip-v2",
+            pixels="none",
+        ),
+        MethodSpec(name="parts", branches="base"),
+        MethodSpec(name="aligned-parts", branches="depth"),
     )
 }
 """Ready rows. `training-free` to `aligned-split` are rows of the paper's ablation: contour projection (C),
-alignment (A), depth texts (D), logits of both branches (L)."""
+alignment (A), depth texts (D), logits of both branches (L). The last three are for the benchmark `segmentation`."""
 
 
 def _named_method(value: Any) -> Any:

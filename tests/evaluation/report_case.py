@@ -6,10 +6,12 @@ from opendlign_core.evaluation.classification.counting import examples_of, summa
 from opendlign_core.evaluation.classification.few_shot import FewShotResult
 from opendlign_core.evaluation.classification.retrieval import RetrievalResult
 from opendlign_core.evaluation.classification.views import ViewsResult
-from opendlign_core.evaluation.findings import ScoredObjects
+from opendlign_core.evaluation.findings import Estimate, ScoredObjects
 from opendlign_core.evaluation.labels import packaged_labels
 from opendlign_core.evaluation.report.data import Curve, ExamplePicture, ImagePair, ReportData, StageCost
+from opendlign_core.evaluation.report.html import data_uri
 from opendlign_core.evaluation.results import EvaluationResults
+from opendlign_core.evaluation.segmentation.counting import CategoryResult, SegmentationResult, ShownShape
 from opendlign_core.evaluation.specs import BootstrapSpec
 
 DATASETS = ("modelnet40", "omniobject3d")
@@ -45,10 +47,37 @@ def filled_report() -> ReportData:
     found = RetrievalResult(
         dataset="modelnet40", query="text", queries=40, gallery=400, recall=recall, mean_average_precision=0.33
     )
+    iou, black = {"seat": 0.3, "<leg>": 0.7}, data_uri(np.zeros((2, 2, 3), np.uint8))
+    parts = SegmentationResult(
+        dataset="modelnet40",
+        method="opendlign",
+        answer="corrected",
+        kind="answer",
+        objects=2,
+        instance=Estimate(value=0.5, low=0.4, high=0.6),
+        category=Estimate(value=0.5),
+        accuracy=Estimate(value=0.7),
+        categories=(CategoryResult(name="chair", objects=2, miou=Estimate(value=0.5), parts=iou),),
+        shown=(
+            ShownShape(
+                object_id="set/<a>",
+                category="chair",
+                iou=0.5,
+                place="best",
+                picture=black,
+            ),
+        ),
+    )
     results = EvaluationResults(
         model="ViT-tiny",
         model_fingerprint="0123abcd",
-        rows={"zero-shot": zero_shot, "few-shot": few, "views": views, "retrieval": (found,)},
+        rows={
+            "zero-shot": zero_shot,
+            "few-shot": few,
+            "views": views,
+            "retrieval": (found,),
+            "segmentation": (parts,),
+        },
         examples=tuple(examples_of(scored[0], 2)),
         notes=("A note about <the run>.",),
         seconds={"features": 12.5},

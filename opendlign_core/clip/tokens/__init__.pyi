@@ -3,6 +3,7 @@ from .attention import Attention as Attention
 from .attention import last_block as last_block
 from .crops import cropped as cropped
 from .crops import enlarged as enlarged
+from .tower import attentions as attentions
 from .tower import block_outputs as block_outputs
 from .tower import embedded as embedded
 from .tower import patch_tokens as patch_tokens

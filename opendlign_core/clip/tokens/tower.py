@@ -12,11 +12,11 @@ from opendlign_core.clip.tokens.attention import Attention, last_block
 from opendlign_core.errors import BadInput
 
 
-def patch_tokens(clip: OpenClip, pixels: Tensor, attention: Attention = "plain") -> Tensor:
+def patch_tokens(clip: OpenClip, pixels: Tensor, attention: Attention = "plain", blocks: int = 1) -> Tensor:
     """Tokens [N, R, C, E] of the patches of images [N, 3, H, W], projected like the class token; not normalised.
 
     Token [n, r, c] belongs to the patch in row r and column c. Images of another size than the tower's are taken with
-    interpolated positions.
+    interpolated positions. The last `blocks` blocks are run with the attention, those before them as they are.
 
     >>> from opendlign_core.clip import ClipSpec, load_clip
     >>> clip = load_clip(ClipSpec.packaged("mini"))
@@ -27,8 +27,8 @@ def patch_tokens(clip: OpenClip, pixels: Tensor, attention: Attention = "plain")
         BadInput: the image tower is no ViT of open_clip, or its patches do not divide the image.
     """
     visual = require_vit(clip)
-    *inner, last = visual.transformer.resblocks
-    tokens = last_block(last, through(inner, embedded(visual, pixels)), attention)
+    layers = list(visual.transformer.resblocks)
+    tokens = through(layers, embedded(visual, pixels), attentions(len(layers), attention, blocks))
     return projected(visual, tokens, pixels.shape[-2:])
 
 
@@ -69,10 +69,21 @@ def embedded(visual: Any, pixels: Tensor) -> Tensor:
     return output
 
 
-def through(blocks: Iterable[Any], tokens: Tensor) -> Tensor:
-    """Tokens after some blocks."""
-    for block in blocks:
-        tokens = block(tokens)
+def attentions(layers: int, attention: Attention, blocks: int) -> list[Attention]:
+    """The attention of every block of a tower of so many, where the last `blocks` have one of their own.
+
+    Raises:
+        BadInput: there are not so many blocks.
+    """
+    if not 1 <= blocks <= layers:
+        raise BadInput(f"attention {attention!r} in the last {blocks} blocks: the tower has 1 to {layers} of them")
+    return [attention if layer >= layers - blocks else "plain" for layer in range(layers)]
+
+
+def through(blocks: Iterable[Any], tokens: Tensor, kinds: Sequence[Attention]) -> Tensor:
+    """Tokens after some blocks, each with its attention."""
+    for block, kind in zip(blocks, kinds, strict=True):
+        tokens = last_block(block, tokens, kind)
     return tokens
 
 

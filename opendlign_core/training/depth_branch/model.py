@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from opendlign_core.clip.load import OpenClip
-from opendlign_core.clip.tokens import Attention, embedded, last_block, projected, require_vit, through
+from opendlign_core.clip.tokens import Attention, attentions, embedded, projected, require_vit, through
 from opendlign_core.errors import BadInput
 from opendlign_core.training.depth_branch.attention import cls_row, supports_cls_row
 
@@ -70,18 +70,20 @@ class DepthAlignedCLIP(nn.Module):
         prefix = self.prefix(images)
         return self.base_features(prefix), self.depth_features(prefix)
 
-    def patch_tokens(self, images: Tensor, branch: Branch = "base", attention: Attention = "plain") -> Tensor:
+    def patch_tokens(
+        self, images: Tensor, branch: Branch = "base", attention: Attention = "plain", blocks: int = 1
+    ) -> Tensor:
         """Tokens [N, R, C, E] of the patches of images [N, 3, H, W] through the plain tower or the depth branch.
 
-        As `opendlign_core.clip.tokens.patch_tokens`; the attention is that of the last block, of both branches alike.
+        As `opendlign_core.clip.tokens.patch_tokens`; the attention is that of the last blocks of both branches alike.
         """
         visual = require_vit(self.clip)
-        *inner, last = self._frozen()
-        whole = through(inner[: len(inner) + 1 - self.blocks], embedded(visual, images))
-        output = last_block(last, through(inner[len(inner) + 1 - self.blocks :], whole), attention)
+        layers = list(self._frozen())
+        kinds, fork = attentions(len(layers), attention, blocks), len(layers) - self.blocks
+        whole = through(layers[:fork], embedded(visual, images), kinds[:fork])
+        output = through(layers[fork:], whole, kinds[fork:])
         if branch == "depth":
-            *own, top = self.depth_blocks
-            output = self.blend * last_block(top, through(own, whole), attention) + (1 - self.blend) * output
+            output = self.blend * through(self.depth_blocks, whole, kinds[fork:]) + (1 - self.blend) * output
         return projected(visual, output, images.shape[-2:])
 
     def encode_text(self, tokens: Tensor) -> Tensor:

@@ -1,0 +1,60 @@
+"""Scores of points made smoother along the surface: a part is a piece of it, and points nearby mostly share theirs."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from opendlign_core.evaluation.segmentation.choices import AnswerSpec
+
+Points = NDArray[np.float32]
+
+
+def refined(scores: Tensor, seen: Tensor, points: Points, answer: AnswerSpec) -> tuple[Tensor, Tensor]:
+    """Scores [N, P] and who has any [N], after what the answer asks for; `seen` [V, N] tells which views see a point.
+
+    Points that no view sees have no say, and are spoken for by those around them.
+    """
+    voice = seen.any(0)
+    if answer.neighbours:
+        scores, voice = smoothed(scores, voice, points, answer.neighbours)
+    if answer.superpoints:
+        scores, voice = grouped(scores, voice, points, answer.superpoints)
+    return scores, voice
+
+
+def smoothed(scores: Tensor, voice: Tensor, points: Points, neighbours: int) -> tuple[Tensor, Tensor]:
+    """Scores [N, P] averaged over each point's so many nearest points, itself included, that have a voice [N]."""
+    near = _nearest(torch.from_numpy(points), torch.from_numpy(points), min(neighbours, len(points)))  # [N, k]
+    counted = voice[near].to(scores)
+    total = (scores[near] * counted[..., None]).sum(1)
+    return total / counted.sum(1, keepdim=True).clamp(min=1), counted.any(1)
+
+
+def grouped(scores: Tensor, voice: Tensor, points: Points, groups: int) -> tuple[Tensor, Tensor]:
+    """The mean of the scores [N, P] of each group of points, for all of its points.
+
+    Groups gather around points that are spread as far apart as can be.
+    """
+    centres = _spread(points, min(groups, len(points)))
+    group = _nearest(torch.from_numpy(points), torch.from_numpy(points[centres]), 1)[:, 0]
+    total = torch.zeros(len(centres), scores.shape[1]).index_add_(0, group, scores * voice[:, None])
+    count = torch.zeros(len(centres)).index_add_(0, group, voice.float())
+    return (total / count.clamp(min=1)[:, None])[group], (count > 0)[group]
+
+
+def _nearest(points: Tensor, among: Tensor, count: int) -> Tensor:  # [N, 3], [M, 3] -> [N, count]
+    """Rows of the nearest points, in blocks: the distances of many points do not fit into memory at once."""
+    found = [torch.cdist(block, among).topk(count, largest=False).indices for block in torch.split(points, 1024)]
+    return torch.cat(found)
+
+
+def _spread(points: Points, count: int) -> NDArray[np.int64]:
+    """Rows of points that are each the farthest from those before; the first is the one farthest from the centre."""
+    away = ((points - points.mean(0)) ** 2).sum(1)
+    chosen = np.empty(count, np.int64)
+    distance = np.full(len(points), np.inf, np.float32)
+    for place in range(count):
+        chosen[place] = int(away.argmax()) if place == 0 else int(distance.argmax())
+        distance = np.minimum(distance, ((points - points[chosen[place]]) ** 2).sum(1))
+    return chosen
