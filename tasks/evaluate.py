@@ -1,23 +1,29 @@
 """Evaluate: a trained model against labelled outputs; numbers, a table of every object, and the report."""
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, get_args
 
 from opendlign_core.evaluation import BENCHMARKS, STAGE_VERSION, EvalExecution, EvalRecipe
 from opendlign_core.projection import resolve_recipe
+from opendlign_core.samples import Lookup
 from storage.fetch import Fetcher
+from storage.fingerprint import StageIdentity
 from storage.records import Manifest
 from storage.store import Store
 from tasks.features import FEATURES, StoredFeatures
 from tasks.guard import check_regression
-from tasks.ports import Companion, Input, Inputs, Port
+from tasks.judged import judged_model, require_one_model
+from tasks.ports import Companion, Input, Inputs, Origin, Port, Refs
 from tasks.report import read_results, show_results, write_report
 from tasks.samples import EvaluatedOutputs, StoredSamples, objects_to_encode
 from tasks.shards import note_seconds
 from tasks.showcase import Showcase
 from tasks.stage import Job, Whole, WholeStage
+from tasks.train import named_clip
 
+LOOKUPS = get_args(Lookup)
 EvalJob = Job[EvalRecipe, EvalExecution]
 
 
@@ -29,7 +35,7 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
     execution = EvalExecution
     about = "Judge a model by the benchmarks and write the report."
     reads = (
-        Port("model", "train", "Fingerprint of the train output."),
+        Port("model", "train", "Fingerprint of the train output; none judges evaluate.clip.", optional=True),
         Port("clouds", "ingest", "Fingerprints of the ingest output of each source.", many=True),
         Port("depths", "project", "Fingerprints of depth maps, by name of the projection.", many=True, labelled=True),
         Port("aligned", "synthesize", "Fingerprint of painted images of the first source.", optional=True),
@@ -40,8 +46,18 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
 
     def companions(self, recipe: EvalRecipe) -> Sequence[Companion]:
         """Depth maps of every published projection that a benchmark reads, for the sources of the data sets."""
-        sources = recipe.sources()
-        return [Companion("project", name, resolve_recipe(name), sources) for name in recipe.projections()]
+        sources, kept = recipe.sources(), {"places": LOOKUPS} if recipe.reads.placed else {}
+        named = {name: resolve_recipe(name) for name in recipe.projections()}
+        return [Companion("project", name, drawn.replace(**kept), sources) for name, drawn in named.items()]
+
+    def spell_out(self, given: Mapping[str, Any], preset: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`clip: package:NAME` stands for a CLIP as in `train`."""
+        return named_clip(given)
+
+    def identify(self, recipe: EvalRecipe, refs: Refs, origin: Origin | None = None) -> StageIdentity:
+        """Refuses an evaluation that has no model, or two."""
+        require_one_model(bool(refs.get("model")), recipe.clip)
+        return super().identify(recipe, refs, origin)
 
     def lacks(self, recipe: EvalRecipe, there: Collection[tuple[str, str]]) -> str:
         """A data set that no source has an object for."""
@@ -59,20 +75,21 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
     def build(self, job: EvalJob, folder: Path) -> Whole:
         """Run the benchmarks; how long they took is no part of what was found."""
         from opendlign_core.evaluation import evaluate, write_results
-        from tasks.train import load_trained
 
         started, store, execution = time.monotonic(), job.store, job.execution
-        trained = job.manifest("model")
-        model = load_trained(store, trained, execution.device)
+        trained = job.optional("model")
+        model = judged_model(store, trained, job.recipe.clip, execution.device)
         sources = tuple(evaluated_outputs(job.inputs))
         samples, features = StoredSamples(store, sources), StoredFeatures(store, job.output.folder)
         # From the start, also where this is another attempt.
         job.progress.reach(0, objects_to_encode(job.recipe, samples))
         results, scored = evaluate(model, job.recipe, samples, execution, features, job.progress.advance)
-        remembered = job.progress.total - job.progress.done
+        read = job.progress.done
+        remembered = max(0, job.progress.total - job.progress.done)
         job.progress.advance(remembered, remembered=remembered)
         numbers, table = write_results(results.model_copy(update={"seconds": {}}), scored, folder)
-        judged = len({(part.dataset, name) for part in scored for name in part.object_ids})
+        # Benchmarks of points score no objects; what was read is what was judged.
+        judged = len({(part.dataset, name) for part in scored for name in part.object_ids}) or read
         note_seconds(job.output, "whole", time.monotonic() - started, judged)
         shown = job.recipe.primary.projection
         report = write_report(folder / "report.html", job.output, results, trained, sources, shown, execution)

@@ -34,7 +34,7 @@ def write_report(
     path: Path,
     output: StageOutput,
     results: "EvaluationResults",
-    trained: Manifest,
+    trained: Manifest | None,
     sources: Sequence[EvaluatedOutputs],
     projection: str,
     execution: EvalExecution,
@@ -46,13 +46,13 @@ def write_report(
     from opendlign_core.evaluation.report.data import ReportData, StageCost
     from opendlign_core.evaluation.report.page import render_report
 
-    store, clip = output.store, trained.recipe["clip"]["model"]
+    store = output.store
     costs = [*_stages(store, trained, sources), StageCost(output.identity.stage, *stage_seconds(store, output.folder))]
     drawn = [source.depths[projection] for source in sources if projection in source.depths]
     data = ReportData(
-        title=f"OpenDlign on {clip}",
+        title=f"OpenDlign on {trained.recipe['clip']['model']}" if trained else f"{results.model} as it is",
         results=results,
-        curves=tuple(_curves(store, trained)),
+        curves=tuple(_curves(store, trained)) if trained else (),
         examples=tuple(_examples(store, drawn, results.examples)),
         pairs=tuple(_pairs(store, sources[0])),
         stages=tuple(
@@ -121,24 +121,25 @@ def _pairs(store: Store, source: EvaluatedOutputs) -> "Iterable[ImagePair]":
         yield ImagePair(painted.meta.object_id, painted.meta.caption, both)
 
 
-def _stages(store: Store, trained: Manifest, sources: Sequence[EvaluatedOutputs]) -> "Iterable[StageCost]":
+def _stages(store: Store, trained: Manifest | None, sources: Sequence[EvaluatedOutputs]) -> "Iterable[StageCost]":
     from opendlign_core.evaluation.report.data import StageCost
 
     outputs = [output for source in sources for output in (source.clouds, *source.depths.values(), source.aligned)]
-    for manifest in (*(output for output in outputs if output is not None), trained):
+    for manifest in (output for output in (*outputs, trained) if output is not None):
         seconds, samples = stage_seconds(store, manifest.folder)
         size = sum(stored.bytes for stored in manifest.every_file()) / 1e6
         yield StageCost(manifest.stage, seconds, samples, size, manifest.rejected)
 
 
-def _provenance(trained: Manifest, sources: Sequence[EvaluatedOutputs]) -> Iterable[tuple[str, str]]:
+def _provenance(trained: Manifest | None, sources: Sequence[EvaluatedOutputs]) -> Iterable[tuple[str, str]]:
     for source in sources:
         yield "ingest", source.clouds.fingerprint
         yield from ((f"project ({name})", depths.fingerprint) for name, depths in source.depths.items())
         if source.aligned is not None:
             yield "synthesize", source.aligned.fingerprint
-    yield "train", trained.fingerprint
-    yield "training recipe", json.dumps(trained.recipe, sort_keys=True)
+    if trained is not None:
+        yield "train", trained.fingerprint
+        yield "training recipe", json.dumps(trained.recipe, sort_keys=True)
 
 
 def read_results(store: Store, manifest: Manifest) -> "EvaluationResults":

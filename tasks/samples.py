@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import DatasetSpec, EvalRecipe
-from opendlign_core.samples import DepthMaps, Painted, read_meta
+from opendlign_core.samples import Cloud, DepthMaps, Painted, Places, read_meta
 from storage.fetch import Fetcher
 from storage.fingerprint import digest
 from storage.reader import SampleReader
@@ -17,7 +17,11 @@ from storage.store import Store
 from tasks.catalog import CATALOG
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from opendlign_core.evaluation import EvalSample
+    from opendlign_core.evaluation.features import PlacedSample
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,27 @@ class StoredSamples:
                     f"their source was projected by {', '.join(source.depths) or 'none'}"
                 )
 
+    def placed(self, dataset: DatasetSpec, split: str | None, projection: str) -> Iterator["PlacedSample"]:
+        """The data set's samples with points, parts and places, in store order, one at a time.
+
+        Raises:
+            BadInput: an object has no parts, or its depth maps keep no places.
+        """
+        from opendlign_core.evaluation.features import PlacedSample
+
+        for source in (source for source in self._sources if projection in source.depths):
+            clouds = self._wanted(source.clouds, dataset, split)
+            for sample in self._wanted(source.depths[projection], dataset, split):
+                # Depth maps follow the order of the clouds and may lack some of them.
+                cloud = next(Cloud.read(one.key, one.fields) for one in clouds if one.key == sample.key)
+                maps = _maps(sample)
+                parts, places = _require_parts(dataset, cloud), _require_places(dataset, projection, maps)
+                count = places.row.shape[1]
+                yield PlacedSample(
+                    cloud.meta.object_id, cloud.meta.label or None, cloud.points[:count], parts[:count],
+                    cloud.meta.part_names, maps.maps(), places,
+                )  # fmt: skip
+
     def count(self, dataset: DatasetSpec, split: str | None, projection: str) -> int:
         """How many objects `samples` goes through, told from the catalogs."""
         return sum(
@@ -142,12 +167,38 @@ def _undrawn(depths: Manifest) -> frozenset[str]:
     return frozenset(rejected.id for record in depths.shards for rejected in record.rejected)
 
 
+def _require_parts(dataset: DatasetSpec, cloud: Cloud) -> "NDArray[np.int32]":
+    if cloud.parts is None:
+        raise BadInput(
+            f"{dataset.name}: {cloud.meta.object_id} has no parts; take a source that numbers the parts of its points "
+            "and ingest it with keep_parts=true"
+        )
+    return cloud.parts
+
+
+def _require_places(dataset: DatasetSpec, projection: str, maps: DepthMaps) -> Places:
+    if maps.places is None:
+        raise BadInput(
+            f"{dataset.name}: the depth maps under the projection {projection!r} do not say where points fall; "
+            "project with places=[corrected, faithful]"
+        )
+    return maps.places
+
+
 def objects_to_encode(recipe: EvalRecipe, samples: StoredSamples) -> int:
-    """How many objects are read where no features are remembered: each once for all methods that see its pixels."""
-    passes = {
-        (samples.identity(dataset, split, method.projection), method.pixels): (dataset, split, method.projection)
+    """How many objects are read where no features are remembered: once for all methods that see the same pixels.
+
+    Benchmarks that read places go through them for each method.
+    """
+    reads = [
+        (dataset, method, split)
         for dataset in recipe.datasets
-        for method in (recipe.judged if recipe.reads.depth else ())
+        for method in recipe.judged
         for split in recipe.splits_read(dataset, method)
+    ]
+    shared = {
+        (samples.identity(dataset, split, method.projection), method.pixels): (dataset, split, method.projection)
+        for dataset, method, split in (reads if recipe.reads.depth else ())
     }
-    return sum(samples.count(*read) for read in passes.values())
+    alone = [(dataset, split, method.projection) for dataset, method, split in reads if recipe.reads.placed]
+    return sum(samples.count(*read) for read in (*shared.values(), *alone))

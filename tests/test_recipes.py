@@ -17,7 +17,7 @@ TOWER: dict[str, Any] = {"embed_dim": 8, "vision_cfg": {"layers": [3, 4], "width
 @pytest.mark.parametrize("name", preset_names())
 def test_every_recipe_of_a_shipped_preset_has_a_hash(name: str) -> None:
     first, again = load_preset(name), load_preset(name)
-    assert len(first.recipes) >= 5
+    assert len(first.recipes) >= 3
     for stage, recipe in first.recipes.items():
         assert {recipe: stage}[again.recipes[stage]] == stage
     for mine, theirs in ((first.executions.values(), again.executions.values()), (first.benchmarks, again.benchmarks)):
