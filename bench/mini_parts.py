@@ -7,7 +7,7 @@ python -m bench.mini_parts --split val        the same on val, with the settings
 import argparse
 import json
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,18 +15,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from opendlign_core.clip import ClipSpec, depth_to_input, load_clip, load_tokenizer
 from opendlign_core.clip.features import unit
 from opendlign_core.clip.load import OpenClip
-from opendlign_core.clip.tokens import embedded, last_block, projected
+from opendlign_core.clip.tokens import Attention, cropped, patch_tokens
+from opendlign_core.evaluation.segmentation.answers import best_parts, reference_parts
+from opendlign_core.evaluation.segmentation.head import PointPlaces, faithful_scores, patch_scores, point_scores
+from opendlign_core.evaluation.segmentation.metrics import shape_iou
 from opendlign_core.evaluation.templates import fill, named_templates
 from opendlign_core.ingestion.labels.text import article
 from opendlign_core.ingestion.procedural import SPLIT_ROUNDS, category_parts, procedural_cloud
 from opendlign_core.projection import RECIPES, project_points
-from opendlign_core.projection.recipe import Bilateral, WindowMax
+from opendlign_core.projection.recipe import Bilateral, Lookup, WindowMax
 
 RESULTS = Path(__file__).parent / "results"
 CATEGORIES = (
@@ -44,12 +47,15 @@ PROJECTION = RECIPES["opendlign"].replace(
     smooth=Bilateral(window=(3, 3, 3), support="square"),
 )
 """The views that the CLIP knows, in slices thin enough to tell what hides what."""
-UNMIXED = 3
-NEIGHBOURS = 12
+PATCH = 8
+BLOCKS = 3
+"""Last blocks of four in which a patch attends to itself alone, as it did when it learned words."""
+LOOKUPS: tuple[Lookup, Lookup] = ("corrected", "faithful")
+NEIGHBOURS = 32
+"""Of 12, 32 and 64 the best on val."""
 _RESAMPLES = 2000
 
 Labels = NDArray[np.int64]
-Lookup = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -60,9 +66,9 @@ class Shape:
     points: NDArray[np.float32]  # [N, 3]
     parts: Labels  # [N]
     depth: Tensor  # [V, S, S]
-    pixel: Tensor  # [V, N, 2]
-    seen: Tensor  # [V, N]
-    faithfully_seen: Tensor  # [V, N], by the look-up that swaps rows and columns
+    places: PointPlaces
+    swapped: PointPlaces
+    """With what the reference's look-up, which swaps rows and columns, calls seen."""
 
 
 class Parted(NamedTuple):
@@ -79,32 +85,36 @@ def shapes_of(seed: int, split: str) -> Iterator[Shape]:
         for place, label in enumerate(CATEGORIES):
             cloud = procedural_cloud(seed, turn * len(CATEGORIES) + place, POINTS, CATEGORIES)
             assert cloud.parts is not None
-            placed = project_points(cloud.points[None], PROJECTION)
-            swapped = project_points(cloud.points[None], PROJECTION, "faithful")
-            parts = cloud.parts.astype(np.int64)
-            yield Shape(label, cloud.points, parts, placed.depth[0], placed.pixel[0], placed.seen[0], swapped.seen[0])
+            found, swapped = (project_points(cloud.points[None], PROJECTION, lookup) for lookup in LOOKUPS)
+            places = [PointPlaces(found.pixel[0], each.seen[0], SIZE) for each in (found, swapped)]
+            yield Shape(label, cloud.points, cloud.parts.astype(np.int64), found.depth[0], *places)
 
 
 @dataclass(frozen=True)
 class Judge:
-    """A CLIP, and the words for the parts of every category."""
+    """A CLIP, and the words for the parts of every category, with the category and without."""
 
     clip: OpenClip
     spec: ClipSpec
     words: Mapping[str, Tensor]  # [P, E] by category
+    bare: Mapping[str, Tensor]
 
-    def patches(self, shape: Shape, unmixed: int = UNMIXED) -> Tensor:
-        """Unit features [V, R, C, E] of the patches of a shape's maps."""
-        visual = self.clip.visual
-        tokens, layers = embedded(visual, depth_to_input(shape.depth, self.spec)), list(visual.transformer.resblocks)
-        for place, block in enumerate(layers):
-            tokens = last_block(block, tokens, "value" if place >= len(layers) - unmixed else "plain")
-        return unit(projected(visual, tokens, shape.depth.shape[-2:]))
+    def patches(self, shape: Shape, attention: Attention = "value", blocks: int = BLOCKS) -> Tensor:
+        """Unit tokens [V, R, C, E] of the patches of a shape's maps."""
+        return self._tokens(depth_to_input(shape.depth, self.spec), attention, blocks)
+
+    def crops(self, shape: Shape) -> Tensor:
+        """The same of maps twice as large, seen in crops."""
+        pixels = depth_to_input(shape.depth, self.spec)
+        return unit(cropped(lambda crop: self._tokens(crop, "value", BLOCKS), pixels, 2))
+
+    def _tokens(self, pixels: Tensor, attention: Attention, blocks: int) -> Tensor:
+        return unit(patch_tokens(self.clip, pixels, attention, blocks))
 
 
-def spoken(clip: OpenClip, spec: ClipSpec, templates: Sequence[str], owned: bool = True) -> dict[str, Tensor]:
+def spoken(clip: OpenClip, spec: ClipSpec, owned: bool) -> dict[str, Tensor]:
     """The mean sentences [P, E] for every category's parts: "seat of a chair", or "seat" where that is not said."""
-    tokenizer = load_tokenizer(spec)
+    tokenizer, templates = load_tokenizer(spec), named_templates("depth")
 
     def mean(name: str) -> Tensor:
         texts = clip.encode_text(tokenizer([fill(template, name) for template in templates]), normalize=True)
@@ -116,48 +126,19 @@ def spoken(clip: OpenClip, spec: ClipSpec, templates: Sequence[str], owned: bool
     }
 
 
-def shown(maps: Tensor, pixel: Tensor, seen: Tensor) -> Tensor:
-    """Scores [N, P] of points from those of patches [V, R, C, P]: summed over the views that show a point."""
-    grown = interpolate(maps.movedim(-1, 1), size=(SIZE, SIZE), mode="bilinear", align_corners=False)
-    places = (pixel[..., 0] * SIZE + pixel[..., 1])[:, None].expand(-1, grown.shape[1], -1)
-    return (grown.flatten(2).gather(2, places) * seen[:, None]).sum(dim=0).T
-
-
-def decided(scores: Tensor, seen: Tensor, points: NDArray[np.float32]) -> Labels:
-    """The best part of every point, the lowest on ties; a point that no view shows is what its neighbour is."""
-    best: Labels = scores.argmax(dim=1).numpy()
-    visible = np.flatnonzero(seen.any(dim=0).numpy())
-    if not len(visible):
-        return best
-    found: Labels = best[visible[_apart(points, points[visible]).argmin(dim=1).numpy()]]
-    return found
-
-
-def smoothed(scores: Tensor, points: NDArray[np.float32], neighbours: int = NEIGHBOURS) -> Tensor:
+def smoothed(scores: Tensor, points: NDArray[np.float32]) -> Tensor:
     """Scores [N, P] averaged over each point's nearest neighbours."""
-    near = _apart(points, points).topk(neighbours, dim=1, largest=False).indices
-    return scores[near].mean(dim=1)
-
-
-def _apart(some: NDArray[np.float32], others: NDArray[np.float32]) -> Tensor:  # [N, M]
-    return torch.cdist(torch.from_numpy(some), torch.from_numpy(others))
-
-
-def instance_iou(found: Labels, true: Labels, parts: int) -> float:
-    """Mean over the parts of a category; a part that is neither there nor found counts as right."""
-    ious = []
-    for part in range(parts):
-        either = ((found == part) | (true == part)).sum()
-        ious.append(1.0 if either == 0 else ((found == part) & (true == part)).sum() / either)
-    return float(np.mean(ious))
+    near = cKDTree(points).query(points, NEIGHBOURS)[1]
+    return scores[torch.from_numpy(near)].mean(dim=1)
 
 
 def labelled_cells(shape: Shape, parts: int) -> Tensor:
     """The share of each part among the points that a patch shows [V, R, C, P]: what perfect patches would say."""
-    grid = SIZE // 8
-    cell = shape.pixel[..., 0] // 8 * grid + shape.pixel[..., 1] // 8
+    grid = SIZE // PATCH
+    row, column = shape.places.pixel.unbind(-1)
+    cell = row // PATCH * grid + column // PATCH
     counts = torch.zeros(len(cell), grid * grid * parts)
-    counts.scatter_add_(1, cell * parts + torch.from_numpy(shape.parts), shape.seen.float())
+    counts.scatter_add_(1, cell * parts + torch.from_numpy(shape.parts), shape.places.seen.float())
     maps = counts.view(len(cell), grid, grid, parts)
     return maps / maps.sum(dim=-1, keepdim=True).clamp(min=1)
 
@@ -182,12 +163,7 @@ def best_constants(taught: Sequence[Shape]) -> dict[str, int]:
 
 
 def iou_of(shape: Shape, found: Labels) -> float:
-    return instance_iou(found, shape.parts, len(category_parts(shape.label)))
-
-
-def scrambled(patches: Tensor) -> Tensor:
-    """Features as the reference reads them: channel by channel in memory, taken for patch by patch."""
-    return patches.movedim(-1, 1).reshape(patches.shape)
+    return shape_iou(found, shape.parts, len(category_parts(shape.label)))
 
 
 def answers(judge: Judge, shape: Shape, perfect: Tensor, constant: int, rng: np.random.Generator) -> dict[str, Labels]:
@@ -195,24 +171,27 @@ def answers(judge: Judge, shape: Shape, perfect: Tensor, constant: int, rng: np.
     words = judge.words[shape.label]
     patches = judge.patches(shape)
 
-    def read(maps: Tensor, smooth: bool = False) -> Labels:
-        scores = shown(maps, shape.pixel, shape.seen)
-        return decided(smoothed(scores, shape.points) if smooth else scores, shape.seen, shape.points)
+    def read(scores: Tensor) -> Labels:
+        return best_parts(scores, shape.places.seen, shape.points)
 
-    faithful = shown(scrambled(patches) @ words.T, shape.pixel.flip(-1), shape.faithfully_seen)
+    def said(patches: Tensor, words: Tensor = words) -> Tensor:
+        return point_scores(patch_scores(patches, words), shape.places)
+
+    cells = labelled_cells(shape, len(words)).permute(0, 3, 1, 2)
     return {
         "best constant": np.full(POINTS, constant),
-        "random": rng.integers(len(words), size=POINTS),
-        "faithful": faithful.argmax(dim=1).numpy(),
-        "corrected": read(patches @ words.T),
-        "corrected, smoothed": read(patches @ words.T, smooth=True),
-        "last block unmixed alone": read(judge.patches(shape, 1) @ words.T),
-        "perfect words": read(patches @ perfect.T),
-        "perfect patches": read(labelled_cells(shape, len(words))),
+        "random parts": rng.integers(len(words), size=POINTS),
+        "faithful": reference_parts(faithful_scores(patches, words, shape.swapped)),
+        "corrected": read(said(patches)),
+        "plain last block": read(said(judge.patches(shape, "plain"))),
+        "value in the last block": read(said(judge.patches(shape, "value", 1))),
+        "value in all blocks": read(said(judge.patches(shape, "value", 4))),
+        "category not said": read(said(patches, judge.bare[shape.label])),
+        "smoothed over neighbours": read(smoothed(said(patches), shape.points)),
+        "in crops, twice as fine": read(said(judge.crops(shape))),
+        "perfect words": read(said(patches, perfect)),
+        "perfect patches": read(point_scores(cells, shape.places)),
     }
-
-
-Answers = Callable[[Judge, Shape, Tensor, int, np.random.Generator], Mapping[str, Labels]]
 
 
 def judged(judge: Judge, seed: int, split: str) -> Parted:
@@ -242,7 +221,7 @@ def summary(runs: Sequence[Parted]) -> dict[str, Any]:
         row: {
             "instance": percent(values),
             "above_constant": percent(values - joined["best constant"]),
-            "above_random": percent(values - joined["random"]),
+            "above_random": percent(values - joined["random parts"]),
             "by_seed": [_rounded(run.by_row[row].mean()) for run in runs],
             "by_category": {label: _rounded(values[categories == label].mean()) for label in CATEGORIES},
         }
@@ -262,10 +241,10 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="no result file")
     options = parser.parse_args()
     torch.set_num_threads(2)
-    spec = ClipSpec.from_folder(options.weights) if options.weights else ClipSpec.packaged("mini")
+    spec = ClipSpec.from_folder(options.weights) if options.weights else ClipSpec.packaged("mini-parts")
     clip = load_clip(spec)
     with torch.inference_mode():
-        judge = Judge(clip, spec, spoken(clip, spec, named_templates("depth")))
+        judge = Judge(clip, spec, spoken(clip, spec, owned=True), spoken(clip, spec, owned=False))
         runs = [judged(judge, seed, options.split) for seed in options.seeds]
     found: dict[str, Any] = {"machine": f"2-core {platform.machine()}", "torch": torch.__version__}
     found |= {"weights_sha256": spec.weights_sha256, "split": options.split, "seeds": options.seeds}
