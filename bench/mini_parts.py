@@ -29,7 +29,8 @@ from opendlign_core.evaluation.templates import fill, named_templates
 from opendlign_core.ingestion.labels.text import article
 from opendlign_core.ingestion.procedural import SPLIT_ROUNDS, category_parts, procedural_cloud
 from opendlign_core.projection import RECIPES, project_points
-from opendlign_core.projection.recipe import Bilateral, Lookup, WindowMax
+from opendlign_core.projection.recipe import Bilateral, WindowMax
+from opendlign_core.samples.places import Lookup
 
 RESULTS = Path(__file__).parent / "results"
 CATEGORIES = (
