@@ -51,8 +51,8 @@ class Summary:
 def summarise(shapes: Iterable[tuple[str, float]]) -> Summary:
     """What pairs of category and shape IoU come to.
 
-    >>> summarise([("mug", 0.5), ("mug", 0.7), ("cap", 0.2)])
-    Summary(categories={'cap': 0.2, 'mug': 0.6}, instance=0.4666..., category=0.4)
+    >>> summarise([("mug", 0.5), ("mug", 0.75), ("cap", 0.25)])
+    Summary(categories={'cap': 0.25, 'mug': 0.625}, instance=0.5, category=0.4375)
     """
     grouped: dict[str, list[float]] = {}
     for category, iou in shapes:
