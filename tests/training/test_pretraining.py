@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from opendlign_core.clip import ClipSpec, images_to_input, load_clip, load_tokenizer
 from opendlign_core.loop import Progress
 from opendlign_core.training import PretrainRecipe, array_source, mini_architecture, pretrain
+from opendlign_core.training.pretraining.learner import best_patches
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 60, 220), "grey": (128, 128, 128)}
 RECIPE = PretrainRecipe(
@@ -51,6 +52,47 @@ def test_it_names_the_colours_of_images_it_has_not_seen(trained: tuple[Path, Cli
 def test_the_same_recipe_gives_the_same_weights(trained: tuple[Path, ClipSpec], tmp_path: Path) -> None:
     again = pretrain(array_source(*coloured_squares(64)), RECIPE, tmp_path / "squares", device="cpu")
     assert again.weights_sha256 == trained[1].weights_sha256
+
+
+def weights_of(spec: ClipSpec) -> dict[str, torch.Tensor]:
+    return {name: tensor for name, tensor in load_clip(spec).state_dict().items() if tensor.is_floating_point()}
+
+
+def test_it_goes_on_from_given_weights(trained: tuple[Path, ClipSpec], tmp_path: Path) -> None:
+    _, start = trained
+    step = RECIPE.model_copy(update={"steps": 1, "peak_lr": 1e-6, "seed": 5})
+    further = pretrain(array_source(*coloured_squares(64)), step, tmp_path / "further", device="cpu", start=start)
+    before, after = weights_of(start), weights_of(further)
+    assert further.weights_sha256 != start.weights_sha256
+    assert all(torch.allclose(before[name], after[name], atol=1e-3) for name in before)
+
+
+def test_patches_are_asked_where_recipe_and_batch_say_so(tmp_path: Path) -> None:
+    images, captions = coloured_squares(64)
+
+    def projection(name: str, patches: float, by_patches: bool) -> torch.Tensor:
+        recipe = RECIPE.model_copy(update={"steps": 2, "patches": patches, "unmixed": 1})
+        source = array_source(images, captions)
+        asked = pretrain(
+            lambda generator, count: source(generator, count)._replace(by_patches=by_patches),
+            recipe,
+            tmp_path / name,
+            device="cpu",
+        )
+        return weights_of(asked)["visual.proj"]
+
+    plain = projection("plain", 0.0, False)
+    assert torch.equal(projection("recipe-alone", 1.0, False), plain)
+    assert torch.equal(projection("batch-alone", 0.0, True), plain)
+    assert not torch.equal(projection("both", 1.0, True), plain)
+
+
+def test_patches_that_agree_with_a_sentence_weigh_more() -> None:
+    patches = torch.eye(4)[None, :2]  # two patches that see different things
+    text = torch.eye(4)[[0, 2]]
+    found = best_patches(patches, text)
+    assert found[0, 0] > 0.99 > 0.5, "one of two patches says it: more than the mean"
+    assert found[0, 1] == 0, "none says it"
 
 
 def test_open_clip_loads_the_folder_itself(trained: tuple[Path, ClipSpec], caplog: pytest.LogCaptureFixture) -> None:

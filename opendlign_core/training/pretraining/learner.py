@@ -63,7 +63,7 @@ class PretrainLearner:
         logits = scale * image @ text.T  # [B, B]
         total = _contrast(logits, positive)
         if patches is not None:
-            total = total + self.recipe.patches * _contrast(scale * _best_patches(patches, text), positive)
+            total = total + self.recipe.patches * _contrast(scale * best_patches(patches, text), positive)
         hits = positive.gather(1, logits.argmax(dim=1, keepdim=True))
         return {TOTAL: total, "accuracy": hits.mean()}
 
@@ -98,7 +98,7 @@ class PretrainLearner:
         """Held-out shapes are judged when the run has ended."""
 
 
-def _best_patches(patches: Tensor, text: Tensor) -> Tensor:  # [B, T, E], [C, E]
+def best_patches(patches: Tensor, text: Tensor) -> Tensor:  # [B, T, E], [C, E]
     """How well images agree with texts [B, C]: the mean over an image's patches, those that agree weighing more."""
     agreement = torch.einsum("bte,ce->btc", patches, text)
     return (torch.softmax(SHARPNESS * agreement, dim=1) * agreement).sum(dim=1)
