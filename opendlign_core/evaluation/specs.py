@@ -103,6 +103,8 @@ METHODS: dict[str, MethodSpec] = {
         MethodSpec(name="aligned-only", branches="depth", text="imagenet"),
         MethodSpec(name="aligned-texts", branches="depth"),
         MethodSpec(name="aligned-split", text="imagenet"),
+        MethodSpec(name="parts", branches="base"),
+        MethodSpec(name="aligned-parts", branches="depth"),
         MethodSpec(name="clip-pointclip", projection="pointclip", branches="base", text="imagenet", pixels="clip"),
         MethodSpec(
             name="pointclip-v2",
@@ -120,12 +122,11 @@ METHODS: dict[str, MethodSpec] = {
             aggregation="pointclip-v2",
             pixels="none",
         ),
-        MethodSpec(name="parts", branches="base"),
-        MethodSpec(name="aligned-parts", branches="depth"),
     )
 }
 """Ready rows. `training-free` to `aligned-split` are rows of the paper's ablation: contour projection (C),
-alignment (A), depth texts (D), logits of both branches (L). The last three are for the benchmark `segmentation`."""
+alignment (A), depth texts (D), logits of both branches (L). Those called parts are for the benchmark
+`segmentation`."""
 
 
 def _named_method(value: Any) -> Any:

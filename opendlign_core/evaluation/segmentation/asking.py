@@ -87,8 +87,8 @@ class Questioner:
     def _make(self, category: str, names: tuple[str, ...]) -> Question:
         own = self.method.view_weights
         if self.options.shipped:
-            known = shipped_for(category)
-            sentences = known.chosen(category, self._required_library(), len(names))
+            library, known = self._required_library(), shipped_for(category)
+            sentences = known.chosen(category, library, len(names))
             text = encode_texts(self.lab.model, sentences, self.lab.execution.text_batch)
             return Question(category, len(names), names, text, torch.tensor(own or known.weights))
         phrases = part_phrases(category, names, self.options.words)

@@ -1,5 +1,6 @@
 """What the segmentation benchmark can be told: ways of naming points, and the words for parts. Torch-free."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -78,7 +79,7 @@ class SegmentationOptions(Recipe):
     answers: tuple[Answer, ...] = Field(default=(ANSWERS["corrected"], ANSWERS["faithful"]), min_length=1)
     """Rows of the table: names of ready ones, or spelled out."""
     words: Words = Field(default="owned", description="owned: 'seat of a chair', alone: 'seat'")
-    parts: FrozenMapping[tuple[str, ...]] = FrozenMapping({})
+    parts: FrozenMapping[Sequence[str]] = FrozenMapping({})
     """Category -> words for its parts, in the order of their numbers, instead of the names that the data has."""
     cropped: bool = Field(default=True, description="cut the empty border of the maps off, as the reference does")
     shipped: bool = False
@@ -97,13 +98,13 @@ class SegmentationOptions(Recipe):
 
     @field_validator("parts")
     @classmethod
-    def _tell_parts_apart(cls, parts: FrozenMapping[tuple[str, ...]]) -> FrozenMapping[tuple[str, ...]]:
+    def _tell_parts_apart(cls, parts: FrozenMapping[Sequence[str]]) -> FrozenMapping[Sequence[str]]:
         for category, names in parts.items():
             check_parts(category, names)
         return parts
 
 
-def check_parts(category: str, names: tuple[str, ...]) -> tuple[str, ...]:
+def check_parts(category: str, names: Sequence[str]) -> tuple[str, ...]:
     """The names of a category's parts; raises `BadInput` where they leave nothing to tell apart."""
     if not names:
         raise BadInput(f"{category}: its parts have no names; give them in options.segmentation.parts")
@@ -114,4 +115,4 @@ def check_parts(category: str, names: tuple[str, ...]) -> tuple[str, ...]:
         )
     if len(set(names)) != len(names):
         raise BadInput(f"{category}: two parts share a name: {', '.join(sorted(names))}")
-    return names
+    return tuple(names)
