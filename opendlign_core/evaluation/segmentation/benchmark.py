@@ -28,7 +28,9 @@ class Segmentation(Benchmark[SegmentationResult]):
     options = SegmentationOptions
 
     def reads(self, recipe: EvalChoices) -> Reads:
-        return Reads(depth=False, placed=True)
+        """Baselines and bounds learn from the train split, where all data sets have one."""
+        learns = self.options_in(recipe).bounds and all(dataset.train_split for dataset in recipe.datasets)
+        return Reads(depth=False, train=learns, placed=True)
 
     def judges(self, recipe: EvalChoices, method: MethodSpec) -> bool:
         """Tokens of patches come from one branch at a time."""

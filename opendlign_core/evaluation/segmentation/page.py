@@ -19,6 +19,7 @@ from opendlign_core.evaluation.report.html import (
     tag,
 )
 from opendlign_core.evaluation.segmentation.counting import CategoryResult, SegmentationResult, ShownShape
+from opendlign_core.evaluation.segmentation.palette import css_colour
 from opendlign_core.evaluation.titles import dataset_title
 
 Rows = Sequence[SegmentationResult]
@@ -115,17 +116,23 @@ def _parts(result: CategoryResult) -> str:
 
 def shapes(rows: Rows) -> Markup:
     """Shapes of the first answers with their true parts on the left and the found ones on the right."""
-    cards = [_card(one) for row in rows for one in row.shown]
+    names = {one.name: tuple(one.parts) for row in rows for one in row.categories}
+    cards = [_card(one, names[one.category]) for row in rows for one in row.shown]
     if not cards:
         return NOTHING
     words = tag("p", "True parts on the left, found ones on the right, in the same colours.", class_="note")
     return joined([words, tag("div", *cards, class_="shots")])
 
 
-def _card(shown: ShownShape) -> Markup:
+def _card(shown: ShownShape, names: Sequence[str]) -> Markup:
     words = tag("p", tag("b", f"{shown.place}: {shown.category}"), f" IoU {percent(shown.iou)}")
     picture = tag("img", src=shown.picture, alt=f"true and found parts of {shown.object_id}")
-    return tag("div", picture, words, tag("p", tag("code", shown.object_id)), class_="shot")
+    legend = tag("div", *(_named(part, name) for part, name in enumerate(names)), class_="legend")
+    return tag("div", picture, words, legend, tag("p", tag("code", shown.object_id)), class_="shot")
+
+
+def _named(part: int, name: str) -> Markup:
+    return tag("span", name, style=f"border-left: 10px solid {css_colour(part)}; padding-left: 5px")
 
 
 def _cell(estimate: Estimate | None) -> Markup:

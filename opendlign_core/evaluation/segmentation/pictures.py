@@ -4,16 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opendlign_core.evaluation.report.html import data_uri
+from opendlign_core.evaluation.segmentation.palette import COLOURS
 from opendlign_core.pictures import cloud_picture
 
-COLOURS = np.array(
-    [
-        (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
-        (110, 110, 110),
-    ],
-    np.uint8,
-)  # fmt: skip
-"""Colours that the colour-blind tell apart (Okabe and Ito); from the ninth part on they repeat."""
 NO_PART = np.array((215, 215, 215), np.uint8)
 _SIDE = 176
 
@@ -26,4 +19,4 @@ def side_by_side(points: NDArray[np.float32], truth: NDArray[np.integer], found:
 
 def colours_of(parts: NDArray[np.integer]) -> NDArray[np.uint8]:  # [N] -> [N, 3]
     """The colour of every point; points without a part are light grey."""
-    return np.where((parts >= 0)[:, None], COLOURS[parts % len(COLOURS)], NO_PART)
+    return np.where((parts >= 0)[:, None], np.array(COLOURS, np.uint8)[parts % len(COLOURS)], NO_PART)
