@@ -17,7 +17,7 @@ ENTRY = ObjectEntry(object_id="toys/step", source="toys", split="train", uri="st
 # Two squares, one above the other, of two triangles each.
 SQUARE = np.array([[0, 0, 0], [1, 0, 0], [1, 0, 1], [0, 0, 1]], np.float32)
 STEP = Mesh(
-    np.concatenate([SQUARE, SQUARE + np.float32([0, 2, 0])]).astype(np.float32),
+    np.concatenate([SQUARE, SQUARE + np.array([0, 2, 0], np.float32)]).astype(np.float32),
     np.array([[0, 1, 2], [0, 2, 3], [4, 5, 6], [4, 6, 7]]),
     parts=np.array([1, 1, 0, -1], np.int32),
     part_names=("top", "bottom"),
