@@ -60,3 +60,11 @@ def test_a_file_that_is_no_preset_is_named(tmp_path: Path) -> None:
     path.write_text("a: [")
     with pytest.raises(PresetError, match="is not YAML"):
         load_preset(str(path))
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_published_weights_are_pinned_to_a_commit(name: str) -> None:
+    recipes = load_preset(name).recipes
+    clips = [recipes[stage].clip for stage in ("train", "evaluate") if stage in recipes and recipes[stage].clip]
+    assert clips
+    assert all(clip.revision or clip.weights.startswith("package:") for clip in clips)
