@@ -4,6 +4,7 @@ Painting is many operations on small arrays, which hold the interpreter's lock: 
 and two of them paint fewer images than one.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -44,7 +45,8 @@ class Painter:
             )
         self._greeted = False
         self._close = finalize(self, _end, self.process, self._pipe)
-        self._pipe.send_bytes(recipe.model_dump_json().encode())
+        with contextlib.suppress(OSError):  # a process that is gone already is told of by `ready`
+            self._pipe.send_bytes(recipe.model_dump_json().encode())
 
     def ready(self, seconds: float) -> bool:
         """Whether the process can paint, waiting for it so long.

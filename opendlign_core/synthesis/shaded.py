@@ -4,6 +4,7 @@ Every image is painted alone and only with operations that round the same everyw
 map, prompt and seed and on nothing else.
 """
 
+import contextlib
 import logging
 import threading
 from collections.abc import Sequence
@@ -53,7 +54,8 @@ class ShadedSynthesizer(Synthesizer):
     def prepare(self, images: int) -> None:
         if images >= _WORTH_PROCESSES and self.workers > 1:
             self._painted = max(self._painted, _WORTH_PROCESSES)
-            self._others(seconds=_START_SECONDS)
+            with contextlib.suppress(PainterDied):  # which the first images will meet, and go on without
+                self._others(seconds=_START_SECONDS)
 
     def paint(self, depth: NDArray[np.float32], prompts: Sequence[str], seeds: Sequence[int]) -> Painting:
         images = self._paint_elsewhere(depth, prompts, seeds)
