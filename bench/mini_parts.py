@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from opendlign_core.articles import article
 from opendlign_core.clip import ClipSpec, depth_to_input, load_clip, load_tokenizer
 from opendlign_core.clip.features import unit
 from opendlign_core.clip.load import OpenClip
@@ -26,11 +27,10 @@ from opendlign_core.evaluation.segmentation.answers import best_parts, reference
 from opendlign_core.evaluation.segmentation.head import PointPlaces, faithful_scores, patch_scores, point_scores
 from opendlign_core.evaluation.segmentation.metrics import shape_iou
 from opendlign_core.evaluation.templates import fill, named_templates
-from opendlign_core.ingestion.labels.text import article
 from opendlign_core.ingestion.procedural import SPLIT_ROUNDS, category_parts, procedural_cloud
 from opendlign_core.projection import RECIPES, project_points
 from opendlign_core.projection.recipe import Bilateral, WindowMax
-from opendlign_core.samples.places import Lookup
+from opendlign_core.samples import LOOKUPS
 
 RESULTS = Path(__file__).parent / "results"
 CATEGORIES = (
@@ -51,7 +51,6 @@ PROJECTION = RECIPES["opendlign"].replace(
 PATCH = 8
 BLOCKS = 3
 """Last blocks of four in which a patch attends to itself alone, as it did when it learned words."""
-LOOKUPS: tuple[Lookup, Lookup] = ("corrected", "faithful")
 NEIGHBOURS = 32
 """Of 12, 32 and 64 the best on val."""
 _RESAMPLES = 2000

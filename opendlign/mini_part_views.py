@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
+from opendlign_core.articles import article
 from opendlign_core.ingestion.cloud import PointCloud
-from opendlign_core.ingestion.labels.text import article
 from opendlign_core.projection import ProjectionRecipe
 from opendlign_core.projection.labels import label_maps
 

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from opendlign_core.evaluation import BENCHMARKS, STAGE_VERSION, EvalExecution, EvalRecipe
 from opendlign_core.projection import resolve_recipe
-from opendlign_core.samples import Lookup
+from opendlign_core.samples import LOOKUPS
 from storage.fetch import Fetcher
 from storage.fingerprint import StageIdentity
 from storage.records import Manifest
@@ -23,7 +23,6 @@ from tasks.showcase import Showcase
 from tasks.stage import Job, Whole, WholeStage
 from tasks.train import named_clip
 
-LOOKUPS = get_args(Lookup)
 EvalJob = Job[EvalRecipe, EvalExecution]
 
 

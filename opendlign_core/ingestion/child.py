@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import IO, Any
 
+from opendlign_core.children import bare_environment
 from opendlign_core.ingestion.errors import UnreadableShape
 from opendlign_core.ingestion.limits import Limits
 from opendlign_core.ingestion.parser_process import OUT_OF_MEMORY
@@ -19,12 +19,8 @@ from opendlign_core.ingestion.wire import Reply, split_reply
 
 _START_SECONDS = 120.0
 
-# A parser needs no credentials, so it inherits only what an interpreter needs.
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONHOME")
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
 # Arrow's own allocators reserve more address space than a parser may have.
-_FRUGAL = _ONE_THREAD | {"ARROW_DEFAULT_MEMORY_POOL": "system"}
-
+_FRUGAL = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 # Signals that come from outside of the parser: from an operator, from a system short of memory, from its own alarm.
 _NOT_OF_THE_FILE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM})
@@ -130,7 +126,6 @@ class Child:
             raise ChildClosed("the parser process is closed")
         ours, theirs = Pipe()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        inherited = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "opendlign_core.ingestion.parser_process", str(theirs.fileno())],
@@ -138,7 +133,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._stderr,
-                env=inherited | _FRUGAL | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env=bare_environment() | _FRUGAL,
                 start_new_session=True,
             )
         return ours

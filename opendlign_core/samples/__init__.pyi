@@ -16,6 +16,7 @@ from .meta import GateScore as GateScore
 from .meta import Meta as Meta
 from .meta import PaintedMeta as PaintedMeta
 from .painted import Painted as Painted
+from .places import LOOKUPS as LOOKUPS
 from .places import Lookup as Lookup
 from .places import Places as Places
 from .recipe import ImageRecipe as ImageRecipe

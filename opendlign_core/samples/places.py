@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from opendlign_core.samples.sample import Fields, WrongSample, read_array
 Lookup = Literal["corrected", "faithful"]
 """Which pixel tells whether a point is seen: its own or, as in the reference, the one across the diagonal."""
 
+LOOKUPS: tuple[Lookup, ...] = get_args(Lookup)
 _SEEN = "seen-{}.npy"
 
 
@@ -46,7 +47,8 @@ class Places:
             return None
         row, column = (read_array(key, fields, f"{name}.npy") for name in ("row", "column"))
         packed = {name: read_array(key, fields, _SEEN.format(name)) for name in _lookups(fields)}
-        if row.shape != column.shape or any(bits.shape[0] != len(row) for bits in packed.values()):
+        expected = (len(row), -(-row.shape[-1] // 8))
+        if row.shape != column.shape or any(bits.shape != expected for bits in packed.values()):
             raise WrongSample(f"{key}: rows, columns and visibility are not of one number of views and points")
         seen = {name: np.unpackbits(bits, axis=-1, count=row.shape[1]).astype(bool) for name, bits in packed.items()}
         return cls(row, column, seen)
@@ -61,5 +63,4 @@ class Places:
 
 
 def _lookups(fields: Fields) -> list[Lookup]:
-    known: tuple[Lookup, ...] = ("corrected", "faithful")
-    return [name for name in known if _SEEN.format(name) in fields]
+    return [name for name in LOOKUPS if _SEEN.format(name) in fields]

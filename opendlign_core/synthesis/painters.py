@@ -6,7 +6,6 @@ and two of them paint fewer images than one.
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from weakref import finalize
 import numpy as np
 from numpy.typing import NDArray
 
+from opendlign_core.children import bare_environment
 from opendlign_core.synthesis.recipe import ShadedRecipe
 
 Images = NDArray[np.uint8]
@@ -40,7 +40,7 @@ class Painter:
                 [sys.executable, "-m", "opendlign_core.synthesis.painter_process", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env=bare_environment(),
                 start_new_session=True,
             )
         self._greeted = False

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate
 
 from opendlign_core.clip import ClipSpec, load_clip
 from opendlign_core.clip.tokens import (
@@ -17,6 +18,7 @@ from opendlign_core.clip.tokens import (
     patch_tokens,
 )
 from opendlign_core.errors import BadInput
+from opendlign_core.recipe import FrozenMapping
 from tests.training import tiny
 
 WIDTH = tiny.ARCHITECTURE["vision_cfg"]["width"]
@@ -117,11 +119,29 @@ def test_a_crop_of_the_whole_is_the_whole(clip: Any, pixels: Tensor) -> None:
     torch.testing.assert_close(cropped(lambda given: patch_tokens(clip, given), pixels, 1), patch_tokens(clip, pixels))
 
 
+@pytest.mark.parametrize("grid", [4, 7])
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_crops_put_every_token_where_its_patch_is(grid: int, times: int) -> None:
+    side = 2 * grid
+    ramp = torch.linspace(0, 1, side)
+    pixels = torch.stack([ramp[:, None].expand(side, side), ramp.expand(side, side), torch.zeros(side, side)])[None]
+
+    def encode(given: Tensor) -> Tensor:  # the mean of every patch
+        return avg_pool2d(given, 2).movedim(1, -1)
+
+    whole = interpolate(pixels, size=(times * side, times * side), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(cropped(encode, pixels, times), encode(whole))
+
+
 def test_what_cannot_be_seen_is_refused(clip: Any) -> None:
     with pytest.raises(BadInput, match="do not divide images of 17 x 16"):
         patch_tokens(clip, torch.zeros(1, 3, 17, 16))
     with pytest.raises(BadInput, match="open_clip's own ViT"):
         patch_tokens(torch.nn.Linear(1, 1), torch.zeros(1, 3, 16, 16))
+    vision = tiny.ARCHITECTURE["vision_cfg"] | {"attentional_pool": True}
+    pooling = tiny.SPEC.model_copy(update={"architecture": FrozenMapping(tiny.ARCHITECTURE | {"vision_cfg": vision})})
+    with pytest.raises(BadInput, match="pools by attention"):
+        patch_tokens(load_clip(pooling), torch.zeros(1, 3, 16, 16))
 
 
 @pytest.mark.parametrize("blocks", [1, 2])

@@ -1,8 +1,8 @@
-from .attention import ATTENTIONS as ATTENTIONS
-from .attention import Attention as Attention
 from .attention import last_block as last_block
 from .crops import cropped as cropped
 from .crops import enlarged as enlarged
+from .kinds import ATTENTIONS as ATTENTIONS
+from .kinds import Attention as Attention
 from .tower import attentions as attentions
 from .tower import block_outputs as block_outputs
 from .tower import embedded as embedded

@@ -4,20 +4,13 @@ A CLIP is trained through its class token, so its last block may spread what an 
 end the patch of a leg knows as much of the back as the back's own. Two published remedies need no training.
 """
 
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear, scaled_dot_product_attention
 
-Attention = Literal["plain", "value", "self"]
-"""`plain`: the block as it is.
-
-`value`: a patch attends to itself alone (MaskCLIP, Zhou et al. 2022). `self`: patches attend to those with similar
-queries, and the block's residual and feed-forward parts are left out (ClearCLIP, Lan et al. 2024).
-"""
-
-ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
+from opendlign_core.clip.tokens.kinds import Attention
 
 
 def last_block(block: Any, tokens: Tensor, attention: Attention = "plain") -> Tensor:

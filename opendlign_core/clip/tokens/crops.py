@@ -1,6 +1,7 @@
 """Finer tokens: of enlarged images, seen whole or in overlapping crops of the size that the tower was trained with."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import product
 
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -12,27 +13,27 @@ Encode = Callable[[Tensor], Tensor]
 def cropped(encode: Encode, pixels: Tensor, times: int) -> Tensor:
     """Tokens [N, times * G, times * G, E] of images [N, 3, S, S] that are enlarged so many times and seen in crops.
 
-    Crops overlap by half; where several show a patch their tokens are averaged.
+    Crops begin with a patch and overlap by half, or by the next larger number of patches; where several show a patch
+    their tokens are averaged.
     """
     side = pixels.shape[-1]
     large = interpolate(pixels, size=(times * side, times * side), mode="bilinear", align_corners=False)
-    total, seen = None, None
-    for top, left in _corners(side, times):
-        tokens = encode(large[..., top : top + side, left : left + side])
-        grid = tokens.shape[1]
-        if total is None or seen is None:
-            total = tokens.new_zeros(len(tokens), times * grid, times * grid, tokens.shape[-1])
-            seen = tokens.new_zeros(times * grid, times * grid, 1)
-        rows, columns = (slice(start * grid // side, start * grid // side + grid) for start in (top, left))
-        total[:, rows, columns] += tokens
-        seen[rows, columns] += 1
-    assert total is not None and seen is not None
+    first = encode(large[..., :side, :side])
+    grid = first.shape[1]
+    total = first.new_zeros(len(first), times * grid, times * grid, first.shape[-1])
+    seen = first.new_zeros(times * grid, times * grid, 1)
+    for row, column in product(_starts(grid, times), repeat=2):
+        top, left = (at * side // grid for at in (row, column))
+        tokens = encode(large[..., top : top + side, left : left + side]) if row or column else first
+        total[:, row : row + grid, column : column + grid] += tokens
+        seen[row : row + grid, column : column + grid] += 1
     return total / seen
 
 
-def _corners(side: int, times: int) -> Iterator[tuple[int, int]]:
-    starts = [step * side // 2 for step in range(2 * times - 1)]
-    yield from ((top, left) for top in starts for left in starts)
+def _starts(grid: int, times: int) -> list[int]:
+    """Patches that crops begin with, along one side."""
+    last = (times - 1) * grid
+    return [*range(0, last, max(1, grid // 2)), last]
 
 
 def enlarged(encode: Encode, pixels: Tensor, times: int) -> Tensor:

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from opendlign_core.clip.load import OpenClip
-from opendlign_core.clip.tokens.attention import Attention, last_block
+from opendlign_core.clip.tokens.attention import last_block
+from opendlign_core.clip.tokens.kinds import Attention
 from opendlign_core.errors import BadInput
 
 
@@ -52,10 +53,12 @@ def block_outputs(clip: OpenClip, pixels: Tensor, blocks: Sequence[int]) -> list
 
 
 def require_vit(clip: OpenClip) -> Any:
-    """The image tower; raises `BadInput` where it is no ViT of open_clip's own."""
-    visual = getattr(clip, "visual", None)
+    """The image tower; raises `BadInput` where it is no ViT of open_clip's own, or pools by attention."""
+    visual: Any = getattr(clip, "visual", None)
     if not hasattr(visual, "positional_embedding") or not hasattr(getattr(visual, "transformer", None), "resblocks"):
         raise BadInput("tokens of patches need an open_clip model whose image tower is open_clip's own ViT")
+    if visual.attn_pool is not None:
+        raise BadInput("this image tower pools by attention, which leaves its patches no tokens in the space of texts")
     return visual
 
 

@@ -100,7 +100,7 @@ class Interval:
 def share_interval(share: float, objects: int, spec: BootstrapSpec) -> Interval | None:
     """Interval of a share of hits: resampling N zeros and ones is a binomial draw."""
     draws = np.random.default_rng(spec.seed).binomial(objects, share, spec.samples) / objects
-    return _percentiles(draws, spec)
+    return percentiles(draws, spec)
 
 
 def f1_interval(confusion: Ints, spec: BootstrapSpec) -> Interval | None:
@@ -110,7 +110,7 @@ def f1_interval(confusion: Ints, spec: BootstrapSpec) -> Interval | None:
     shares = confusion.ravel()[cells] / objects
     rng = np.random.default_rng(spec.seed)
     draws = [_f1_of_cells(cells, rng.multinomial(objects, shares), len(confusion)) for _ in range(spec.samples)]
-    return _percentiles(np.asarray(draws), spec)
+    return percentiles(np.asarray(draws), spec)
 
 
 def _f1_of_cells(cells: Ints, counts: Ints, classes: int) -> float:
@@ -121,7 +121,8 @@ def _f1_of_cells(cells: Ints, counts: Ints, classes: int) -> float:
     return float(_ratio(2 * on_diagonal, totals).mean())
 
 
-def _percentiles(draws: NDArray[np.float64], spec: BootstrapSpec) -> Interval | None:
+def percentiles(draws: NDArray[np.float64], spec: BootstrapSpec) -> Interval | None:
+    """The interval of what resampling gave; None where nothing was resampled."""
     if not len(draws):
         return None
     low, high = np.quantile(draws, [(1 - spec.level) / 2, (1 + spec.level) / 2])

@@ -73,7 +73,7 @@ class Questioner:
         return {category: question.names for category, question in self._made.items()}
 
     @cached_property
-    def library(self) -> PartLibrary | None:
+    def sentences(self) -> PartLibrary | None:
         """The data set's sentences; None where it names none. Raises `BadInput` where its file is not there."""
         digest = self.dataset.sentences_sha256
         if digest is None:
@@ -87,19 +87,19 @@ class Questioner:
     def _make(self, category: str, names: tuple[str, ...]) -> Question:
         own = self.method.view_weights
         if self.options.shipped:
-            library, known = self._required_library(), shipped_for(category)
-            sentences = known.chosen(category, library, len(names))
-            text = encode_texts(self.lab.model, sentences, self.lab.execution.text_batch)
+            given, known = self._required_sentences(), shipped_for(category)
+            chosen = known.chosen(category, given, len(names))
+            text = encode_texts(self.lab.model, chosen, self.lab.execution.text_batch)
             return Question(category, len(names), names, text, torch.tensor(own or known.weights))
         phrases = part_phrases(category, names, self.options.words)
         text = torch.from_numpy(self.lab.text(phrases, self.method.on(self.dataset)))
         return Question(category, len(names), names, text, torch.tensor(own) if own else None)
 
-    def _required_library(self) -> PartLibrary:
-        if self.library is None:
+    def _required_sentences(self) -> PartLibrary:
+        if self.sentences is None:
             raise BadInput(
                 "the shipped sentences are places in PointCLIP V2's library, which is not part of this package: name "
                 f"its file in the data set {self.dataset.name!r} with sentences_sha256={{file: PATH}}, or set "
                 "options.segmentation.shipped to false for prompts made of the part names"
             )
-        return self.library
+        return self.sentences

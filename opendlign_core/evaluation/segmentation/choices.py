@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from opendlign_core.clip.tokens.kinds import Attention
 from opendlign_core.errors import BadInput
 from opendlign_core.recipe import FrozenMapping, Recipe
+from opendlign_core.samples import Lookup
 
-Mode = Literal["corrected", "faithful"]
-Attention = Literal["plain", "value", "self"]
 Words = Literal["owned", "alone"]
 
 
@@ -17,7 +17,7 @@ class AnswerSpec(Recipe):
     """One way of naming the points of a shape: which tokens are taken, how they are read, what refines the scores."""
 
     name: str = Field(min_length=1, description="its name in the results")
-    mode: Mode = Field(default="corrected", description="corrected, or with the reference's scrambled features")
+    mode: Lookup = Field(default="corrected", description="corrected, or with the reference's scrambled features")
     attention: Attention = Field(default="plain", description="what patches look at in the last blocks")
     blocks: int = Field(default=1, ge=1, description="how many last blocks have that attention")
     finer: int = Field(default=1, ge=1, le=8, description="times that images are enlarged before they are encoded")

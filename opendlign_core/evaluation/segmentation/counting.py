@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from opendlign_core.evaluation.classification.metrics import percentiles
 from opendlign_core.evaluation.features import PlacedSample
 from opendlign_core.evaluation.findings import Estimate, Numbers, Row
 from opendlign_core.evaluation.segmentation.metrics import accuracy, part_ious
@@ -124,10 +125,8 @@ def estimate(values: Floats, spec: BootstrapSpec) -> Estimate:
 
 def between(value: float, draws: Floats, spec: BootstrapSpec) -> Estimate:
     """A value with the percentiles of what resampling made of it; without any where nothing was resampled."""
-    if not len(draws):
-        return Estimate(value=value)
-    low, high = np.quantile(draws, [(1 - spec.level) / 2, (1 + spec.level) / 2])
-    return Estimate(value=value, low=float(low), high=float(high))
+    interval = percentiles(draws, spec)
+    return Estimate(value=value) if interval is None else Estimate(value=value, low=interval.low, high=interval.high)
 
 
 def resampled(values: Floats, spec: BootstrapSpec) -> Floats:  # [N] -> [samples]

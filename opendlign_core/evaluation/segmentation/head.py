@@ -6,13 +6,10 @@ was meant.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample, pad
-
-Mode = Literal["corrected", "faithful"]
 
 SCALE = 100.0
 """What cosines are multiplied with, as CLIP does."""
@@ -36,14 +33,18 @@ class PointPlaces:
         return PointPlaces(self.pixel.flip(-1), self.seen, self.size)
 
 
-def patch_scores(tokens: Tensor, text: Tensor, *, scrambled: bool = False, half: bool = False) -> Tensor:
+def scrambled(tokens: Tensor) -> Tensor:
+    """Tokens [V, R, C, E] whose channel-first block is read as if it were channel-last, as the reference does."""
+    return tokens.permute(0, 3, 1, 2).reshape(tokens.shape)
+
+
+def patch_scores(tokens: Tensor, text: Tensor, *, half: bool = False) -> Tensor:
     """Scaled cosines [V, P, R, C] of unit tokens [V, R, C, E] with unit texts [P, E].
 
-    `scrambled` reads the channel-first block as if it were channel-last, and `half` multiplies in half precision, both
-    as the reference does.
+    `half` multiplies in half precision, as the reference does.
     """
-    views, rows, columns, width = tokens.shape
-    flat = tokens.permute(0, 3, 1, 2).reshape(views, rows * columns, width) if scrambled else tokens.flatten(1, 2)
+    views, rows, columns, _ = tokens.shape
+    flat = tokens.flatten(1, 2)
     scores = ((flat.half() * SCALE) @ text.half().T).float() if half else (flat * SCALE) @ text.T
     return scores.transpose(1, 2).reshape(views, len(text), rows, columns)
 
@@ -61,7 +62,7 @@ def point_scores(patches: Tensor, places: PointPlaces, weights: Tensor | None = 
 
 def faithful_scores(tokens: Tensor, text: Tensor, places: PointPlaces, weights: Tensor | None = None) -> Tensor:
     """Scores [N, P] as the reference computes them; `places.seen` is what the mirrored look-up calls seen."""
-    patches = patch_scores(tokens, text, scrambled=True, half=True)
+    patches = patch_scores(scrambled(tokens), text, half=True)
     return point_scores(patches, places.mirrored(), weights, REFERENCE_WINDOW)
 
 

@@ -19,7 +19,7 @@ from opendlign_core.evaluation.features import PlacedSample
 from opendlign_core.evaluation.model import encode_texts
 from opendlign_core.evaluation.segmentation.asking import Question, Questioner
 from opendlign_core.evaluation.segmentation.choices import AnswerSpec
-from opendlign_core.evaluation.segmentation.head import REFERENCE_WINDOW, PointPlaces, point_scores
+from opendlign_core.evaluation.segmentation.head import REFERENCE_WINDOW, PointPlaces, point_scores, scrambled
 from opendlign_core.evaluation.segmentation.judging import look
 from opendlign_core.evaluation.segmentation.seeing import Eye
 from opendlign_core.evaluation.specs import SearchSpec
@@ -101,11 +101,10 @@ class PartSearch:
     def _features(self, sample: PlacedSample, rows: Ints) -> Tensor:  # [V, K, E]
         seen = look(self.eye, sample, (self.answer,))
         tokens, places = seen.tokens[self.answer], self.eye.places(sample.places, self.answer.mode, seen.native)
-        window, patches = self.answer.window, tokens.permute(0, 3, 1, 2)
+        window = self.answer.window
         if self.answer.mode == "faithful":
-            views, grid, _, width = tokens.shape
-            patches = patches.reshape(views, grid * grid, width).transpose(1, 2).reshape(views, width, grid, grid)
-            places, window = places.mirrored(), REFERENCE_WINDOW
+            tokens, places, window = scrambled(tokens), places.mirrored(), REFERENCE_WINDOW
+        patches = tokens.permute(0, 3, 1, 2)
         at = torch.from_numpy(rows)
         few = PointPlaces(places.pixel[:, at], places.seen[:, at], places.size)
         read = [
@@ -116,12 +115,12 @@ class PartSearch:
     def _sentences(self, known: Known, questions: Questioner, fit: Ints) -> tuple[Tensor, tuple[int, ...]]:
         """Unit texts [P, E], part by part the sentence that raises the mean IoU most, and their places."""
         text, start = known.question.text.clone(), known.question
-        if questions.library is None:
+        if questions.sentences is None:
             return text, ()
         features, truth = known.stacked(fit.tolist())
         pooled = _pooled(features, start.weights)
-        library = questions.library.of(start.category, start.parts)
-        choices = [encode_texts(self.eye.model, sentences) for sentences in library]
+        lists = questions.sentences.of(start.category, start.parts)
+        choices = [encode_texts(self.eye.model, sentences) for sentences in lists]
         best, chosen = _iou(features, truth, start), [-1] * len(text)
         for _, part in itertools.product(range(self.spec.sweeps), range(len(choices))):
             ious = mean_ious(_with_candidates(pooled @ text.T, pooled @ choices[part].T, part), truth, start.parts)

@@ -14,10 +14,10 @@ from opendlign_core.clip.tokens import Attention, cropped, enlarged
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.extractor import statistics_of
 from opendlign_core.evaluation.model import EvaluatedModel
-from opendlign_core.evaluation.segmentation.choices import AnswerSpec, Mode
+from opendlign_core.evaluation.segmentation.choices import AnswerSpec
 from opendlign_core.evaluation.segmentation.head import PointPlaces
 from opendlign_core.evaluation.specs import Branch, MethodSpec
-from opendlign_core.samples import Places
+from opendlign_core.samples import Lookup, Places
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation.features import Floats
@@ -51,7 +51,7 @@ class Eye:
         statistics = statistics_of(self.model, self.method.pixels)
         return prepare_pixels(shown[:, None].expand(-1, 3, -1, -1), size, statistics).to(self.model.device)
 
-    def places(self, found: Places, mode: Mode, native: int) -> PointPlaces:
+    def places(self, found: Places, mode: Lookup, native: int) -> PointPlaces:
         """Where points are in those images, of maps with `native` pixels a side, and which images show them.
 
         Raises:

@@ -8,11 +8,10 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
+from opendlign_core.articles import article
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.labels import fold, prompt_name
 from opendlign_core.evaluation.segmentation.choices import Words
-
-_VOWELS = "aeiou"
 
 
 def part_phrases(category: str, parts: Sequence[str], words: Words) -> tuple[str, ...]:
@@ -23,9 +22,8 @@ def part_phrases(category: str, parts: Sequence[str], words: Words) -> tuple[str
     """
     if words == "alone":
         return tuple(map(prompt_name, parts))
-    owner = prompt_name(category)
-    article = "an" if owner[:1].lower() in _VOWELS else "a"
-    return tuple(f"{prompt_name(part)} of {article} {owner}" for part in parts)
+    owner = article(prompt_name(category))
+    return tuple(f"{prompt_name(part)} of {owner}" for part in parts)
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
+from opendlign_core.articles import article
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.adapters.listing import Listing, stem
 from opendlign_core.ingestion.adapters.selection import SELECTION_OPTIONS, listed_parts, select
 from opendlign_core.ingestion.adapters.spec import Adapter, Found
 from opendlign_core.ingestion.files import Files
-from opendlign_core.ingestion.labels import SHAPENET_SYNSETS, article, plain_label
+from opendlign_core.ingestion.labels import SHAPENET_SYNSETS, plain_label
 from opendlign_core.ingestion.recipe import SourceSpec
 
 SPLIT_FOLDERS = {

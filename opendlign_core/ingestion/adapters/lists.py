@@ -6,13 +6,14 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
+from opendlign_core.articles import article
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.adapters.listing import Listing, stem
 from opendlign_core.ingestion.adapters.selection import SELECTION_OPTIONS, listed_parts, select
 from opendlign_core.ingestion.adapters.spec import Absent, Adapter, Found
 from opendlign_core.ingestion.entry import UpAxis
 from opendlign_core.ingestion.files import Files
-from opendlign_core.ingestion.labels import article, plain_label
+from opendlign_core.ingestion.labels import plain_label
 from opendlign_core.ingestion.list_reader import ListReader
 from opendlign_core.ingestion.recipe import SourceSpec
 

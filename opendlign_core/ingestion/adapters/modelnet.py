@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from opendlign_core.articles import article
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.adapters.listing import Listing, label_at, stem, warn_of_gaps
 from opendlign_core.ingestion.adapters.spec import Adapter, Found
 from opendlign_core.ingestion.files import Files
-from opendlign_core.ingestion.labels import article, plain_label
+from opendlign_core.ingestion.labels import plain_label
 from opendlign_core.ingestion.list_reader import ListReader
 from opendlign_core.ingestion.recipe import SourceSpec
 

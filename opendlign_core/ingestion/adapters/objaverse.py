@@ -6,11 +6,12 @@ import csv
 import re
 from collections.abc import Iterator
 
+from opendlign_core.articles import article
 from opendlign_core.ingestion.adapters.listing import Listing, rows_of, stem, warn_of_gaps
 from opendlign_core.ingestion.adapters.spec import Absent, Adapter, Found
 from opendlign_core.ingestion.entry import UpAxis
 from opendlign_core.ingestion.files import Files
-from opendlign_core.ingestion.labels import article, plain_label
+from opendlign_core.ingestion.labels import plain_label
 from opendlign_core.ingestion.recipe import SourceSpec
 
 

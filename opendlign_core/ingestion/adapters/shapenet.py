@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from opendlign_core.articles import article
 from opendlign_core.ingestion.adapters.listing import Listing, rows_of, stem, warn_of_gaps
 from opendlign_core.ingestion.adapters.spec import Adapter, Found
 from opendlign_core.ingestion.files import Files
-from opendlign_core.ingestion.labels import SHAPENET_SYNSETS, article, plain_label
+from opendlign_core.ingestion.labels import SHAPENET_SYNSETS, plain_label
 from opendlign_core.ingestion.recipe import SourceSpec
 
 LICENCE = "ShapeNet: research use only"

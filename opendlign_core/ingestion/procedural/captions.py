@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opendlign_core.ingestion.labels.text import article
+from opendlign_core.articles import article
 from opendlign_core.ingestion.procedural.paint import COLOURS
 from opendlign_core.ingestion.procedural.shape import Category, Draw, Shape
 

@@ -4,18 +4,16 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 
-from opendlign_core.clip.tokens import ATTENTIONS
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import EvalExecution, EvalRecipe, ReportData, evaluate, render_report, results_text
 from opendlign_core.evaluation.results import EvaluationResults
 from opendlign_core.evaluation.results_file import read_results_text
 from opendlign_core.evaluation.segmentation.benchmark import SEGMENTATION
-from opendlign_core.evaluation.segmentation.choices import Attention
 from opendlign_core.evaluation.segmentation.counting import SegmentationResult
 from tests.evaluation.segmentation.shapes import lollipop, lollipops, shop
 from tests.evaluation.sources import ListSource
@@ -178,7 +176,3 @@ def test_what_cannot_be_judged_is_refused_in_a_sentence(tmp_path: Path) -> None:
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         recipe(options)
-
-
-def test_the_attentions_that_recipes_name_are_those_that_there_are() -> None:
-    assert get_args(Attention) == ATTENTIONS
