@@ -53,9 +53,11 @@ class Listing:
         return [line.strip() for line in self.text(key).splitlines() if line.strip()]
 
     def rows(self, key: str) -> list[dict[str, str]]:
-        """A CSV or TSV file with a header, as one dictionary per row."""
-        separator = "\t" if key.endswith(".tsv") else ","
-        reader = csv.DictReader(io.StringIO(self.text(key)), delimiter=separator, restval="")
+        """A CSV or TSV file with a header, as one dictionary per row; commas, semicolons or tabs separate."""
+        text = self.text(key)
+        if not text.strip():
+            raise BadInput(f"{key} is empty")
+        reader = csv.DictReader(io.StringIO(text), delimiter=_separator(key, text), restval="")
         return [{name: value or "" for name, value in row.items() if name} for row in reader]
 
     def json(self, key: str) -> Any:
@@ -63,6 +65,14 @@ class Listing:
             return json.loads(self.files.read(key))
         except ValueError as error:
             raise BadInput(f"{key} is not valid JSON: {error}") from None
+
+
+def _separator(key: str, text: str) -> str:
+    """What separates the names of the header; spreadsheets write semicolons where commas are decimal."""
+    if key.endswith(".tsv"):
+        return "\t"
+    header = text.lstrip().partition("\n")[0]
+    return max(",;\t", key=header.count)
 
 
 @contextmanager

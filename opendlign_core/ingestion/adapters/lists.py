@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
@@ -19,7 +20,9 @@ from opendlign_core.ingestion.recipe import SourceSpec
 
 LIST_SUFFIXES = (".csv", ".tsv", ".parquet", ".npz")
 _COLUMNS = ("uri", "label", "caption", "split")
-_UP_AXES: tuple[UpAxis, ...] = ("-x", "-y", "-z", "x", "y", "z")
+_UP_AXES: tuple[UpAxis, ...] = ("x", "y", "z", "-x", "-y", "-z")
+_UP_AXIS = re.compile(r"([+-]?)\s*([xyz])(?![a-z0-9])")
+_UNKNOWN_AXES = ("", "unknown", "none", "nan")
 
 
 def _list(source: SourceSpec, files: Files) -> Iterable[Found]:
@@ -60,8 +63,9 @@ def split_uri(uri: str) -> tuple[str, str | int | None]:
 def _table(source: SourceSpec, listing: Listing, key: str, several: bool) -> Iterator[Found]:
     rows = _parquet(listing, key) if key.endswith(".parquet") else listing.rows(key)
     columns = {column: source.option(column_option(column), column) for column in _COLUMNS}
-    if rows:
-        _check_columns(source, key, columns, rows[0])
+    if not rows:
+        raise BadInput(f"{key} has a header but no rows")
+    _check_columns(source, key, columns, rows[0])
     folder, seen = PurePosixPath(key).parent.as_posix(), set[str]()
     for number, row in enumerate(rows, start=2):
         uri = row[columns["uri"]].strip()
@@ -96,7 +100,7 @@ def _row(row: Mapping[str, str], columns: Mapping[str, str], uri: str, folder: s
         uri=posixpath.normpath(posixpath.join(folder, path)),
         member=member,
         caption=row.get(columns["caption"], "").strip() or article(label),
-        up_axis=read_up_axis(row.get("up_axis", "")),
+        up_axis=read_up_axis(row.get("up_axis", ""), f"(of {uri})"),
     )
 
 
@@ -113,13 +117,32 @@ def _pack(listing: Listing, key: str) -> Iterator[Found]:
     for row, (given, split, text, up) in enumerate(columns):
         label = plain_label(given)
         caption = article(plain_label(text) or label)
-        yield Found(f"{stem(key)}/{row:05d}", split, label, key, row, caption, up_axis=read_up_axis(up))
+        yield Found(
+            f"{stem(key)}/{row:05d}",
+            split,
+            label,
+            key,
+            row,
+            caption,
+            up_axis=read_up_axis(up, f"(of row {row} of {key})"),
+        )
 
 
-def read_up_axis(text: str) -> UpAxis | None:
-    """The axis that a text such as `z`, `-y` or `y (mostly)` starts with; None where it starts with none."""
+def read_up_axis(text: str, where: str = "") -> UpAxis | None:
+    """The axis that a text such as `z`, `+Z`, `-y` or `y (mostly)` starts with; None for `?`, `unknown` or nothing.
+
+    Raises:
+        BadInput: for any other text, which must not pass for y; `where` says where it stands.
+    """
     start = text.strip().lower()
-    return next((axis for axis in _UP_AXES if start.startswith(axis)), None)
+    if named := _UP_AXIS.match(start):
+        wanted = named[1].strip("+") + named[2]
+        return next(axis for axis in _UP_AXES if axis == wanted)
+    if start in _UNKNOWN_AXES or start.startswith("?"):
+        return None
+    raise BadInput(
+        f"{text.strip()!r} {where} is no up axis; write {', '.join(_UP_AXES)}, or nothing".replace("  ", " ")
+    )
 
 
 LIST: Adapter = Adapter(

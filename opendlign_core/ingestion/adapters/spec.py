@@ -83,7 +83,7 @@ def entries_of(adapter: Adapter, source: SourceSpec, files: Files) -> Iterator[O
 def _entry(adapter: Adapter, source: SourceSpec, found: Found) -> ObjectEntry:
     name = source.name or adapter.name
     return ObjectEntry(
-        object_id=f"{name}/{found.name}",
+        object_id=f"{name}/{_one_line(found.name)}",
         source=name,
         split=found.split,
         label=found.label,
@@ -94,6 +94,11 @@ def _entry(adapter: Adapter, source: SourceSpec, found: Found) -> ObjectEntry:
         unit=adapter.unit if source.unit is None else source.unit,
         licence=adapter.licence if source.licence is None else source.licence,
     )
+
+
+def _one_line(name: str) -> str:
+    """The name with line breaks and other control characters spelled out: ids stand in lists and sentences."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
 
 
 def _check_options(adapter: Adapter, source: SourceSpec) -> None:
