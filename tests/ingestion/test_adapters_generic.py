@@ -68,7 +68,7 @@ def test_a_share_of_training_is_drawn_by_name(tmp_path: Path) -> None:
     touch(tmp_path, *(f"bowl/{index}.off" for index in range(30)))
     again = {entry.object_id: entry.split for entry in entries("folder", tmp_path, options={"train_share": "0.75"})}
     assert first.items() <= again.items(), "more objects must not move old ones to another split"
-    with pytest.raises(ValueError, match="between 0 and 1, such as 0.75, got '75'"):
+    with pytest.raises(ValueError, match=r"between 0 and 1, such as 0\.75, got '75'"):
         entries("folder", tmp_path, options={"train_share": "75"})
 
 
