@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from flows.yaml_text import read_yaml
 from tasks.registry import STAGES
 
 # People say both "train" and "training"; files and fingerprints use the verbs.
@@ -49,7 +50,7 @@ def source_title(ingest: Mapping[str, Any]) -> str:
 
 def _read_value(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return read_yaml(text)
     except yaml.YAMLError as error:
         raise ValueError(f"{text!r} is not YAML: {' '.join(str(error).split())}") from error
 

@@ -12,6 +12,7 @@ import yaml
 from flows.changes import apply_change
 from flows.fields import group, validated
 from flows.graph import Graph, default_graph, extended
+from flows.yaml_text import read_yaml
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion import IngestRecipe
 from opendlign_core.recipe import Recipe
@@ -174,7 +175,7 @@ def _read(name: str) -> dict[str, Any]:
     else:
         raise PresetError(f"unknown preset {name!r}; choose one of {', '.join(preset_names())} or name a .yaml file")
     try:
-        raw = yaml.safe_load(text)
+        raw = read_yaml(text)
     except yaml.YAMLError as error:
         raise PresetError(f"preset {name} is not YAML: {error}") from error
     if not isinstance(raw, dict):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from flows.graph import Graph, Node
 from flows.preset import Preset, source_name
 from opendlign_core.errors import BadInput
-from opendlign_core.ingestion import IngestRecipe
+from opendlign_core.ingestion import IngestRecipe, WrongLayout
 from storage.errors import StorageError
 from tasks.listing import SourceListing
 
@@ -25,6 +25,8 @@ class ListedSource:
     recipe: IngestRecipe
     listing: SourceListing | None
     problem: str = ""
+    absent: bool = False
+    """Whether it is not where it is looked for, rather than there and unusable."""
 
     @property
     def name(self) -> str:
@@ -45,10 +47,11 @@ def require_listings(sources: Iterable[ListedSource]) -> tuple[SourceListing, ..
         SourceAbsent: naming every source that is not.
     """
     looked = list(sources)
-    absent = [f"{source.name}: {source.problem}" for source in looked if source.listing is None]
-    if absent:
-        count = "a source is absent" if len(absent) == 1 else f"{len(absent)} sources are absent"
-        raise SourceAbsent(f"{count}: {'; '.join(absent)}")
+    lacking = [source for source in looked if source.listing is None]
+    if lacking:
+        state = "absent" if any(source.absent for source in lacking) else "no use as given"
+        count = f"a source is {state}" if len(lacking) == 1 else f"{len(lacking)} sources are {state}"
+        raise SourceAbsent(f"{count}: {'; '.join(f'{source.name}: {source.problem}' for source in lacking)}")
     return tuple(source.listing for source in looked if source.listing is not None)
 
 
@@ -68,13 +71,15 @@ def require_usable(graph: Graph, sources: Mapping[str, ListedSource]) -> None:
 def _look(node: Node) -> ListedSource:
     try:
         return ListedSource(node.recipe, node.stage.listed(node.recipe))
-    except (OSError, BadInput, StorageError) as error:
+    except (OSError, StorageError, WrongLayout) as error:
+        return ListedSource(node.recipe, None, str(error), absent=True)
+    except BadInput as error:
         return ListedSource(node.recipe, None, str(error))
 
 
 def _with_remedy(source: ListedSource, preset: Preset, every: Iterable[ListedSource]) -> ListedSource:
     """The problem of an absent source with what can be done about it."""
-    if source.listing is not None:
+    if not source.absent:
         return source
     benchmarks = [source_name(recipe) for recipe in preset.benchmarks]
     if source.name not in benchmarks:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from opendlign.show import console, print_plan, stage_bars
 from opendlign_core.errors import BadInput
@@ -31,6 +31,8 @@ Source = Annotated[
 StoreUrl = Annotated[
     str | None, Parameter(help="A folder or s3://bucket/prefix (default: OPENDLIGN_STORE or ./store)")
 ]
+
+AtLeastOne = Parameter(validator=validators.Number(gte=1))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 from cyclopts import App, CycloptsError, Group
@@ -75,6 +76,7 @@ def build_app() -> App:
     app = App(
         name="opendlign",
         help="3D shapes in, a benchmarked open-vocabulary 3D model out. --debug makes any command show tracebacks.",
+        version=_version,
         result_action="return_value",
         suppress_keyboard_interrupt=False,  # `main` has a sentence for it
     )
@@ -92,6 +94,10 @@ def build_app() -> App:
     # These are typed often, and have been spelled so from the start.
     _add(app, (*STORE, *SERVICE), group=rest, show=False)
     return app
+
+
+def _version() -> str:
+    return f"opendlign {version('opendlign-pipeline')}"
 
 
 def _add(app: App, verbs: Iterable[Verb], **options: Any) -> None:

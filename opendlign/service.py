@@ -3,17 +3,20 @@
 from datetime import timedelta
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from opendlign.show import console
+
+Gpus = Annotated[int | None, Parameter(validator=validators.Number(gte=0))]
+Port = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=65535))]
 
 
 def deploy(
     *,
     store: str | None = None,
     api: Annotated[str | None, Parameter(help="URL of the Prefect API")] = None,
-    gpus: int | None = None,
-    silence: float | None = None,
+    gpus: Gpus = None,
+    silence: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
 ) -> int:
     """Create or update work pools, queues, limits, the dead-run automation and all deployments.
 
@@ -37,7 +40,7 @@ def deploy(
     return 0
 
 
-def up(*, port: int = 4200, store: str | None = None, gpus: int | None = None) -> int:
+def up(*, port: Port = 4200, store: str | None = None, gpus: Gpus = None) -> int:
     """Start a Prefect server, a CPU worker and one worker per visible GPU here, deploy everything, print the URL.
 
     Everybody on this machine may use the server, unless PREFECT_SERVER_API_AUTH_STRING holds a password for it.

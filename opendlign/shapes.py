@@ -1,6 +1,7 @@
 """`opendlign classify`, `index` and `search`: a trained model at work on single shapes."""
 
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ from cyclopts import Parameter
 from numpy.typing import NDArray
 from rich.table import Table
 
-from opendlign.ask import Changes, StoreUrl
+from opendlign.ask import AtLeastOne, Changes, StoreUrl
 from opendlign.models import TrainedPreset, trained_preset
 from opendlign.show import console, plain
 from opendlign_core.errors import BadInput
@@ -31,7 +32,7 @@ def classify(
     set_: Changes = None,
     picture: Annotated[Path | None, Parameter(help="Write the ten depth views with their scores here")] = None,
     up: Annotated[UpAxis | None, Parameter(help="The axis that points up in the files")] = None,
-    top: int = 5,
+    top: Annotated[int, AtLeastOne] = 5,
     model: Model = "",
 ) -> int:
     """Name shapes: any readable cloud or mesh against any labels.
@@ -94,7 +95,7 @@ def search(
     index: Annotated[Path | None, Parameter(help="An index file; by default, all objects of the preset")] = None,
     image: Annotated[Path | None, Parameter(help="Search with a picture, alone or together with the words")] = None,
     shape: Annotated[Path | None, Parameter(help="Search with a cloud or mesh")] = None,
-    top: int = 10,
+    top: Annotated[int, AtLeastOne] = 10,
     picture: Path = Path("hits.png"),
     preset: str = "mini",
     store: StoreUrl = None,
@@ -153,8 +154,15 @@ def wanted_labels(given: str) -> tuple[str, ...]:
         return read_labels(Path(given))
     names = tuple(name.strip() for name in given.split(",") if name.strip())
     if len(names) < 2:
-        raise BadInput(f"--labels {given!r}: name at least two, as in --labels chair,table,lamp")
+        raise BadInput(_too_few(given, label_lists()))
     return names
+
+
+def _too_few(given: str, lists: Sequence[str]) -> str:
+    """What is wrong with a single word: mostly a packaged list that is spelled otherwise."""
+    if meant := get_close_matches(given, lists, n=1):
+        return f"no packaged list {given!r}; did you mean {meant[0]}? There are {', '.join(lists)}"
+    return f"--labels {given!r}: name at least two, as in --labels chair,table,lamp, or one of {', '.join(lists)}"
 
 
 def require_files(files: Sequence[Path]) -> None:

@@ -65,10 +65,11 @@ def print_plan(statuses: Sequence["Planned"], store_url: str) -> None:
 
 
 def print_absent(sources: Iterable["ListedSource"]) -> None:
-    """One line for each source that is not there: what is missing, and how to name it or do without."""
+    """One line for each source that lists nothing: what is missing or wrong, and what can be done about it."""
     for source in sources:
         if source.listing is None:
-            console.print(f"source absent: {source.name}: {source.problem}", soft_wrap=True)
+            state = "source absent" if source.absent else "source of no use"
+            console.print(f"{state}: {source.name}: {source.problem}", soft_wrap=True)
 
 
 @contextmanager

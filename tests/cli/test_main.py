@@ -1,6 +1,7 @@
 """The command's face: help with a sentence beside every verb, groups, and the spellings that people know by heart."""
 
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,10 @@ def test_the_verb_of_a_stage_tells_its_options(stage: str, capsys: pytest.Captur
     told = printed(capsys, stage, "--help")
     assert "Change a field, such as --set train.epochs=5" in told
     assert "--preset" in told and "--store" in told and "--source" in told
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, "--version") == f"opendlign {version('opendlign-pipeline')}"
 
 
 def test_debug_shows_the_traceback() -> None:

@@ -68,3 +68,14 @@ def test_published_weights_are_pinned_to_a_commit(name: str) -> None:
     clips = [recipes[stage].clip for stage in ("train", "evaluate") if stage in recipes and recipes[stage].clip]
     assert clips
     assert all(clip.revision or clip.weights.startswith("package:") for clip in clips)
+
+
+def test_words_for_truth_are_words(tmp_path: Path) -> None:
+    source = load_preset("vit-b-32", ["ingest.source.options.suffixes=off"]).source.source
+    assert source.option("suffixes", "") == "off"
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("ingest: {source: {adapter: folder, url: x, options: {suffixes: off, split: on}}}\n")
+    assert dict(load_preset(str(mine)).source.source.options) == {"suffixes": "off", "split": "on"}
+    with pytest.raises(PresetError, match="keep_parts"):
+        load_preset("vit-b-32", ["ingest.keep_parts=maybe"])
+    assert load_preset("vit-b-32", ["ingest.keep_parts=true"]).source.keep_parts
