@@ -1,0 +1,1 @@
+"""Open-vocabulary detection: which boxes of a scene hold what, by the names of things."""
