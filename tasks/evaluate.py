@@ -74,6 +74,7 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
     def build(self, job: EvalJob, folder: Path) -> Whole:
         """Run the benchmarks; how long they took is no part of what was found."""
         from opendlign_core.evaluation import evaluate, write_results
+        from opendlign_core.evaluation.paired import gains_over
 
         started, store, execution = time.monotonic(), job.store, job.execution
         trained = job.optional("model")
@@ -91,7 +92,10 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
         judged = len({(part.dataset, name) for part in scored for name in part.object_ids}) or read
         note_seconds(job.output, "whole", time.monotonic() - started, judged)
         shown = job.recipe.primary.projection
-        report = write_report(folder / "report.html", job.output, results, trained, sources, shown, execution)
+        frozen = job.recipe.frozen
+        gains = gains_over(frozen.name, scored, job.recipe.bootstrap) if frozen else ()
+        page = folder / "report.html"
+        report = write_report(page, job.output, results, trained, sources, shown, execution, gains)
         return Whole({"results": numbers, "objects": table, "report": report}, judged)
 
     def show(self, store: Store, manifest: Manifest, ui: Showcase) -> None:

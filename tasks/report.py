@@ -13,13 +13,15 @@ from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.store import Store
 from tasks.pictures import depth_and_image, spread
+from tasks.report_facts import rejections, report_title, source_facts
 from tasks.samples import EvaluatedOutputs
 from tasks.shards import stage_seconds
 from tasks.showcase import Showcase, markdown_text
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation.findings import Example
-    from opendlign_core.evaluation.report.data import Curve, ExamplePicture, ImagePair, StageCost
+    from opendlign_core.evaluation.paired import Gain
+    from opendlign_core.evaluation.report.data import Curve, ExamplePicture, ImagePair, Rejection, StageCost
     from opendlign_core.evaluation.results import EvaluationResults
 
 PAIRS_SHOWN = 8
@@ -38,10 +40,11 @@ def write_report(
     sources: Sequence[EvaluatedOutputs],
     projection: str,
     execution: EvalExecution,
+    gains: "Iterable[Gain]" = (),
 ) -> Path:
     """Write the self-contained page of one evaluation, whose own seconds are noted already.
 
-    Examples are shown as `projection` draws them.
+    Examples are shown as `projection` draws them; `gains` are what methods are better by than the frozen one.
     """
     from opendlign_core.evaluation.report.data import ReportData, StageCost
     from opendlign_core.evaluation.report.page import render_report
@@ -50,7 +53,7 @@ def write_report(
     costs = [*_stages(store, trained, sources), StageCost(output.identity.stage, *stage_seconds(store, output.folder))]
     drawn = [source.depths[projection] for source in sources if projection in source.depths]
     data = ReportData(
-        title=f"OpenDlign on {trained.recipe['clip']['model']}" if trained else f"{results.model} as it is",
+        title=report_title(results, sources),
         results=results,
         curves=tuple(_curves(store, trained)) if trained else (),
         examples=tuple(_examples(store, drawn, results.examples)),
@@ -60,9 +63,23 @@ def write_report(
             for cost in costs
         ),
         provenance=tuple(_provenance(trained, sources)),
+        gains=tuple(gains),
+        sources=tuple(source_facts(sources)),
+        rejections=(*rejections(sources), *_unnamed(results)),
+        trained=trained is not None,
     )
     path.write_text(render_report(data), encoding="utf-8")
     return path
+
+
+def _unnamed(results: "EvaluationResults") -> "Iterator[Rejection]":
+    """Objects that could not be judged, because their label leads to no class."""
+    from opendlign_core.evaluation import ZERO_SHOT
+    from opendlign_core.evaluation.report.data import Rejection
+
+    for row in results.primary_of(results.of(ZERO_SHOT)):
+        if row.left_out:
+            yield Rejection("evaluate", f"no label that is a class of {row.dataset}", row.left_out, "")
 
 
 def _curves(store: Store, trained: Manifest) -> "Iterable[Curve]":

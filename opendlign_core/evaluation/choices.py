@@ -48,6 +48,14 @@ class EvalChoices(Recipe):
         """
         return next((method for method in self.methods if method.branches != "base"), self.methods[0])
 
+    @property
+    def frozen(self) -> MethodSpec | None:
+        """What the primary method is held against: the first that sees the same depth maps by the frozen branch alone."""
+        if self.primary.branches == "base":
+            return None
+        same = (method for method in self.methods if method.projection == self.primary.projection)
+        return next((method for method in same if method.branches == "base"), None)
+
     def is_first_of_its_features(self, method: MethodSpec) -> bool:
         """Whether no method before it sees the same views through the same branches."""
         return next(other for other in self.methods if other.features == method.features) == method

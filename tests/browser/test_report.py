@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +7,7 @@ import pytest
 
 from opendlign_core.evaluation import ZERO_SHOT
 from opendlign_core.evaluation.classification.published import published_zero_shot
+from opendlign_core.evaluation.report.data import Rejection
 from opendlign_core.evaluation.report.page import render_report
 from tests.evaluation.report_case import filled_report
 
@@ -89,3 +91,28 @@ def test_text_stands_out_from_the_page(page: Any) -> None:
 def test_a_narrow_window_does_not_scroll_sideways(page: Any) -> None:
     page.set_viewport_size({"width": 420, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 420
+
+
+LONG = "a_collection_of_scans/" + 30 * "very-long-name-of-a-file-"
+
+
+@pytest.mark.parametrize("width", [420, 1280])
+def test_long_names_fit(browser: Any, tmp_path: Path, width: int) -> None:
+    data = filled_report()
+    rows = tuple(row.model_copy(update={"dataset": LONG}) for row in data.results.of(ZERO_SHOT)[:2])
+    examples = tuple(
+        replace(shown, example=shown.example.model_copy(update={"object_id": LONG})) for shown in data.examples
+    )
+    pairs = tuple(replace(pair, title=LONG) for pair in data.pairs)
+    results = data.results.model_copy(update={"rows": {**data.results.rows, "zero-shot": rows}})
+    turned = (Rejection("ingest", LONG, 3, LONG),)
+    filled = replace(data, title=LONG, results=results, examples=examples, pairs=pairs, rejections=turned)
+    (tmp_path / "long.html").write_text(render_report(filled), encoding="utf-8")
+    opened = browser.new_page(viewport={"width": width, "height": 900})
+    opened.goto((tmp_path / "long.html").as_uri())
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    wide = (
+        "[...document.querySelectorAll('.shot, .verdict, .facts, .card')].filter(e => e.scrollWidth > e.clientWidth)"
+    )
+    assert opened.evaluate(f"{wide}.length") == 0
+    opened.close()

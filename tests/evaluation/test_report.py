@@ -75,6 +75,16 @@ def test_published_numbers_can_be_left_out() -> None:
     assert "82.6 / 96.2 / 98.4" not in page
 
 
+def test_published_numbers_stand_aside_where_no_published_set_was_judged() -> None:
+    data = filled_report()
+    own = [row.model_copy(update={"dataset": "my shapes"}) for row in data.results.of(ZERO_SHOT)[:1]]
+    page = render_report(dataclasses.replace(data, results=with_rows(data.results, "zero-shot", *own)))
+    table = page[page.index('id="zero-shot-table"') :].split("</table>")[0]
+    assert "published" not in table and "ModelNet40" not in table
+    aside = page[page.index("<details><summary>Published numbers on other data sets") :].split("</details>")[0]
+    assert "82.6 / 96.2 / 98.4" in aside
+
+
 def test_numbers_chosen_on_test_labels_are_marked() -> None:
     data = filled_report()
     first, *rest = data.results.of(ZERO_SHOT)

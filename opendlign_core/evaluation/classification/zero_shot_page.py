@@ -22,24 +22,45 @@ from opendlign_core.evaluation.report.html import (
 from opendlign_core.evaluation.titles import TITLES, dataset_key, dataset_title
 
 _BARS = 60
+_PUBLISHED = "Published rows (with encoder and training shapes) are the OpenDlign paper's, not measured here."
 
 
 def results_table(rows: Sequence[ZeroShotResult], with_published: bool) -> Markup:
-    """Methods against data sets, top-1 / top-3 / top-5 in percent."""
+    """Methods against data sets, top-1 / top-3 / top-5 in percent.
+
+    Published numbers stand in the same table where they are about one of the data sets, else aside.
+    """
     if not rows:
         return NOTHING
     measured = list(dict.fromkeys(row.dataset for row in rows))
     keys = {dataset_key(name) for name in measured}
-    datasets = [*measured, *(name for name in TITLES if with_published and name not in keys)]
+    beside = with_published and any(key in TITLES for key in keys)
+    datasets = [*measured, *(name for name in TITLES if beside and name not in keys)]
     found = {(row.method, row.dataset): row for row in rows}
     methods = dict.fromkeys(row.method for row in rows)
     lines = [_group("Measured here", len(datasets)), *(_measured(method, datasets, found) for method in methods)]
-    words = "Percent, top-1 / top-3 / top-5."
-    if with_published:
-        lines += [_group("Published", len(datasets)), *(_published(row, datasets) for row in published_zero_shot())]
-        words += " Published rows (with encoder and training shapes) are the OpenDlign paper's, not measured here."
-    head = ["Method", *(tag("th", dataset_title(name), class_="number") for name in datasets)]
-    return joined([tag("p", words, class_="note"), scrolling(table(head, lines, id="zero-shot-table"))])
+    note = "Percent, top-1 / top-3 / top-5."
+    if beside:
+        lines += [_group("Published", len(datasets)), *_published_lines(datasets)]
+        note += f" {_PUBLISHED}"
+    own = scrolling(table(_head(datasets), lines, id="zero-shot-table"))
+    return joined([tag("p", note, class_="note"), own, _aside() if with_published and not beside else NOTHING])
+
+
+def _aside() -> Markup:
+    """The published table, folded away: none of its data sets was judged here."""
+    names = list(TITLES)
+    body = scrolling(table(_head(names), _published_lines(names), id="published-table"))
+    title = tag("summary", "Published numbers on other data sets")
+    return tag("details", title, tag("p", _PUBLISHED, class_="note"), body)
+
+
+def _head(datasets: Iterable[str]) -> list[str]:
+    return ["Method", *(tag("th", dataset_title(name), class_="number") for name in datasets)]
+
+
+def _published_lines(datasets: Sequence[str]) -> list[Markup]:
+    return [_published(row, datasets) for row in published_zero_shot()]
 
 
 def _group(name: str, columns: int) -> Markup:

@@ -12,6 +12,8 @@ from opendlign_core.evaluation.report.html import Markup, data_uri, joined, tag
 WIDTH, HEIGHT = 460, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 14, 40
 _COLOURS = 6
+_NAME_LETTERS = 28
+"""Of a class beside a confusion matrix."""
 _LABELLED_CLASSES = 48
 """Above this many classes a confusion matrix is a picture without names."""
 
@@ -143,13 +145,22 @@ def bars(rows: Sequence[tuple[str, float, str]]) -> Markup:
     items = (
         tag(
             "li",
-            tag("span", name, class_="bar-name"),
+            tag("span", name, class_="bar-name", title=name),
             tag("span", tag("i", style=f"width:{100 * max(0.0, min(1.0, share)):.2f}%"), class_="bar"),
             tag("span", note, class_="bar-note"),
         )
         for name, share, note in rows
     )
     return tag("ul", *items, class_="bars")
+
+
+def shortened(name: str, letters: int) -> str:
+    """A name that fits: its end is kept, because that is where long names differ.
+
+    >>> shortened("lamp", 12), shortened("set/of/many/lamps-0001", 12)
+    ('lamp', '…/lamps-0001')
+    """
+    return name if len(name) <= letters else f"…{name[1 - letters :]}"
 
 
 def confusion_chart(counts: NDArray[np.int64], classes: Sequence[str]) -> Markup:
@@ -164,7 +175,9 @@ def confusion_chart(counts: NDArray[np.int64], classes: Sequence[str]) -> Markup
 
 
 def _confusion_svg(counts: NDArray[np.int64], shares: NDArray[np.float64], classes: Sequence[str]) -> Markup:
-    cell, margin = (16 if len(classes) > 20 else 22), 8 + 6 * max(len(name) for name in classes)
+    cell = 16 if len(classes) > 20 else 22
+    names = [shortened(name, _NAME_LETTERS) for name in classes]
+    margin = 8 + 6 * max(map(len, names))
     size = len(classes) * cell
     parts = [tag("rect", x=margin, y=margin, width=size, height=size, class_="plate")]
     for row, column in zip(*np.nonzero(counts), strict=True):
@@ -178,7 +191,7 @@ def _confusion_svg(counts: NDArray[np.int64], shares: NDArray[np.float64], class
         kind = "cell hit" if row == column else "cell miss"
         square = tag("rect", **where, class_=kind, fill_opacity=f"{0.12 + 0.88 * shares[row, column]:.3f}")
         parts.append(tag("g", square, tag("title", words)))
-    for index, name in enumerate(classes):
+    for index, name in enumerate(names):
         middle = margin + index * cell + cell / 2
         parts.append(tag("text", name, x=margin - 5, y=middle + 3.5, class_="tick end"))
         turned = f"rotate(-90 {middle + 3.5} {margin - 5})"

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opendlign_core.evaluation.findings import Example
+from opendlign_core.evaluation.paired import Gain
 from opendlign_core.evaluation.results import EvaluationResults
 
 UInt8 = NDArray[np.uint8]
@@ -51,6 +52,24 @@ class StageCost:
 
 
 @dataclass(frozen=True)
+class SourceFacts:
+    """A source that objects were judged or trained on: how many came from it, by split."""
+
+    name: str
+    splits: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Objects that a stage turned away for one reason; `example` is the id of one of them."""
+
+    stage: str
+    reason: str
+    count: int
+    example: str
+
+
+@dataclass(frozen=True)
 class ReportData:
     """Everything on the page. Sections without data are left out; provenance is shown as (name, text)."""
 
@@ -62,3 +81,9 @@ class ReportData:
     stages: tuple[StageCost, ...] = ()
     provenance: tuple[tuple[str, str], ...] = ()
     show_published: bool = True
+    gains: tuple[Gain, ...] = ()
+    """What methods gained over the frozen one."""
+    sources: tuple[SourceFacts, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
+    trained: bool = True
+    """Whether a trained model was judged, or a frozen CLIP as it is."""

@@ -3,18 +3,14 @@
 The page needs neither network nor script, follows light and dark, and is a pure function of its data.
 """
 
-from collections.abc import Iterator
 from importlib import resources
-from typing import Any
 
 from opendlign_core.evaluation import benchmarks
-from opendlign_core.evaluation.benchmark import Benchmark
-from opendlign_core.evaluation.findings import Headline
 from opendlign_core.evaluation.report.costs import stages
 from opendlign_core.evaluation.report.data import ReportData
-from opendlign_core.evaluation.report.html import Markup, Section, badge, percent, tag
+from opendlign_core.evaluation.report.first_screen import first_screen
+from opendlign_core.evaluation.report.html import Markup, Section, tag
 from opendlign_core.evaluation.report.sections import curves, examples, pairs, provenance
-from opendlign_core.evaluation.titles import dataset_title
 
 
 def render_report(data: ReportData) -> str:
@@ -22,7 +18,7 @@ def render_report(data: ReportData) -> str:
     sections = [section for section in _sections(data) if section.body]
     links = (tag("a", title, href=f"#{name}") for name, title, _ in sections)
     bodies = (tag("section", tag("h2", title), body, id=name) for name, title, body in sections)
-    main = tag("main", _header(data), tag("nav", *links), *bodies, _footer())
+    main = tag("main", first_screen(data), tag("nav", *links), *bodies, _footer())
     return "<!doctype html>\n" + tag("html", _head(data.title), tag("body", main), lang="en") + "\n"
 
 
@@ -48,29 +44,6 @@ def _sections(data: ReportData) -> list[Section]:
         Section("cost", "Time and cost", stages(data.stages)),
         Section("provenance", "Provenance", provenance(data)),
     ]
-
-
-def _header(data: ReportData) -> Markup:
-    results = data.results
-    level = f"Ranges are {100 * results.interval_level:g} % bootstrap intervals over objects."
-    words = f"{results.model}, features in {results.precision}. {level}"
-    cards = tag("div", *_cards(data), class_="cards")
-    return tag("header", tag("h1", data.title), tag("p", words, class_="lead"), cards)
-
-
-def _cards(data: ReportData) -> Iterator[Markup]:
-    """The primary method's headline on every data set, for each benchmark."""
-    for benchmark in benchmarks.BENCHMARKS:
-        for headline in data.results.primary_of(benchmark.headlines(data.results)):
-            yield _card(benchmark, headline)
-
-
-def _card(benchmark: Benchmark[Any], headline: Headline) -> Markup:
-    low, high = headline.low, headline.high
-    interval = "" if low is None or high is None else f" ({percent(low)} to {percent(high)})"
-    words = f"{benchmark.measure} %{interval}, {headline.remark}"
-    name = tag("small", f"{dataset_title(headline.dataset)} · {headline.method}", badge(headline.mark))
-    return tag("div", name, tag("b", percent(headline.value)), tag("small", words), class_="card")
 
 
 def _footer() -> Markup:
