@@ -13,6 +13,7 @@ from prefect import Flow, flow
 from pydantic import Field
 
 from flows.graph import Graph, Node
+from flows.history import note_run
 from flows.plan import NodeStatus, plan_graph
 from flows.preset import Preset, load_preset
 from flows.runners import Runner, deployed_runner, local_runner
@@ -68,6 +69,7 @@ def regenerating(
                 else local_runner(store_url, chosen, listed, listener)
             )
             run_graph(graph, statuses, runner)
+        note_run(opened, preset, changes or [], statuses)
         publish_summary(opened, chosen.name, statuses)
         return {status.title: status.identity.fingerprint for status in statuses}
 

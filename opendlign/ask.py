@@ -1,7 +1,8 @@
 """What a command line asks for: preset, store and sources, all of it refused, where it must be, before the engine."""
 
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,6 +50,8 @@ class Asked:
     store: Store
     sources: Mapping[str, "ListedSource"]
     """By node; each is listed once."""
+    words: str
+    """The options that name this run, as they would be typed."""
 
 
 def ask(preset: str, store: str | None, changes: list[str] | None, source: str | None, until: str = "") -> Asked:
@@ -64,7 +67,8 @@ def ask(preset: str, store: str | None, changes: list[str] | None, source: str |
     graph = chosen.graph.until(until) if until else chosen.graph
     opened = open_store(store_url)
     opened.exists("probe")  # a bucket that cannot be reached refuses here
-    return Asked(preset, store_url, wanted, until, chosen, graph, opened, list_sources(chosen, graph))
+    listed, words = list_sources(chosen, graph), spelled(preset, store, changes or [], source)
+    return Asked(preset, store_url, wanted, until, chosen, graph, opened, listed, words)
 
 
 def require_sources(asked: Asked) -> None:
@@ -88,7 +92,22 @@ def bring_up_to_date(asked: Asked) -> list["NodeStatus"]:
         with stage_bars() as listener:
             run = regenerating(listener, asked.sources)
             run(asked.name, asked.store_url, asked.changes, until=asked.until or None)
+    else:
+        from flows.history import note_run
+
+        note_run(asked.store, asked.name, asked.changes, statuses)
     return statuses
+
+
+def spelled(preset: str, store: str | None, changes: Sequence[str], source: str | None) -> str:
+    """The options of a run as they would be typed, quoted for a shell.
+
+    >>> spelled("mini", None, ["train.epochs=5"], "folder:my meshes")
+    "--preset mini --source 'folder:my meshes' --set train.epochs=5"
+    """
+    named = {"--preset": preset, "--source": source, "--store": store}
+    given = [(option, value) for option, value in named.items() if value]
+    return shlex.join(word for pair in (*given, *(("--set", change) for change in changes)) for word in pair)
 
 
 def wanted_changes(changes: list[str] | None, source: str | None) -> list[str]:

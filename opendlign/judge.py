@@ -1,31 +1,64 @@
 """`opendlign evaluate`: a preset's own model judged, or any other of the store."""
 
-from opendlign.ask import Changes, Source, StoreUrl, wanted_changes
-from opendlign.shapes import Model
-from opendlign.show import print_report, stage_bars
+from typing import TYPE_CHECKING
+
+from opendlign.models import Which, find_trained
+from opendlign.show import console, print_plan, print_report, stage_bars
 from opendlign.stages import until
-from storage.settings import get_settings
-from storage.stores import open_store
+from opendlign_core.errors import BadInput
+
+if TYPE_CHECKING:
+    from storage.records import Manifest
+    from storage.store import Store
+
+LAST_RUN = Which()
 
 
-def evaluate(
-    *, preset: str = "mini", store: StoreUrl = None, set_: Changes = None, source: Source = None, model: Model = ""
-) -> int:
-    """Judge a preset's model, after the stages it reads; another model of the store with --model."""
-    if not model:
-        return until("evaluate", preset, store, set_, source)
+def evaluate(*, which: Which = LAST_RUN) -> int:
+    """Judge a preset's model, after the stages it reads; another model of the store with --model.
+
+    Without a preset, the benchmarks are those of the store's last run or, for a model that is named, of the last run
+    that made it.
+    """
+    store = which.open()
+    trained = find_trained(store, which.model) if which.model else None
+    preset, changes = _benchmarks(store, which, trained)
+    if trained is None:
+        return until("evaluate", preset, which.store, changes, None)
+    return _judge(store, trained, preset, changes)
+
+
+def _benchmarks(store: "Store", which: Which, trained: "Manifest | None") -> tuple[str, list[str]]:
+    """The preset that says what to judge on, with its changes."""
+    from flows.history import last_run
+
+    if which.names_a_run:
+        return which.chosen, which.changes
+    found = last_run(store, "train", trained.fingerprint) if trained else last_run(store, "evaluate")
+    if found is not None:
+        note, _ = found
+        console.print(f"Benchmarks: preset {note.preset}, the last run of {store.url}", soft_wrap=True)
+        return note.preset, list(note.changes)
+    if trained is not None:
+        raise BadInput(
+            f"no run of {store.url} made {trained.folder}: name the preset whose benchmarks are to judge it, such as "
+            "--preset vit-b-32"
+        )
+    return which.chosen, which.changes
+
+
+def _judge(store: "Store", trained: "Manifest", preset: str, changes: list[str]) -> int:
     from flows.judge import judging, judging_graph
+    from flows.plan import plan_graph
     from flows.preset import load_preset
     from flows.sources import list_sources, require_usable
-    from opendlign.models import find_trained
 
-    store_url, wanted = store or get_settings().store, wanted_changes(set_, source)
-    chosen, opened = load_preset(preset, wanted), open_store(store_url)
-    trained = find_trained(opened, model)
+    chosen = load_preset(preset, changes)
     graph = judging_graph(chosen, trained.fingerprint)
     sources = list_sources(chosen, graph)
     require_usable(graph, sources)
+    print_plan(plan_graph(store, graph, sources), store.url)
     with stage_bars() as listener:
-        found = judging(listener, sources)(trained.fingerprint, preset, store_url, wanted)
-    print_report(opened, "evaluate", found)
+        found = judging(listener, sources)(trained.fingerprint, preset, store.url, changes)
+    print_report(store, "evaluate", found)
     return 0

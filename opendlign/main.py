@@ -38,7 +38,7 @@ DAILY = (
     Verb("plan", "run:plan", "Say what `run` would do, stage by stage, and why."),
     Verb("classify", "shapes:classify", "Name shapes, any cloud or mesh, against any labels."),
     Verb("search", "shapes:search", "Find shapes by words, picture or shape."),
-    Verb("index", "shapes:index", "Embed all objects of a preset's source, for `search`."),
+    Verb("index", "shapes:index", "Embed all objects of a model's source, for `search`."),
     Verb("urls", "urls:urls", "Print the URLs of a finished output's shards, for other programs."),
     Verb("pretrain-mini", "pretrain:pretrain_mini", "Train the small CLIP of the mini preset from nothing."),
 )

@@ -1,9 +1,19 @@
 """`opendlign run` and `opendlign plan`: a preset brought up to date, or told what that would take."""
 
+import shlex
 import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from opendlign.ask import Changes, Source, StoreUrl, ask, bring_up_to_date
-from opendlign.show import console, print_absent, print_outputs, print_plan, print_reports
+from opendlign.ask import Asked, Changes, Source, StoreUrl, ask, bring_up_to_date
+from opendlign.show import console, plain, print_absent, print_outputs, print_plan, print_reports
+from opendlign_core.articles import article
+from storage.output import load_manifest
+
+if TYPE_CHECKING:
+    from flows.plan import NodeStatus
+
+SHOWN_LABELS = 3
 
 
 def run(*, preset: str = "mini", store: StoreUrl = None, set_: Changes = None, source: Source = None) -> int:
@@ -22,7 +32,30 @@ def run(*, preset: str = "mini", store: StoreUrl = None, set_: Changes = None, s
     print_outputs(asked.store, statuses)
     print_reports(asked.store, statuses)
     console.print(f"{len(statuses)} outputs up to date after {time.monotonic() - started:.1f} s")
+    print_next(asked, statuses)
     return 0
+
+
+def print_next(asked: Asked, statuses: Sequence["NodeStatus"]) -> None:
+    """What can be asked of a model that is there now, as it would be typed."""
+    labels = _labels(asked, statuses)
+    if len(labels) < 2 or not any(status.stage == "train" for status in statuses):
+        return
+    console.print("Next:")
+    for words in (
+        f"classify FILE --labels {shlex.quote(','.join(labels))} {asked.words}",
+        f"search {shlex.quote(article(labels[0]))} {asked.words}",
+    ):
+        console.print(plain(f"  opendlign {words}"), soft_wrap=True)
+
+
+def _labels(asked: Asked, statuses: Sequence["NodeStatus"]) -> list[str]:
+    """A few labels of the shapes that were trained on, the most frequent first."""
+    clouds = next((status for status in statuses if status.stage == "ingest"), None)
+    if clouds is None:
+        return []
+    counted = load_manifest(asked.store, "ingest", clouds.identity.fingerprint).summary.get("labels", {})
+    return sorted((label for label in counted if label), key=lambda label: (-counted[label], label))[:SHOWN_LABELS]
 
 
 def plan(*, preset: str = "mini", store: StoreUrl = None, set_: Changes = None, source: Source = None) -> int:

@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from numpy.typing import NDArray
 from rich.table import Table
 
-from opendlign.ask import AtLeastOne, Changes, StoreUrl
-from opendlign.models import TrainedPreset, trained_preset
+from opendlign.ask import AtLeastOne
+from opendlign.models import OWN, Trained, Which, find
 from opendlign.show import console, plain
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import UpAxis
@@ -20,20 +20,17 @@ from storage.usercache import UserCache
 if TYPE_CHECKING:
     from opendlign_core.evaluation import EvalSample, Hit
 
-Model = Annotated[str, Parameter(help="A trained model of the store by fingerprint, instead of the preset's own")]
+LAST_RUN = Which()
 Labels = Annotated[str, Parameter(help="Names with commas, a packaged list such as modelnet40, or a file")]
 
 
 def classify(
     *files: Path,
     labels: Labels,
-    preset: str = "mini",
-    store: StoreUrl = None,
-    set_: Changes = None,
+    which: Which = LAST_RUN,
     picture: Annotated[Path | None, Parameter(help="Write the ten depth views with their scores here")] = None,
     up: Annotated[UpAxis | None, Parameter(help="The axis that points up in the files")] = None,
     top: Annotated[int, AtLeastOne] = 5,
-    model: Model = "",
 ) -> int:
     """Name shapes: any readable cloud or mesh against any labels.
 
@@ -41,14 +38,12 @@ def classify(
     ----------
     files
         Clouds or meshes (.ply .obj .off .stl .glb .npy .pcd .xyz .h5 and more).
-    preset
-        The preset whose trained model answers.
     top
         How many labels to print for each file.
     """
     names = wanted_labels(labels)
     require_files(files)
-    trained = trained_preset(preset, store, set_ or [], model)
+    trained = named_model(which)
     from opendlign_core.evaluation import classification_picture
     from opendlign_core.evaluation import classify as classify_samples
 
@@ -69,20 +64,17 @@ def classify(
 def index(
     *,
     out: Path = Path("objects.parquet"),
-    preset: str = "mini",
-    store: StoreUrl = None,
-    set_: Changes = None,
+    which: Which = LAST_RUN,
     split: Annotated[str | None, Parameter(help="Index only this split; every object by default")] = None,
-    model: Model = "",
 ) -> int:
-    """Embed all objects of a preset's source, for `search`.
+    """Embed all objects of a model's source, for `search`.
 
     Parameters
     ----------
     out
         The index file to write (Parquet).
     """
-    trained = trained_preset(preset, store, set_ or [], model)
+    trained = named_model(which)
     count = write_index(trained, out, split)
     console.print(f"{count} objects in {out}", soft_wrap=True)
     return 0
@@ -92,15 +84,12 @@ def search(
     query: str = "",
     /,
     *,
-    index: Annotated[Path | None, Parameter(help="An index file; by default, all objects of the preset")] = None,
+    index: Annotated[Path | None, Parameter(help="An index file (default: all objects of the source)")] = None,
     image: Annotated[Path | None, Parameter(help="Search with a picture, alone or together with the words")] = None,
     shape: Annotated[Path | None, Parameter(help="Search with a cloud or mesh")] = None,
     top: Annotated[int, AtLeastOne] = 10,
     picture: Path = Path("hits.png"),
-    preset: str = "mini",
-    store: StoreUrl = None,
-    set_: Changes = None,
-    model: Model = "",
+    which: Which = LAST_RUN,
 ) -> int:
     """Find shapes by words, picture or shape; prints the hits and writes a picture of them.
 
@@ -120,7 +109,7 @@ def search(
     for path in (image, shape):
         if path is not None:
             require_files([path])
-    trained = trained_preset(preset, store, set_ or [], model)
+    trained = named_model(which)
     from opendlign_core.evaluation import hits_picture, query_embedding
     from opendlign_core.evaluation import search as search_index
 
@@ -132,6 +121,13 @@ def search(
     hits_picture(hits).save(picture)
     console.print(f"Picture: {picture}", soft_wrap=True)
     return 0
+
+
+def named_model(which: Which) -> Trained:
+    """The model that is meant, after saying which one that is."""
+    trained = find(which)
+    console.print(plain(f"Model: {trained.manifest.folder} ({trained.told})"), soft_wrap=True)
+    return trained
 
 
 def hits_table(hits: Sequence["Hit"], title: str) -> Table:
@@ -174,8 +170,8 @@ def require_files(files: Sequence[Path]) -> None:
             raise FileNotFoundError(f"no file {path}")
 
 
-def read_samples(files: Sequence[Path], trained: TrainedPreset, up: UpAxis | None = None) -> Iterator["EvalSample"]:
-    """Read files as the preset's own stages would: parsed apart, brought to its points, projected by its recipe."""
+def read_samples(files: Sequence[Path], trained: Trained, up: UpAxis | None = None) -> Iterator["EvalSample"]:
+    """Read files as the model's own shapes were: parsed apart, brought to its points, projected by its recipe."""
     import torch
 
     from opendlign_core.evaluation import EvalSample
@@ -189,11 +185,11 @@ def read_samples(files: Sequence[Path], trained: TrainedPreset, up: UpAxis | Non
         for path in files
     ]
     execution = IngestExecution(workers=1)
-    for outcome in ingest_entries(entries, trained.preset.source, execution, NamedFiles()):
+    for outcome in ingest_entries(entries, trained.source, execution, NamedFiles()):
         if isinstance(outcome, RejectedObject):
             raise UnreadableShape(f"{outcome.entry.uri}: {outcome.reason}")
         # A copy, because points may lie in memory that is read-only.
-        depth = project(torch.tensor(outcome.points)[None], trained.preset.recipes["project"])[0].numpy()
+        depth = project(torch.tensor(outcome.points)[None], trained.projection)[0].numpy()
         yield EvalSample(outcome.entry.uri, None, depth)
 
 
@@ -222,16 +218,16 @@ def read_picture(path: Path) -> NDArray[np.float32]:
         raise BadInput(f"{path} is no picture that can be read") from error
 
 
-def write_index(trained: TrainedPreset, path: Path, split: str | None) -> int:
-    """Embed the depth maps of the preset's source."""
+def write_index(trained: Trained, path: Path, split: str | None) -> int:
+    """Embed the depth maps of the model's source."""
     from opendlign_core.evaluation import DatasetSpec, build_index
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with console.status("embedding objects"):
-        samples = trained.samples().samples(DatasetSpec(name="index"), split, trained.projection)
+        samples = trained.samples().samples(DatasetSpec(name="index"), split, OWN)
         return build_index(trained.model, samples, path)
 
 
-def default_index(trained: TrainedPreset) -> Path:
-    """The index of everything the preset's source holds, built when first needed and kept for this model."""
+def default_index(trained: Trained) -> Path:
+    """The index of everything the model's source holds, built when first needed and kept for this model."""
     return UserCache().file(f"index-{trained.key}.parquet", lambda path: write_index(trained, path, None))

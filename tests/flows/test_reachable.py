@@ -1,0 +1,183 @@
+"""The model of any run can be reached: by the last run, by its preset and source, by its fingerprint."""
+
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flows.history import last_run, note_run, runs
+from flows.regenerate import regenerate
+from opendlign.ask import Asked, ask
+from opendlign.main import main
+from opendlign.models import Which, find
+from opendlign.run import print_next
+from opendlign_core.errors import BadInput
+from storage.errors import MissingOutput
+from storage.fingerprint import StageIdentity
+from storage.output import StageOutput
+from storage.stores import open_store
+from tests.flows.planning import fingerprints, planned
+from tests.threads import torch_threads
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600), pytest.mark.xdist_group("flows")]
+
+CUBE = """OFF
+8 6 0
+0 0 0
+1 0 0
+1 1 0
+0 1 0
+0 0 1
+1 0 1
+1 1 1
+0 1 1
+4 0 3 2 1
+4 4 5 6 7
+4 0 1 5 4
+4 1 2 6 5
+4 2 3 7 6
+4 3 0 4 7
+"""
+OTHER = "list:shapes.csv"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with sixteen boxes in two classes, listed in a table."""
+    folder = tmp_path_factory.mktemp("place")
+    rows = ["uri,label,split"]
+    for index in range(16):
+        name, split = f"{index}.off", "test" if index % 4 == 3 else "train"
+        (folder / name).write_text(CUBE.replace("1 1 1\n", f"1 1 1.{index:02d}\n"))
+        rows.append(f"{name},{'crate' if index % 2 else 'box'},{split}")
+    (folder / "shapes.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(finished_store: Path, tiny_preset: str, place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny chain's store, in which the same preset ran on the boxes after that."""
+    copied = Path(shutil.copytree(finished_store, tmp_path_factory.mktemp("reachable") / "store"))
+    with pytest.MonkeyPatch.context() as patch, torch_threads(2):
+        patch.chdir(place)
+        regenerate(tiny_preset, str(copied), on_boxes(tiny_preset, copied).changes)
+    return copied
+
+
+def on_boxes(preset: str, store: Path) -> Asked:
+    changes = ['evaluate.datasets=[{"name": "boxes"}]', "execution.synthesize.max_rejected_share=1"]
+    return ask(preset, str(store), changes, OTHER)
+
+
+@pytest.fixture(autouse=True)
+def there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("COLUMNS", "300")
+
+
+def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    told = capsys.readouterr()
+    assert ended.value.code == 0, told.err
+    return told.out
+
+
+def test_the_last_run_is_what_is_meant_and_is_named(store: Path) -> None:
+    found = find(Which(store=str(store)))
+    assert found.source.source.adapter == "list"
+    assert "source list" in found.told and "tiny.yaml, the last run of" in found.told
+
+
+def test_an_older_run_is_reached_by_its_preset(store: Path, tiny_preset: str) -> None:
+    found = find(Which(preset=tiny_preset, store=str(store)))
+    assert found.manifest.fingerprint == fingerprints(store, tiny_preset)["train"]
+    assert found.outputs.clouds.fingerprint == fingerprints(store, tiny_preset)["ingest"]
+
+
+def test_a_source_is_reached_by_its_name(store: Path, tiny_preset: str) -> None:
+    asked = on_boxes(tiny_preset, store)
+    found = find(Which(tiny_preset, str(store), ['evaluate.datasets=[{"name": "boxes"}]'], OTHER))
+    boxes = fingerprints_of(store, tiny_preset, asked.changes)
+    assert (found.manifest.fingerprint, found.outputs.clouds.fingerprint) == (boxes["train"], boxes["ingest"])
+
+
+def fingerprints_of(store: Path, preset: str, changes: list[str]) -> dict[str, str]:
+    return {status.stage: status.identity.fingerprint for status in reversed(planned(store, preset, changes))}
+
+
+def test_a_named_model_brings_its_own_shapes(store: Path, tiny_preset: str) -> None:
+    """And not those of a preset that nobody asked for."""
+    chain = fingerprints(store, tiny_preset)
+    found = find(Which(store=str(store), model=chain["train"][:8]))
+    assert found.outputs.clouds.fingerprint == chain["ingest"]
+    assert found.projection.size == 32 and found.source.points == 256
+
+
+def test_a_run_again_is_the_last_one(store: Path, tiny_preset: str, tmp_path: Path) -> None:
+    copied = open_store(shutil.copytree(store, tmp_path / "store"))
+    before = len(list(runs(copied)))
+    note_run(copied, tiny_preset, [], planned(Path(copied.url), tiny_preset))
+    found = last_run(copied, "train")
+    assert found is not None and not found[0].changes
+    assert len(list(runs(copied))) == before
+
+
+def test_a_run_whose_model_was_collected_is_passed_over(store: Path, tiny_preset: str, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(store, tmp_path / "store"))
+    gone = find(Which(store=str(store))).manifest
+    shutil.rmtree(copied / gone.folder)
+    found = last_run(open_store(copied), "train")
+    assert found is not None and found[1].fingerprint == fingerprints(store, tiny_preset)["train"]
+
+
+def test_a_model_from_elsewhere_asks_for_its_preset(store: Path, tmp_path: Path) -> None:
+    opened = open_store(shutil.copytree(store, tmp_path / "store"))
+    manifest = find(Which(store=str(store))).manifest
+    identity = StageIdentity(stage="train", version=1, recipe=manifest.recipe, upstream={"official": "0" * 20})
+    imported = StageOutput(opened, identity).commit_manifest()
+    with pytest.raises(BadInput, match=r"trained elsewhere.*name the preset.*--preset"):
+        find(Which(store=opened.url, model=imported.fingerprint))
+    assert find(Which("mini", opened.url, model=imported.fingerprint)).manifest == imported
+
+
+def test_an_evaluation_of_a_model_from_elsewhere_takes_nothing_for_granted(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened = open_store(shutil.copytree(store, tmp_path / "store"))
+    manifest = find(Which(store=str(store))).manifest
+    identity = StageIdentity(stage="train", version=1, recipe=manifest.recipe, upstream={"official": "1" * 20})
+    imported = StageOutput(opened, identity).commit_manifest()
+    ingested = set(opened.list("ingest"))
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "--model", imported.fingerprint, "--store", opened.url])
+    assert ended.value.code == 2
+    assert "name the preset whose benchmarks are to judge it" in capsys.readouterr().err
+    assert set(opened.list("ingest")) == ingested
+
+
+def test_a_store_without_runs_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(MissingOutput, match="has seen no run that trained a model: `opendlign run` first"):
+        find(Which(store=str(tmp_path)))
+
+
+def test_the_commands_that_a_run_prints_work(
+    store: Path, tiny_preset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = on_boxes(tiny_preset, store)
+    print_next(asked, planned(store, tiny_preset, asked.changes))
+    _, *commands = capsys.readouterr().out.splitlines()
+    assert [command.split()[:2] for command in commands] == [["opendlign", "classify"], ["opendlign", "search"]]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    classified = printed(capsys, *shlex.split(commands[0].replace("FILE", "1.off"))[1:])
+    assert "source list:shapes.csv" in classified and "box" in classified and "crate" in classified
+    found = printed(capsys, *shlex.split(commands[1])[1:], "--picture", str(tmp_path / "hits.png"))
+    assert "list/" in found and "procedural/" not in found
+    assert (tmp_path / "hits.png").stat().st_size > 1000
+
+
+def test_an_evaluation_goes_on_with_the_last_run(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = printed(capsys, "evaluate", "--store", str(store))
+    assert "tiny.yaml, the last run of" in told
+    assert "boxes" in told
