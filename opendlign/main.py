@@ -39,6 +39,7 @@ DAILY = (
     Verb("classify", "shapes:classify", "Name shapes, any cloud or mesh, against any labels."),
     Verb("search", "shapes:search", "Find shapes by words, picture or shape."),
     Verb("index", "shapes:index", "Embed all objects of a model's source, for `search`."),
+    Verb("compare", "compare:compare", "Hold one evaluation against another, object by object."),
     Verb("urls", "urls:urls", "Print the URLs of a finished output's shards, for other programs."),
     Verb("pretrain-mini", "pretrain:pretrain_mini", "Train the small CLIP of the mini preset from nothing."),
 )

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from opendlign_core.evaluation import EvalExecution
 from storage.fetch import Fetcher
 from storage.output import StageOutput
-from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.store import Store
-from tasks.pictures import depth_and_image, spread
+from tasks.pictures import depth_and_image, spread, view_strips
 from tasks.report_facts import rejections, report_title, source_facts
 from tasks.samples import EvaluatedOutputs
 from tasks.shards import stage_seconds
@@ -102,26 +101,13 @@ def _metrics(store: Store, trained: Manifest) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def _examples(store: Store, outputs: Iterable[Manifest], examples: "Sequence[Example]") -> "Iterable[ExamplePicture]":
-    """The depth views of the shown objects, found in one pass over the depth shards."""
-    import numpy as np
-
+def _examples(store: Store, outputs: Sequence[Manifest], examples: "Sequence[Example]") -> "Iterable[ExamplePicture]":
     from opendlign_core.evaluation.report.data import ExamplePicture
-    from opendlign_core.samples import DepthMaps, sample_key
 
-    wanted = {sample_key(example.object_id) for example in examples}
-    strips = {}
-    for depths in outputs:
-        with SampleReader(store, depths) as reader:
-            for sample in reader:
-                if sample.key in wanted:
-                    views = DepthMaps.read(sample.key, sample.fields).maps()
-                    halves = np.array_split(views, 2) if len(views) % 2 == 0 else [views]
-                    rows = [np.concatenate(list(half), axis=1) for half in halves]
-                    strips[sample.key] = (np.concatenate(rows) * 255).astype(np.uint8)
+    strips = view_strips(store, outputs, {example.object_id for example in examples})
     for example in examples:
-        if (strip := strips.get(sample_key(example.object_id))) is not None:
-            yield ExamplePicture(example, strip)
+        if example.object_id in strips:
+            yield ExamplePicture(example, strips[example.object_id])
 
 
 def _pairs(store: Store, source: EvaluatedOutputs) -> "Iterable[ImagePair]":

@@ -50,7 +50,7 @@ class EvalChoices(Recipe):
 
     @property
     def frozen(self) -> MethodSpec | None:
-        """What the primary method is held against: the first that sees the same depth maps by the frozen branch alone."""
+        """What the primary method is held against: the first that sees the same depth maps frozen."""
         if self.primary.branches == "base":
             return None
         same = (method for method in self.methods if method.projection == self.primary.projection)

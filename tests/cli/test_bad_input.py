@@ -105,6 +105,7 @@ def test_a_source_that_is_not_there(verb: str, source: str, message: str, capsys
         (("run", "--store", "bad.off"), "a file stands where a folder should be"),
         (("plan", "--store", "ftp://host/x"), "only a folder or s3://bucket/prefix"),
         (("inspect", "nothing"), "no output 'nothing'"),
+        (("compare", "1", "2"), "0 evaluations of"),
         (("gc", "--keep", "123456"), "--keep 123456: 0 outputs"),
         (("search",), "search needs words, --image or --shape"),
         (("search", "a mug", "--index", "absent.parquet"), "no index at absent.parquet"),

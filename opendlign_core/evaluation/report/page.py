@@ -3,23 +3,31 @@
 The page needs neither network nor script, follows light and dark, and is a pure function of its data.
 """
 
+from collections.abc import Iterable
 from importlib import resources
 
 from opendlign_core.evaluation import benchmarks
 from opendlign_core.evaluation.report.costs import stages
 from opendlign_core.evaluation.report.data import ReportData
 from opendlign_core.evaluation.report.first_screen import first_screen
-from opendlign_core.evaluation.report.html import Markup, Section, tag
+from opendlign_core.evaluation.report.html import NOTHING, Markup, Section, tag
 from opendlign_core.evaluation.report.sections import curves, examples, pairs, provenance
 
 
 def render_report(data: ReportData) -> str:
     """The page as one HTML text."""
-    sections = [section for section in _sections(data) if section.body]
-    links = (tag("a", title, href=f"#{name}") for name, title, _ in sections)
-    bodies = (tag("section", tag("h2", title), body, id=name) for name, title, body in sections)
-    main = tag("main", first_screen(data), tag("nav", *links), *bodies, _footer())
-    return "<!doctype html>\n" + tag("html", _head(data.title), tag("body", main), lang="en") + "\n"
+    footer = "The numbers behind this page are in results.json, every object in results.parquet."
+    return whole_page(data.title, first_screen(data), _sections(data), footer)
+
+
+def whole_page(title: str, header: Markup, sections: Iterable[Section], footer: str = "") -> str:
+    """A self-contained HTML text: what is seen first, links to the sections that are not empty, and these."""
+    shown = [section for section in sections if section.body]
+    links = (tag("a", heading, href=f"#{name}") for name, heading, _ in shown)
+    bodies = (tag("section", tag("h2", heading), body, id=name) for name, heading, body in shown)
+    end = tag("footer", footer) if footer else NOTHING
+    main = tag("main", header, tag("nav", *links), *bodies, end)
+    return "<!doctype html>\n" + tag("html", _head(title), tag("body", main), lang="en") + "\n"
 
 
 def _head(title: str) -> Markup:
@@ -44,7 +52,3 @@ def _sections(data: ReportData) -> list[Section]:
         Section("cost", "Time and cost", stages(data.stages)),
         Section("provenance", "Provenance", provenance(data)),
     ]
-
-
-def _footer() -> Markup:
-    return tag("footer", "The numbers behind this page are in results.json, every object in results.parquet.")
