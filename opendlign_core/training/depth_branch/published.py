@@ -1,13 +1,9 @@
 """Checkpoints in the published project's `.pth` schema: read without executing their pickle, and written.
 
 The published files were saved with PyTorch 1.11 and hold a bound method of the scheduler, which `weights_only=True`
-refuses. Here an unpickler that admits nothing but the rebuilding of tensors reads them; every other name in the pickle
-becomes an inert object.
+refuses.
 """
 
-import pickle
-import types
-from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +14,7 @@ from torch import Tensor
 from opendlign_core.clip.load import load_clip
 from opendlign_core.errors import BadInput
 from opendlign_core.loop.files import write_tensors, write_whole
+from opendlign_core.pickled import read_pickled
 from opendlign_core.training.depth_branch.learner import DepthBranchLearner
 from opendlign_core.training.depth_branch.model import DepthAlignedCLIP
 from opendlign_core.training.depth_branch.recipe import TrainRecipe
@@ -39,7 +36,7 @@ class OfficialCheckpoint(NamedTuple):
 
 def read_official(path: Path) -> OfficialCheckpoint:
     """Read a published `.pth` file; raises `ValueError` when it is something else."""
-    content = torch.load(path, map_location="cpu", weights_only=False, pickle_module=_restricted_pickle())
+    content = read_pickled(path)
     state = content.get("model_state_dict") if isinstance(content, dict) else None
     if not isinstance(state, Mapping) or SCALE_KEY not in state:
         raise BadInput(f"{path} is not an OpenDlign checkpoint: it has no model_state_dict with a {SCALE_KEY}")
@@ -177,53 +174,3 @@ def _scheduler_state(learner: DepthBranchLearner, step: int, steps: int) -> dict
         "_step_count": step + 1,
         "_last_lr": [learner.pace(min(step, steps - 1), steps).lr],
     }
-
-
-class _Inert:
-    """Stands in for every object that a checkpoint's pickle names and we do not rebuild."""
-
-    def __new__(cls, *args: object, **kwargs: object) -> "_Inert":
-        return super().__new__(cls)
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        pass
-
-    def __call__(self, *args: object, **kwargs: object) -> "_Inert":
-        return self
-
-    def __setstate__(self, state: object) -> None:
-        pass
-
-    def __setitem__(self, key: object, value: object) -> None:
-        pass
-
-    def append(self, value: object) -> None:
-        pass
-
-    def extend(self, values: object) -> None:
-        pass
-
-
-_STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
-_ADMITTED: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
-    ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,
-    ("torch", "Size"): torch.Size,
-} | {("torch", f"{kind}Storage"): getattr(torch, f"{kind}Storage") for kind in _STORAGES}
-
-
-class _RestrictedUnpickler(pickle.Unpickler):
-    """Resolves the admitted names to themselves and everything else to `_Inert`."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        return _ADMITTED.get((module, name), _Inert)
-
-
-def _restricted_pickle() -> Any:
-    """What `torch.load` expects of a pickle module, all of it restricted."""
-
-    def load(file: Any, **options: Any) -> Any:
-        return _RestrictedUnpickler(file, **options).load()
-
-    return types.SimpleNamespace(__name__="restricted_pickle", Unpickler=_RestrictedUnpickler, load=load)
