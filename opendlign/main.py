@@ -1,109 +1,23 @@
-"""The `opendlign` command: its verbs, and the one place where errors become a sentence and an exit code."""
+"""The `opendlign` command: the one place where errors become a sentence and an exit code."""
 
 import errno
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+from collections.abc import Sequence
 from typing import Any
 
-from cyclopts import App, CycloptsError, Group
+from cyclopts import CycloptsError
 from pydantic import ValidationError
 
 from opendlign.environment import prepare_environment
-from opendlign.stages import verb_of
+from opendlign.verbs import build_app
 from opendlign_core.errors import BadInput
 from storage.errors import StorageError
 from tasks.errors import WorkFailed
-from tasks.registry import STAGES
 
 BAD_INPUT = 2
 UNAUTHORIZED = 401
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-@dataclass(frozen=True)
-class Verb:
-    """A command that is imported when it is asked for; its help is not, so that `--help` is quick."""
-
-    name: str
-    home: str
-    """Module and function, such as `run:run`."""
-    about: str
-
-
-DAILY = (
-    Verb("run", "run:run", "Bring every stage of a preset up to date and show the benchmark."),
-    Verb("plan", "run:plan", "Say what `run` would do, stage by stage, and why."),
-    Verb("classify", "shapes:classify", "Name shapes, any cloud or mesh, against any labels."),
-    Verb("search", "shapes:search", "Find shapes by words, picture or shape."),
-    Verb("index", "shapes:index", "Embed all objects of a model's source, for `search`."),
-    Verb("compare", "compare:compare", "Hold one evaluation against another, object by object."),
-    Verb("urls", "urls:urls", "Print the URLs of a finished output's shards, for other programs."),
-    Verb("pretrain-mini", "pretrain:pretrain_mini", "Train the small CLIP of the mini preset from nothing."),
-)
-OWN_VERBS = {"evaluate": "judge:evaluate", "dlign": "dlign:dlign"}
-"""Stages whose verb takes more than the others'."""
-
-STORE = (
-    Verb("verify", "keep:verify", "Re-hash every committed file; list damage and orphans."),
-    Verb("gc", "keep:gc", "List what no kept output needs; with --delete, remove it."),
-    Verb("inspect", "keep:inspect", "List a store's outputs, or show one of them."),
-)
-SERVICE = (
-    Verb("up", "service:up", "Start a Prefect server and workers on this machine and deploy everything."),
-    Verb("down", "service:down", "Stop what `up` started."),
-    Verb("deploy", "service:deploy", "Create or update pools, queues, limits and all deployments."),
-)
-WEIGHTS = (
-    Verb("import", "weights:import_weights", "Bring a published .pth file into the store as a trained model."),
-    Verb("export", "weights:export_weights", "Write a trained model as a .pth file that the published code loads."),
-)
-DATA = (
-    Verb("import", "data:import_data", "Bring depth maps and images in the published layout into the store."),
-    Verb("export", "data:export_data", "Write depth maps and images as files in the published layout."),
-)
-GROUPS = {
-    "store": ("Care of a store.", STORE),
-    "service": ("The pipeline as a service: server, workers, deployments.", SERVICE),
-    "weights": ("Trained models from and for other programs.", WEIGHTS),
-    "data": ("Data sets from and for other programs.", DATA),
-}
-
-
-def build_app() -> App:
-    """The command with all its verbs: the stages', the daily ones, and groups for the rest."""
-    app = App(
-        name="opendlign",
-        help="3D shapes in, a benchmarked open-vocabulary 3D model out. --debug makes any command show tracebacks.",
-        version=_version,
-        result_action="return_value",
-        suppress_keyboard_interrupt=False,  # `main` has a sentence for it
-    )
-    _add(app, DAILY)
-    stages, rest = Group("Stages", sort_key=1), Group("Groups", sort_key=2)
-    for index, stage in enumerate(STAGES):
-        if stage.name in OWN_VERBS:
-            _add(app, [Verb(stage.name, OWN_VERBS[stage.name], stage.about)], group=stages, sort_key=index)
-        else:
-            app.command(verb_of(stage), name=stage.name, help=stage.about, group=stages, sort_key=index)
-    for name, (about, verbs) in GROUPS.items():
-        group = App(name=name, help=about, group=rest)
-        _add(group, verbs)
-        app.command(group)
-    # These are typed often, and have been spelled so from the start.
-    _add(app, (*STORE, *SERVICE), group=rest, show=False)
-    return app
-
-
-def _version() -> str:
-    return f"opendlign {version('opendlign-pipeline')}"
-
-
-def _add(app: App, verbs: Iterable[Verb], **options: Any) -> None:
-    for verb in verbs:
-        app.command(f"opendlign.{verb.home}", name=verb.name, help=verb.about, **options)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -80,17 +80,16 @@ def stage_bars() -> Iterator["Callable[[ProgressState], None]"]:
         TextColumn("{task.description:<12}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[speed]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
 
         def show(state: "ProgressState") -> None:
-            rate = f"{state.rate:.0f} {state.unit}/s" if state.done else ""
             if state.stage not in bars:
-                bars[state.stage] = progress.add_task(state.stage, total=state.total, rate=rate)
-            progress.update(bars[state.stage], completed=state.done, total=state.total, rate=rate)
+                bars[state.stage] = progress.add_task(state.stage, total=state.total, speed="")
+            progress.update(bars[state.stage], completed=state.done, total=state.total, speed=state.speed)
 
         yield show
 

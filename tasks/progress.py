@@ -13,6 +13,9 @@ SECONDS_BETWEEN_UPDATES = 2.0
 RATED = ("images",)
 """Counts that people want to know the speed of."""
 
+PASSED = ("remembered", "skipped")
+"""Counts of steps that took no work, and so say nothing about its speed."""
+
 
 @dataclass(frozen=True)
 class ProgressState:
@@ -25,7 +28,18 @@ class ProgressState:
 
     @property
     def rate(self) -> float:
-        return self.done / self.seconds if self.seconds > 0 else 0.0
+        """Steps a second, of those that were worked on."""
+        worked = self.done - sum(self.counts.get(name, 0) for name in PASSED)
+        return worked / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def speed(self) -> str:
+        """The rate as people say it: `83 objects/s`, or `20 s each` where one takes longer than a second."""
+        if self.rate <= 0:
+            return ""
+        if self.rate < 1:
+            return f"{_duration(1 / self.rate)} each"
+        return f"{self.rate:.{0 if self.rate >= 10 else 1}f} {self.unit}/s"
 
     @property
     def eta_seconds(self) -> float | None:
@@ -67,6 +81,10 @@ class StageProgress:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stopped: threading.Event = field(default_factory=threading.Event)
 
+    def begin(self) -> None:
+        """Count the time from now on: what was made before the work itself is no part of its speed."""
+        self._started = time.monotonic()
+
     def stop(self) -> None:
         """Make every later step of this stage, in whatever thread, raise `StageStopped`."""
         self._stopped.set()
@@ -101,6 +119,7 @@ class StageProgress:
 def tracking(progress: StageProgress) -> Iterator[StageProgress]:
     """Show the progress from its start; where the block fails, its threads stop at their next step."""
     try:
+        progress.begin()
         progress.advance(0)
         yield progress
     except BaseException:

@@ -95,9 +95,9 @@ def load_inputs(stage: AnyStage, store: Store, refs: Refs) -> Inputs:
     }
 
 
-def _job(order: Order, output: StageOutput, inputs: Inputs, opened: Any) -> Job[Any, Any]:
+def _job(order: Order, output: StageOutput, inputs: Inputs, opened: Any, title: str = "") -> Job[Any, Any]:
     name = order.stage.name
-    progress = StageProgress(name, 0, order.stage.unit, Artifacts(name).progress(), order.listener)
+    progress = StageProgress(title or name, 0, order.stage.unit, Artifacts(name).progress(), order.listener)
     return Job(output, order.recipe, order.execution, inputs, progress, opened)
 
 
@@ -162,7 +162,8 @@ def _satisfy(need: Need[Any], job: Job[Any, Any], order: Order) -> Manifest:
         log.warning("%s was made from other bytes of %s: it is made anew", found.folder, ", ".join(changed))
         delete_all(job.store, list(job.store.list(found.folder)))
     name_stage_run(order.preset, output.identity)
-    _build(need.stage, _job(own, output, need.inputs, None), own)
+    title = f"{need.stage.name} {need.label}".strip()
+    _build(need.stage, _job(own, output, need.inputs, None, title), own)
     return load_manifest(job.store, need.stage.name, output.identity.fingerprint)
 
 

@@ -68,7 +68,7 @@ class Tokens(ShardedStage[TokensRecipe, TrainExecution]):
             done += len(chunk)
             job.progress.advance(len(chunk))
         if others := shard.stop - shard.start - done:
-            job.progress.advance(others)
+            job.progress.advance(others, skipped=others)
 
     def show(self, store: Store, manifest: Manifest, ui: Showcase) -> None:
         """Nothing: people look at the training that it is for."""

@@ -1,5 +1,6 @@
 """The command's face: help with a sentence beside every verb, groups, and the spellings that people know by heart."""
 
+import shlex
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Any
 import pytest
 
 from flows.preset import PresetError
-from opendlign.main import DAILY, GROUPS, OWN_VERBS, SERVICE, STORE, build_app, main
+from opendlign.main import main
+from opendlign.verbs import GROUPS, OWN_VERBS, SECTIONS, SERVICE, SHORT, STORE, build_app
 from tasks.registry import STAGES
 
 TYPED_DAILY = [verb.name for verb in (*STORE, *SERVICE)]
@@ -33,9 +35,17 @@ def described(verbs: Iterable[Any]) -> list[tuple[str, str]]:
 
 def test_help_has_a_sentence_beside_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     told = printed(capsys, "--help").replace("`", "")
-    groups = [(name, about) for name, (about, _) in GROUPS.items()]
-    for name, about in [*described(DAILY), *described(STAGES), *groups]:
+    groups = [(name, about) for name, (about, _) in GROUPS.items() if name not in SHORT]
+    verbs = [verb for verbs in SECTIONS.values() for verb in verbs]
+    for name, about in [*described(verbs), *described(STAGES), *groups]:
         assert f" {name} {about}" in told
+
+
+def test_help_goes_by_what_verbs_are_for(capsys: pytest.CaptureFixture[str]) -> None:
+    told = printed(capsys, "--help")
+    titles = [*list(SECTIONS)[:2], "One stage of a preset", *list(SECTIONS)[2:], "Options"]
+    places = [told.index(f"─ {title}") for title in titles]
+    assert places == sorted(places)
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -43,6 +53,23 @@ def test_a_group_has_a_sentence_beside_every_verb(group: str, capsys: pytest.Cap
     told = printed(capsys, group, "--help").replace("`", "")
     for name, about in described(GROUPS[group][1]):
         assert f" {name} {about}" in told
+
+
+EVERY_VERB = [
+    *[(stage.name,) for stage in STAGES],
+    *[(verb.name,) for verbs in SECTIONS.values() for verb in verbs],
+    *[(group, verb.name) for group, (_, verbs) in GROUPS.items() for verb in verbs],
+]
+
+
+@pytest.mark.parametrize("words", EVERY_VERB, ids=" ".join)
+def test_the_help_of_a_verb_has_an_example_that_is_understood(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, found, example = printed(capsys, *words, "--help").partition("Example: opendlign ")
+    typed = shlex.split(example)
+    assert found and typed[0] in words
+    build_app().parse_args(typed, exit_on_error=False, print_error=False)
 
 
 @pytest.mark.parametrize("verb", TYPED_DAILY)

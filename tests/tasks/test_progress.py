@@ -44,6 +44,25 @@ def test_a_sentence_says_rate_and_what_is_left() -> None:
     )
 
 
+def test_steps_that_took_no_work_say_nothing_about_the_speed() -> None:
+    state = ProgressState("tokens val", 1410, 1410, "objects", 2.0, {"skipped": 1269})
+    assert state.speed == "70 objects/s"
+    assert ProgressState("evaluate", 300, 300, "objects", 2.0, {"remembered": 300}).speed == ""
+
+
+def test_speed_is_told_in_words_that_fit_it() -> None:
+    assert ProgressState("paint", 7, 20, "objects", 2.0, {}).speed == "3.5 objects/s"
+    assert ProgressState("paint", 2, 20, "objects", 80.0, {}).speed == "40 s each"
+
+
+def test_what_was_made_before_the_work_is_no_part_of_its_time() -> None:
+    progress = StageProgress("train", 10, "steps")
+    progress._started -= 1000
+    with tracking(progress):
+        progress.advance(10)
+    assert progress.state().seconds < 100
+
+
 def test_work_that_knows_its_position_sets_it() -> None:
     with tracking(StageProgress("train", 0, "steps")) as progress:
         progress.reach(40, 100)
