@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from opendlign.mini_part_views import PartPictures, joined, part_views, picture_parts
+from opendlign_core.clip.vocabulary import split_words
 from opendlign_core.evaluation.templates import fill, named_templates
 from opendlign_core.ingestion.cloud import PointCloud
 from opendlign_core.ingestion.procedural import LABELS, SPLIT_ROUNDS, build_object, procedural_cloud, procedural_entry
+from opendlign_core.ingestion.procedural.words import PART_WORDS
 from opendlign_core.projection import RECIPES, ProjectionRecipe, project
 from opendlign_core.projection.recipe import Bilateral, WindowMax
 from opendlign_core.recipe import Recipe
@@ -150,6 +152,15 @@ def words_of(recipe: CorpusRecipe, indices: Sequence[int]) -> tuple[Words, ...]:
     """The words of these objects."""
     built = (build_object(recipe.seed, index) for index in indices)
     return tuple(Words(shape.label, shape.colour, shape.caption) for shape in built)
+
+
+def words_read(recipe: CorpusRecipe, parts: bool) -> tuple[str, ...]:
+    """Every word of the captions that the recipe's batches are drawn from, sorted; with those of parts if asked."""
+    told = words_of(recipe, corpus_indices(recipe))
+    phrases = {phrase for word in told for phrase in (word.label, word.colour, word.caption)}
+    phrases |= {frame for family in (FRAMES, *template_families()) for frame in family}
+    phrases |= {f"{part} of a an" for part in PART_WORDS} if parts else {"a an"}
+    return tuple(sorted({word for phrase in phrases for word in split_words(phrase)}))
 
 
 def _part_pictures(

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from opendlign.show import console
+from opendlign_core.clip.vocabulary import WORDS_FILE
 from opendlign_core.errors import BadInput
 from opendlign_core.training.pretraining.recipe import PretrainRecipe, mini_architecture
 
@@ -200,6 +201,8 @@ def _summarise(
 ) -> None:
     import torch
 
+    from opendlign.mini_corpus import words_read
+
     summary = {
         "corpus": recipe.model_dump(mode="json"),
         "training": training.model_dump(mode="json"),
@@ -210,6 +213,8 @@ def _summarise(
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
+    words = words_read(recipe, parts=start is not None)
+    (out / WORDS_FILE).write_text("\n".join(words) + "\n", encoding="utf-8")
     (out / SUMMARY_FILE).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 

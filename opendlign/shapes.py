@@ -12,7 +12,7 @@ from rich.table import Table
 
 from opendlign.ask import AtLeastOne
 from opendlign.models import OWN, Trained, Which, find
-from opendlign.show import console, plain
+from opendlign.show import console, plain, print_unread
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import UpAxis
 from storage.usercache import UserCache
@@ -47,6 +47,7 @@ def classify(
     from opendlign_core.evaluation import classification_picture
     from opendlign_core.evaluation import classify as classify_samples
 
+    warn_of_unread(trained, names)
     samples = list(read_samples(files, trained, up))
     for sample, found in zip(samples, classify_samples(trained.model, samples, names), strict=True):
         console.print(plain(sample.object_id), soft_wrap=True)
@@ -110,6 +111,7 @@ def search(
         if path is not None:
             require_files([path])
     trained = named_model(which)
+    warn_of_unread(trained, [query])
     from opendlign_core.evaluation import hits_picture, query_embedding
     from opendlign_core.evaluation import search as search_index
 
@@ -128,6 +130,15 @@ def named_model(which: Which) -> Trained:
     trained = find(which)
     console.print(plain(f"Model: {trained.manifest.folder} ({trained.told})"), soft_wrap=True)
     return trained
+
+
+def warn_of_unread(trained: Trained, texts: Sequence[str]) -> None:
+    """Say which words of these texts the model's CLIP never read."""
+    from opendlign_core.clip.vocabulary import unread_words
+    from tasks.words import clip_of
+
+    clip = clip_of(trained.manifest)
+    print_unread(clip.model, unread_words(clip, texts))
 
 
 def hits_table(hits: Sequence["Hit"], title: str) -> Table:

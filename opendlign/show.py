@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # Names that come from other people's files must not act as markup anywhere.
 console = Console(highlight=False, markup=False)
 SHOWN_REJECTIONS = 3
+WORDS_SHOWN = 8
 COLOURS = {"done": "green", "partial": "yellow", "missing": "cyan", "stale": "magenta"}
 
 
@@ -122,6 +123,7 @@ def print_report(store: Store, stage: str, fingerprint: str) -> None:
     """The tables of an output that has results and a report; of any other nothing is printed."""
     from opendlign_core.evaluation import read_results
     from tasks.evaluate import fetch_file
+    from tasks.words import unread_in_evaluation
 
     manifest = load_manifest(store, stage, fingerprint)
     if not {"results", "report"} <= {stored.name for stored in manifest.files}:
@@ -129,11 +131,19 @@ def print_report(store: Store, stage: str, fingerprint: str) -> None:
     with tempfile.TemporaryDirectory(prefix="opendlign-show-") as scratch:
         results = read_results(fetch_file(store, manifest, "results", Path(scratch) / "results.json"))
     print_results(results)
+    print_unread(results.model, unread_in_evaluation(store, manifest, results))
     if isinstance(store, LocalStore):
         report = store.path(f"{manifest.folder}/{manifest.file('report').file}")
     else:
         report = fetch_file(store, manifest, "report", Path("report.html").absolute())
     console.print(f"Report: {report}", soft_wrap=True)
+
+
+def print_unread(model: str, words: Sequence[str]) -> None:
+    """A warning for words that a CLIP never read; nothing where it read them all."""
+    if words:
+        shown = f"{', '.join(words[:WORDS_SHOWN])}{' and more' if len(words) > WORDS_SHOWN else ''}"
+        console.print(plain(f"{model} never read {shown}: what it says of them is a guess"), soft_wrap=True)
 
 
 def print_results(results: "EvaluationResults") -> None:

@@ -14,7 +14,7 @@ from storage.records import Manifest
 from storage.store import Store
 from tasks.features import FEATURES, StoredFeatures
 from tasks.guard import check_regression
-from tasks.judged import judged_model, require_one_model
+from tasks.judged import frozen_clip, judged_model, require_one_model
 from tasks.ports import Companion, Input, Inputs, Origin, Port, Refs
 from tasks.report import read_results, show_results, write_report
 from tasks.samples import EvaluatedOutputs, StoredSamples, objects_to_encode
@@ -22,6 +22,7 @@ from tasks.shards import note_seconds
 from tasks.showcase import Showcase
 from tasks.stage import Job, Whole, WholeStage
 from tasks.train import named_clip
+from tasks.words import clip_of
 
 EvalJob = Job[EvalRecipe, EvalExecution]
 
@@ -95,7 +96,8 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
         frozen = job.recipe.frozen
         gains = gains_over(frozen.name, scored, job.recipe.bootstrap) if frozen else ()
         page = folder / "report.html"
-        report = write_report(page, job.output, results, trained, sources, shown, execution, gains)
+        clip = clip_of(trained) if trained else frozen_clip(job.recipe.clip)
+        report = write_report(page, job.output, results, trained, sources, shown, execution, clip, gains)
         return Whole({"results": numbers, "objects": table, "report": report}, judged)
 
     def show(self, store: Store, manifest: Manifest, ui: Showcase) -> None:

@@ -23,8 +23,13 @@ def judged_model(store: Store, trained: Manifest | None, clip: ClipSpec | None, 
     require_one_model(trained is not None, clip)
     if trained is not None:
         return load_trained(store, trained, device)
+    return load_frozen(frozen_clip(clip), device)
+
+
+def frozen_clip(clip: ClipSpec | None) -> ClipSpec:
+    """The CLIP of an evaluation without a trained model, which has one."""
     assert clip is not None
-    return load_frozen(clip, device)
+    return clip
 
 
 def require_one_model(trained: bool, clip: ClipSpec | None) -> None:

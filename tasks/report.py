@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from opendlign_core.clip import ClipSpec
 from opendlign_core.evaluation import EvalExecution
 from storage.fetch import Fetcher
 from storage.output import StageOutput
@@ -16,6 +17,7 @@ from tasks.report_facts import rejections, report_title, source_facts
 from tasks.samples import EvaluatedOutputs
 from tasks.shards import stage_seconds
 from tasks.showcase import Showcase, markdown_text
+from tasks.words import unread_in
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation.findings import Example
@@ -39,11 +41,13 @@ def write_report(
     sources: Sequence[EvaluatedOutputs],
     projection: str,
     execution: EvalExecution,
+    clip: ClipSpec,
     gains: "Iterable[Gain]" = (),
 ) -> Path:
     """Write the self-contained page of one evaluation, whose own seconds are noted already.
 
-    Examples are shown as `projection` draws them; `gains` are what methods are better by than the frozen one.
+    Examples are shown as `projection` draws them; `clip` is what read the classes' names; `gains` are what
+    methods are better by than the frozen one.
     """
     from opendlign_core.evaluation.report.data import ReportData, StageCost
     from opendlign_core.evaluation.report.page import render_report
@@ -66,6 +70,7 @@ def write_report(
         sources=tuple(source_facts(sources)),
         rejections=(*rejections(sources), *_unnamed(results)),
         trained=trained is not None,
+        unread=unread_in(clip, results),
     )
     path.write_text(render_report(data), encoding="utf-8")
     return path

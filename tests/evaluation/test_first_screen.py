@@ -62,3 +62,9 @@ def test_what_was_turned_away_is_told_with_its_reason() -> None:
     assert "6 by ingest: reason 6" in words and "&lt;6&gt;" in words
     assert "3 more for 2 other reasons" in words
     assert "Turned away nothing" in told(filled_report())
+
+
+def test_words_that_the_clip_never_read_are_flagged() -> None:
+    words = told(dataclasses.replace(filled_report(), unread=("dolphin", "quux")))
+    assert "dolphin, quux : ViT-tiny guesses these classes from pieces of their names" in words
+    assert "never read" not in told(filled_report())

@@ -85,5 +85,7 @@ class ReportData:
     """What methods gained over the frozen one."""
     sources: tuple[SourceFacts, ...] = ()
     rejections: tuple[Rejection, ...] = ()
+    unread: tuple[str, ...] = ()
+    """Words of the classes that the CLIP never read."""
     trained: bool = True
     """Whether a trained model was judged, or a frozen CLIP as it is."""

@@ -10,6 +10,7 @@ from opendlign_core.evaluation.report.html import NOTHING, Markup, badge, joined
 from opendlign_core.evaluation.report.interval_chart import IntervalRow, interval_chart
 from opendlign_core.evaluation.titles import dataset_title
 
+_WORDS = 12
 _REASONS = 4
 """Rows of reasons; what is behind them is told in one."""
 
@@ -109,8 +110,17 @@ def _facts(data: ReportData) -> Markup:
     if data.sources:
         entries.append(("Shapes", tag("ul", *(tag("li", words) for words in _sources(data)))))
     entries.append(("Turned away", _rejected(data)))
+    if data.unread:
+        entries.append(("Words it never read", _unread(data)))
     listing = tag("dl", *(tag(kind, part) for pair in entries for kind, part in zip(("dt", "dd"), pair, strict=True)))
     return tag("div", listing, class_="panel facts", id="facts")
+
+
+def _unread(data: ReportData) -> Markup:
+    """Said in so many words: a low number for such a class is no fault of the shapes."""
+    words = ", ".join(data.unread[:_WORDS])
+    more = f" and {len(data.unread) - _WORDS} more" if len(data.unread) > _WORDS else ""
+    return joined([tag("b", words), f"{more}: {data.results.model} guesses these classes from pieces of their names."])
 
 
 def _judged(data: ReportData) -> Iterator[str]:
