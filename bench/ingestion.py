@@ -16,6 +16,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -157,6 +158,31 @@ def row_loop(points: Points, wanted: int, current: int) -> npt.NDArray[np.int64]
     return chosen
 
 
+def big_clouds(folder: Path, points: int) -> dict[str, Any]:
+    """One cloud of very many points, in two formats, to 4,096 of them: seconds and the parser's peak so far."""
+    recipe = IngestRecipe(source=SourceSpec(adapter="folder"), points=4096)
+    write_big_clouds(folder, points)
+    measured = {}
+    for name in ("big.npy", "big.xyz"):  # the one that needs less first: a peak is that of all children so far
+        seconds = timed(entries_of([(name, None)]), recipe, 1, DirectoryFiles(folder))
+        size = (folder / name).stat().st_size >> 20
+        peak = peak_memory_mib()["largest_parser"]
+        measured[name] = {"file_mib": size, "seconds": round(seconds, 1), "peak_mib": peak}
+    return {"points": points, **measured}
+
+
+def write_big_clouds(folder: Path, points: int) -> None:
+    """In blocks, since a child's peak begins with the size of the process that starts it."""
+    rng, block = np.random.default_rng(0), min(points, 500_000)
+    with (folder / "big.npy").open("wb") as array, (folder / "big.xyz").open("w") as text:
+        shape = {"descr": "<f4", "fortran_order": False, "shape": (points, 3)}
+        np.lib.format.write_array_header_1_0(array, shape)
+        for _ in range(points // block):
+            rows = rng.normal(size=(block, 3)).astype("<f4")
+            rows.tofile(array)
+            text.writelines(f"{x:.5f} {y:.5f} {z:.5f}\n" for x, y, z in rows.tolist())
+
+
 def peak_memory_mib() -> dict[str, int]:
     """Largest resident size of this process and of any parser process so far."""
     kinds = {"ingest_process": resource.RUSAGE_SELF, "largest_parser": resource.RUSAGE_CHILDREN}
@@ -214,13 +240,26 @@ def write_table(table: str) -> None:
     DOCS.write_text(f"{head}{MARKERS[0]}\n{table}\n{MARKERS[1]}{rest.partition(MARKERS[1])[2]}")
 
 
+def measure_big() -> None:
+    """Renew what the results say of big clouds, and nothing else of them."""
+    with tempfile.TemporaryDirectory() as name:
+        found = big_clouds(Path(name), 20_000_000)
+    report = json.loads(RESULTS.read_text()) | {"big_clouds": found}
+    sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    RESULTS.write_text(json.dumps(report, indent=2) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the objects, and nothing is written")
+    parser.add_argument("--big", action="store_true", help="only clouds of 20 million points")
     parser.add_argument("--table", action="store_true", help="only renew the table of docs/formats.md")
     arguments = parser.parse_args()
     if arguments.table:
         write_table(format_table())
+        return
+    if arguments.big:
+        measure_big()
         return
     scale = 10 if arguments.quick else 1
     with tempfile.TemporaryDirectory() as name:
@@ -230,6 +269,7 @@ def main() -> None:
             "versions": {"python": platform.python_version(), "numpy": np.__version__, "h5py": h5py.__version__},
             "cheap_objects": cheap_objects(folder, 1000 // scale),
             "meshes": mesh_objects(folder, 200 // scale),
+            "big_clouds": big_clouds(folder, 20_000_000 // scale),
             "farthest_points": [farthest_points(n // scale, 1_000 // scale) for n in (10_000, 100_000)],
             "peak_memory_mib": peak_memory_mib(),
         }

@@ -22,7 +22,7 @@ from storage.stores import open_store
 if TYPE_CHECKING:
     from flows.preset import Preset
     from opendlign_core.evaluation import EvaluatedModel
-    from opendlign_core.ingestion import IngestRecipe
+    from opendlign_core.ingestion import IngestExecution, IngestRecipe
     from opendlign_core.projection import ProjectionRecipe
     from tasks.samples import EvaluatedOutputs, StoredSamples
 
@@ -72,6 +72,8 @@ class Trained:
     manifest: Manifest
     source: "IngestRecipe"
     """How shapes become the clouds that it saw."""
+    reading: "IngestExecution"
+    """What time and memory reading them may take."""
     projection: "ProjectionRecipe"
     told: str
     """Where the model comes from, in words."""
@@ -135,12 +137,13 @@ def _of_preset(store: Store, which: Which) -> Trained:
         return own_output(store, preset, "ingest"), own_output(store, preset, "project")
 
     told = f"preset {preset.name}" + (f", source {which.source}" if which.source else "")
-    return Trained(store, manifest, preset.source, preset.recipes["project"], told, seen)
+    reading = preset.executions["ingest"]
+    return Trained(store, manifest, preset.source, reading, preset.recipes["project"], told, seen)
 
 
 def _of_store(store: Store, manifest: Manifest, told: str) -> Trained:
     """A model with the recipes and outputs that its own manifest leads to."""
-    from opendlign_core.ingestion import IngestRecipe
+    from opendlign_core.ingestion import IngestExecution, IngestRecipe
     from opendlign_core.projection import ProjectionRecipe
 
     made_from = {one.stage: one for one in lineage(store, manifest)}
@@ -152,7 +155,7 @@ def _of_store(store: Store, manifest: Manifest, told: str) -> Trained:
     clouds, depths = made_from["ingest"], made_from["project"]
     source, projection = IngestRecipe.model_validate(clouds.recipe), ProjectionRecipe.model_validate(depths.recipe)
     told = f"source {source.source.name or source.source.adapter}, {told}"
-    return Trained(store, manifest, source, projection, told, lambda: (clouds, depths))
+    return Trained(store, manifest, source, IngestExecution(), projection, told, lambda: (clouds, depths))
 
 
 def _own_model(store: Store, preset: "Preset", which: Which) -> Manifest:

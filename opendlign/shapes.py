@@ -186,7 +186,7 @@ def read_samples(files: Sequence[Path], trained: Trained, up: UpAxis | None = No
     import torch
 
     from opendlign_core.evaluation import EvalSample
-    from opendlign_core.ingestion import IngestExecution, ObjectEntry, RejectedObject, UnreadableShape, ingest_entries
+    from opendlign_core.ingestion import ObjectEntry, RejectedObject, UnreadableShape, ingest_entries
     from opendlign_core.projection import project
 
     entries = [
@@ -195,7 +195,7 @@ def read_samples(files: Sequence[Path], trained: Trained, up: UpAxis | None = No
         )
         for path in files
     ]
-    execution = IngestExecution(workers=1)
+    execution = trained.reading.model_copy(update={"workers": 1})
     for outcome in ingest_entries(entries, trained.source, execution, NamedFiles()):
         if isinstance(outcome, RejectedObject):
             raise UnreadableShape(f"{outcome.entry.uri}: {outcome.reason}")

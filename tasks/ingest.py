@@ -85,8 +85,9 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
                 "up_axis": outcome.up_axis,
                 "unit": outcome.unit,
             }
-            named = {"part_names": outcome.part_names} if outcome.part_names else {}
-            meta = CloudMeta.model_validate({**row, **named})
+            said = {"part_names": outcome.part_names, "thinned": outcome.thinned}
+            # What there is nothing to say of is left out, as it always was.
+            meta = CloudMeta.model_validate({**row, **{name: value for name, value in said.items() if value}})
             builder.add(Cloud(meta, outcome.points, outcome.colors, parts=outcome.parts))
             rows.append(row)
             job.progress.advance()

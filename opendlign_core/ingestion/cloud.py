@@ -54,6 +54,8 @@ class IngestedObject:
     """sha256 of the object's source bytes: its file, or its own rows of a pack."""
     source_points: int
     """Points in the file before reduction or padding; for a mesh, the points sampled from it."""
+    thinned: int
+    """Points that a random reduction left to choose the farthest among; 0 where there was none."""
     up_axis: UpAxis
     """The axis that was up in the file."""
     unit: str

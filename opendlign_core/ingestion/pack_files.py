@@ -2,6 +2,7 @@
 
 import math
 import zipfile
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -45,22 +46,32 @@ def _open_npy(path: Path) -> ArrayFile:
 
 
 class NpyArrays:
-    """A plain `.npy` file, mapped into memory."""
+    """A plain `.npy` file; the whole is read, a row of it through a map."""
 
     def __init__(self, path: Path, header: NpyHeader) -> None:
         needed, present = header.nbytes, path.stat().st_size - header.start
-        require(0 < needed <= present, f"declares {needed} bytes of array, but holds {present}")
-        order: Literal["F", "C"] = "F" if header.fortran else "C"
-        self._array: Array = np.memmap(path, header.dtype, "r", header.start, header.shape, order)
+        require(needed > 0, f"holds an empty array, of shape {header.shape}")
+        require(needed <= present, f"declares {needed} bytes of array, but holds {present}")
+        self._path, self._header = path, header
+        self._order: Literal["F", "C"] = "F" if header.fortran else "C"
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of the one array."""
-        return {ONLY: self._array.shape}
+        return {ONLY: self._header.shape}
 
     def read(self, name: str, row: int | None) -> Array:
         """The array or one of its rows, copied out of the file."""
         require(name == ONLY, f"is a plain array without a member {name!r}")
-        return np.array(self._array if row is None else self._array[row])
+        header = self._header
+        if row is not None:
+            return np.array(self._mapped[row])
+        # Mapped and copied, a large file would count twice.
+        whole = np.fromfile(self._path, header.dtype, math.prod(header.shape), offset=header.start)
+        return whole.reshape(header.shape, order=self._order)
+
+    @cached_property
+    def _mapped(self) -> Array:
+        return np.memmap(self._path, self._header.dtype, "r", self._header.start, self._header.shape, self._order)
 
 
 class NpzArrays:

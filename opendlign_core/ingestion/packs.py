@@ -60,7 +60,8 @@ class Pack:
         digest = hashlib.sha256()
         for key in sorted(used):
             digest.update(f"{key} {used[key].dtype.str} {used[key].shape}\n".encode())
-            digest.update(used[key].tobytes())
+            values = used[key]
+            digest.update(values.data if values.flags.c_contiguous else values.tobytes())
         return shape, digest.hexdigest()
 
     def _read(self, name: str, row: int | None, used: dict[str, Array]) -> Array:

@@ -72,6 +72,7 @@ def finish(entry: ObjectEntry, shape: PointCloud | Mesh, digest: str, recipe: In
         padded=len(cloud.points) < recipe.points,
         digest=digest,
         source_points=len(cloud.points),
+        thinned=_thinned(len(cloud.points), recipe),
         up_axis=up_axis,
         unit=entry.unit or shape.unit,
         parts=None if parts is None else parts[kept],
@@ -88,8 +89,15 @@ def _kept(points: Points, recipe: IngestRecipe, rng: np.random.Generator) -> Ind
         return pad_indices(found, recipe.points)
     if recipe.reduction == "first":
         return slice(recipe.points)
-    return (
-        farthest_indices(points, recipe.points)
-        if recipe.reduction == "fps"
-        else random_indices(found, recipe.points, rng)
-    )
+    if recipe.reduction == "random":
+        return random_indices(found, recipe.points, rng)
+    if not (among := _thinned(found, recipe)):
+        return farthest_indices(points, recipe.points)
+    subset = random_indices(found, among, rng)
+    return subset[farthest_indices(points[subset], recipe.points)]
+
+
+def _thinned(found: int, recipe: IngestRecipe) -> int:
+    """How many points a cloud is reduced to at random before farthest ones are chosen; 0 where it is not."""
+    among = max(recipe.farthest_among, recipe.points)
+    return among if recipe.reduction == "fps" and found > among else 0

@@ -74,6 +74,8 @@ class IngestRecipe(Recipe):
     """Seeds mesh sampling and random reduction together with the object id."""
     shard_size: int = Field(default=500, ge=1)
     """Objects per shard."""
+    farthest_among: int = Field(default=200_000, ge=1, json_schema_extra={"added": True})
+    """Most points that farthest-point sampling chooses among: a larger cloud is reduced at random first."""
     keep_parts: bool = Field(default=False, json_schema_extra={"added": True})
     """Whether the number of each point's part is kept where the source has it."""
     parse_seconds: float | None = Field(default=None, ge=1, json_schema_extra={"added": True})
@@ -89,7 +91,7 @@ class IngestExecution(Execution):
     """Parser processes."""
     timeout_seconds: float = Field(default=60.0, gt=0)
     """Time that the first try at an object may take; two more tries get three and nine times as long."""
-    memory_mib: int = Field(default=768, ge=64)
+    memory_mib: int = Field(default=1024, ge=64)
     """Memory that the first try may allocate; two more tries get three and nine times as much."""
     max_rejected_share: float = Field(default=0.05, ge=0, le=1)
     """Share of rejected objects above which the stage fails."""

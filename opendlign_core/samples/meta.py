@@ -58,6 +58,8 @@ class CloudMeta(Meta):
     """Points in the file before they were reduced or padded."""
     padded: bool = False
     """Whether points are repeated because the file held too few."""
+    thinned: int = 0
+    """Points that a random reduction left to choose the farthest among, where there were too many for that."""
     up_axis: str = "y"
     """The axis that was up in the file; in the sample it is y."""
     unit: str = ""

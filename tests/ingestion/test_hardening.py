@@ -233,5 +233,5 @@ def test_memory_errors_of_the_caller_are_declared(tmp_path: Path, monkeypatch: p
     def exhausted(path: Path) -> bytes:
         raise MemoryError
 
-    monkeypatch.setattr("opendlign_core.ingestion.readers.shape_file.read_bounded", exhausted)
+    monkeypatch.setattr("opendlign_core.ingestion.readers.from_path", exhausted)
     assert "more memory" in refusal(tmp_path, samples.obj(), "a.obj")

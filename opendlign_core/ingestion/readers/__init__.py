@@ -1,6 +1,5 @@
 """One file into one shape, by its suffix."""
 
-import hashlib
 import io
 import zipfile
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from opendlign_core.ingestion.readers.obj import read_obj
 from opendlign_core.ingestion.readers.off import read_off
 from opendlign_core.ingestion.readers.pcd import read_pcd
 from opendlign_core.ingestion.readers.ply import read_ply
-from opendlign_core.ingestion.readers.shape_file import ShapeFile, alone, from_path
+from opendlign_core.ingestion.readers.shape_file import ShapeFile, from_bytes, from_path
 from opendlign_core.ingestion.readers.stl import read_stl
 from opendlign_core.ingestion.readers.table import read_json, read_table
 from opendlign_core.ingestion.readers.threemf import read_threemf
@@ -77,7 +76,8 @@ def read_with_digest(path: Path, member: Member = None, *, parts: bool = False) 
     require(member is None, f"is no array file, so it has no member {member!r}")
     with parsing(suffix.lstrip(".") or "shape"):
         file = from_path(path)
-    return read_bytes(file, suffix), hashlib.sha256(file.data).hexdigest()
+    shape = read_bytes(file, suffix)
+    return shape, file.digest
 
 
 def read_bytes(file: ShapeFile, suffix: str) -> PointCloud | Mesh:
@@ -100,4 +100,4 @@ def _read_archive(data: bytes) -> PointCloud | Mesh:
         shapes = [name for name in names if PurePosixPath(name).suffix.lower() not in (".txt", ".json", ".csv")]
         chosen = shapes or names
         require(len(chosen) == 1, f"holds {len(chosen)} shapes; exactly one is read")
-        return read_bytes(alone(read_zip_member(archive, chosen[0])), PurePosixPath(chosen[0]).suffix.lower())
+        return read_bytes(from_bytes(read_zip_member(archive, chosen[0])), PurePosixPath(chosen[0]).suffix.lower())

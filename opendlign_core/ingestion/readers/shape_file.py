@@ -1,48 +1,82 @@
-"""A file as the byte readers see it: its content, and what it may fetch from beside it."""
+"""A file as the byte readers see it: its content, whole or in blocks, and what it may fetch from beside it."""
 
+import hashlib
+import io
 import posixpath
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import cached_property
 from pathlib import Path
+from typing import IO
 from urllib.parse import unquote
 
 from opendlign_core.ingestion.companions import MOST_GLTF_BYTES, companion_keys
 from opendlign_core.ingestion.errors import UnreadableShape
-from opendlign_core.ingestion.safety import read_bounded, require
+from opendlign_core.ingestion.safety import MAX_FILE_BYTES, require
+
+Companion = Callable[[str], bytes]
+
+_BLOCK = 4 << 20
 
 
-@dataclass(frozen=True)
 class ShapeFile:
-    """The bytes of one file; `companion(name)` returns those of a file beside or below it."""
+    """One file; a reader takes either `data` or `blocks`, once, and `digest` is the sha256 of what it was given."""
 
-    data: bytes
-    companion: Callable[[str], bytes]
+    def __init__(self, opened: Callable[[], IO[bytes]], size: int, companion: Companion) -> None:
+        require(size > 0, "is empty")
+        self._opened = opened
+        self._size = size
+        self._companion = companion
+        self._hash = hashlib.sha256()
+
+    @cached_property
+    def data(self) -> bytes:
+        """All bytes of a file of bounded size."""
+        require(self._size <= MAX_FILE_BYTES, f"is {self._size} bytes long; at most {MAX_FILE_BYTES} are accepted")
+        return b"".join(self.blocks(self._size))
+
+    def blocks(self, size: int = _BLOCK) -> Iterator[bytes]:
+        """The bytes of a file of any size, so many at a time."""
+        with closing(self._opened()) as stream:
+            while block := stream.read(size):
+                self._hash.update(block)
+                yield block
+
+    @property
+    def digest(self) -> str:
+        """sha256 of what was read."""
+        return self._hash.hexdigest()
+
+    def companion(self, name: str) -> bytes:
+        """The bytes of a file beside or below this one."""
+        return self._companion(name)
 
 
 def from_path(path: Path) -> ShapeFile:
-    """Read a file whose companions lie in its own folder."""
-    folder, data = path.parent.resolve(), read_bounded(path)
+    """A file whose companions lie in its own folder."""
+    folder = path.parent.resolve()
 
     def companion(name: str) -> bytes:
         relative = checked_name(name)
         # A source is known by these files and no others.
-        known = len(data) <= MOST_GLTF_BYTES and relative in companion_keys(path.name, data)
+        known = path.stat().st_size <= MOST_GLTF_BYTES and relative in companion_keys(path.name, file.data)
         require(known, f"refers to {name[:80]!r}, one of too many files, or no buffer by its name")
         target = (folder / relative).resolve()
         require(target.is_relative_to(folder), f"refers to {name!r}, which lies outside its folder")
         require(target.is_file(), f"refers to {name!r}, which does not exist beside it")
-        return read_bounded(target)
+        return from_path(target).data
 
-    return ShapeFile(data, companion)
+    file = ShapeFile(lambda: path.open("rb"), path.stat().st_size, companion)
+    return file
 
 
-def alone(data: bytes) -> ShapeFile:
-    """Bytes without companions."""
+def from_bytes(data: bytes, companion: Companion | None = None) -> ShapeFile:
+    """Bytes of a member of an archive, alone unless there is a way to its companions."""
+    return ShapeFile(lambda: io.BytesIO(data), len(data), companion or _nothing_beside)
 
-    def companion(name: str) -> bytes:
-        raise UnreadableShape(f"refers to {name!r}, which does not exist beside it")
 
-    return ShapeFile(data, companion)
+def _nothing_beside(name: str) -> bytes:
+    raise UnreadableShape(f"refers to {name!r}, which does not exist beside it")
 
 
 def checked_name(name: str) -> str:
