@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, validators
 
+from opendlign.engine import engine
 from opendlign.show import console, print_plan, stage_bars
 from opendlign_core.errors import BadInput
 from storage.settings import get_settings
@@ -87,11 +88,12 @@ def bring_up_to_date(asked: Asked) -> list["NodeStatus"]:
     if any(status.state != "done" for status in statuses):
         print_plan(statuses, asked.store_url)
         console.print("Starting the engine ...")
-        from flows.regenerate import regenerating
+        with engine():
+            from flows.regenerate import regenerating
 
-        with stage_bars() as listener:
-            run = regenerating(listener, asked.sources)
-            run(asked.name, asked.store_url, asked.changes, until=asked.until or None)
+            with stage_bars() as listener:
+                run = regenerating(listener, asked.sources)
+                run(asked.name, asked.store_url, asked.changes, until=asked.until or None)
     else:
         from flows.history import note_run
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from opendlign.ask import Changes, Source, StoreUrl, wanted_changes
+from opendlign.engine import engine
 from opendlign.show import console, stage_bars
 from opendlign_core.errors import BadInput
 from storage.settings import get_settings
@@ -56,7 +57,7 @@ def _train(store_url: str, aligned: str, preset: str) -> None:
     from tasks.train import TRAIN
 
     chosen = load_preset(preset)
-    with stage_bars() as listener:
+    with engine(), stage_bars() as listener:
         train = flow_of(TRAIN, listener)
         model = train(store_url, aligned, chosen.recipes["train"], chosen.executions["train"], preset=chosen.name)
     console.print(f"train/{model} is complete in {store_url}", soft_wrap=True)

@@ -6,8 +6,6 @@ DEFAULTS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    # The temporary server of a run without one takes some twelve seconds, more on a busy laptop; Prefect waits twenty.
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "opendlign_core,storage,tasks",
     # Without a sign of life the dead-run automation cannot tell a killed run from a busy one.
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from opendlign.engine import engine
 from opendlign.models import Which, find_trained
 from opendlign.show import console, print_plan, print_report, stage_bars
 from opendlign.stages import until
@@ -58,7 +59,7 @@ def _judge(store: "Store", trained: "Manifest", preset: str, changes: list[str])
     sources = list_sources(chosen, graph)
     require_usable(graph, sources)
     print_plan(plan_graph(store, graph, sources), store.url)
-    with stage_bars() as listener:
+    with engine(), stage_bars() as listener:
         found = judging(listener, sources)(trained.fingerprint, preset, store.url, changes)
     print_report(store, "evaluate", found)
     return 0

@@ -4,11 +4,13 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, NoReturn
 
 from cyclopts import CycloptsError
 from pydantic import ValidationError
 
+from opendlign.ending import SENTENCE, Stop, own_process, stoppable
 from opendlign.environment import prepare_environment
 from opendlign.verbs import build_app
 from opendlign_core.errors import BadInput
@@ -21,22 +23,32 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit: 0 when it worked, 2 on bad input, 1 when something else failed."""
+    """Run one command and exit: 0 when it worked, 2 on bad input, 1 when something else failed.
+
+    Where it was told to stop, 130 (Ctrl-C) or 143 (SIGTERM).
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     prepare_environment(debug=debug)
+    with own_process() if arguments is None else nullcontext(), stoppable() as stop:
+        _run(words, debug, stop)
+
+
+def _run(words: Sequence[str], debug: bool, stop: Stop) -> NoReturn:
     try:
         code = build_app()(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         _fail(str(error), BAD_INPUT)
     except KeyboardInterrupt:
-        _fail("stopped; what was committed stays, and the same command continues", 130)
+        _fail(SENTENCE, stop.code)
     except BrokenPipeError:
         os._exit(0)
     except Exception as error:
         if debug:
             raise
+        if stop.told:  # libraries make other errors of an interruption
+            _fail(SENTENCE, stop.code)
         _fail(_sentence(error), BAD_INPUT if is_bad_input(error) else 1)
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -82,6 +94,6 @@ def _sentence(error: BaseException) -> str:
     return text if known else f"{type(error).__name__}: {text} (--debug shows where)"
 
 
-def _fail(sentence: str, code: int) -> None:
+def _fail(sentence: str, code: int) -> NoReturn:
     sys.stderr.write(f"error: {sentence}\n")
     sys.exit(code)

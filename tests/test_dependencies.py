@@ -23,6 +23,7 @@ BROUGHT = {
     "pydantic-core": "pydantic",
     "threadpoolctl": "scikit-learn",
     "triton": "torch",
+    "uvicorn": "prefect",
 }
 """Imported packages that belong to another one, whose version decides theirs."""
 
