@@ -106,15 +106,21 @@ class Boxes:
 
     def contain(self, points: NDArray[Any]) -> NDArray[np.bool_]:  # [N, 3] -> [K, N]
         """Which points lie in which box, its sides included."""
-        inside = np.zeros((len(self), len(points)), bool)
+        order = np.argsort(points[:, 0])
+        ordered = points[order]
         low, high = self.hulls()
-        for box in range(len(self)):
-            # Only points in the hull are turned: most boxes hold few of a scene's points.
-            near = np.flatnonzero(((points >= low[box]) & (points <= high[box])).all(1))
-            inside[box, near] = self._holds(box, points[near])
+        # Of a scene's points most are beside a box: of those in order along x, the others need no look.
+        starts = np.searchsorted(ordered[:, 0], low[:, 0], "left")
+        ends = np.searchsorted(ordered[:, 0], high[:, 0], "right")
+        inside = np.zeros((len(self), len(points)), bool)
+        for box, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            near = ordered[start:end]
+            in_hull = np.flatnonzero(((near[:, 1:] >= low[box, 1:]) & (near[:, 1:] <= high[box, 1:])).all(1))
+            inside[box, order[start + in_hull]] = self._holds(box, near[in_hull])
         return inside
 
     def _holds(self, box: int, points: NDArray[Any]) -> NDArray[np.bool_]:  # [N, 3] -> [N]
+        """Which points of a box's hull lie in the box."""
         if self.yaws[box] == 0:
             return np.ones(len(points), bool)
         x, y, z = (points - self.centres[box]).T
