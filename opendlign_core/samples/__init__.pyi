@@ -15,6 +15,7 @@ from .meta import DepthMeta as DepthMeta
 from .meta import GateScore as GateScore
 from .meta import Meta as Meta
 from .meta import PaintedMeta as PaintedMeta
+from .meta import SceneMeta as SceneMeta
 from .painted import Painted as Painted
 from .places import LOOKUPS as LOOKUPS
 from .places import Lookup as Lookup
@@ -24,6 +25,7 @@ from .sample import Rejected as Rejected
 from .sample import TypedSample as TypedSample
 from .sample import WrongSample as WrongSample
 from .sample import read_meta as read_meta
+from .scene import Scene as Scene
 from .streaming import TornShard as TornShard
 from .streaming import open_webdataset as open_webdataset
 from .tokens import TokenEntry as TokenEntry

@@ -67,6 +67,18 @@ class CloudMeta(Meta):
     """What the numbers of its points' parts stand for, where they were kept."""
 
 
+class SceneMeta(Meta):
+    """What is known of a scan of a place."""
+
+    licence: str = ""
+    uri: str = ""
+    up_axis: str = "y"
+    """The axis that was up in the file; in the sample it is y."""
+    unit: str = "m"
+    things: tuple[str, ...] = ()
+    """What the things with boxes are called, in the order of their boxes."""
+
+
 class DepthMeta(Meta):
     """What is known of an object's depth maps."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from opendlign_core.boxes import Boxes
 from opendlign_core.samples import (
     Cloud,
     CloudMeta,
@@ -19,6 +20,8 @@ from opendlign_core.samples import (
     ImageRecipe,
     Painted,
     PaintedMeta,
+    Scene,
+    SceneMeta,
     TokenEntry,
     TypedSample,
     WrongSample,
@@ -57,6 +60,12 @@ SAMPLES: dict[str, TypedSample[Any]] = {
     "painted": PAINTED,
     "tokens": TokenEntry(CHAIR.who(), np.arange(24, dtype=np.uint16).reshape(2, 3, 4), MAPS[:, :2, :4], POINTS[0]),
     "embedding": ImageEmbedding(CHAIR.who(), MAPS[0], MAPS[0, 0]),
+    "bare scene": Scene(SceneMeta.of(CHAIR.who(), licence="CC0-1.0"), POINTS, Boxes.of(POINTS[:0], POINTS[:0])),
+    "scene": Scene(
+        SceneMeta.of(CHAIR.who(), things=("chair", "lamp")), POINTS, Boxes.of(POINTS[:2], POINTS[2:4]),
+        (POINTS * 255).astype(np.uint8), np.array([0, 1, 2, 2, 1], np.int32),
+        Boxes.of(POINTS[:2], POINTS[2:4], [0.5, -1]),
+    ),
 }  # fmt: skip
 
 
@@ -185,3 +194,22 @@ def test_the_room_is_free_of_torch() -> None:
         "assert not {'torch', 'prefect', 'storage'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_scene_keeps_its_things_and_refuses_what_does_not_belong_together() -> None:
+    there = Scene.read(sample_key("toys/chair.1"), SAMPLES["scene"].fields())
+    assert there.meta.things == ("chair", "lamp")
+    assert there.whole is not None and there.whole.yaws.tolist() == [0.5, -1]
+    assert there.instances is not None and there.instances.tolist() == [0, 1, 2, 2, 1]
+    none, two = Boxes.of(POINTS[:0], POINTS[:0]), Boxes.of(POINTS[:2], POINTS[2:4])
+    meta = SceneMeta.of(CHAIR.who())
+    for wrong, told in (
+        ({"boxes": two}, "2 boxes for 0 things"),
+        ({"boxes": none, "whole": two}, "2 boxes for 0 things"),
+        ({"boxes": none, "colors": np.zeros((4, 3), np.uint8)}, "colors has the shape"),
+        ({"boxes": none, "instances": np.ones(5, np.int32)}, "none of its 0 things"),
+    ):
+        with pytest.raises(WrongSample, match=told):
+            Scene(meta, POINTS, **wrong)
+    with pytest.raises(WrongSample, match="a row is a centre, a size and a yaw"):
+        Scene.read(sample_key("toys/chair.1"), {**SAMPLES["scene"].fields(), "boxes.npy": encode_array(POINTS)})

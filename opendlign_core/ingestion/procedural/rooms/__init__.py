@@ -1,0 +1,1 @@
+"""The embedded rooms: procedural furniture where it would stand, seen by a scanner from a few places."""
