@@ -130,16 +130,38 @@ def query_embedding(
     Words are taken as they are written: a whole sentence is its own prompt.
     """
     if shape is not None:
-        ((_, features),) = _view_features(model, [shape], METHODS["opendlign"], len(shape.depth))
-        return object_embeddings(features)
+        return shape_embeddings(model, [shape])
     words = None if text is None else encode_texts(model, [text]).numpy()
-    pixels = None if image is None else _image_embedding(model, image)
+    pixels = None if image is None else picture_embeddings(model, image[None])
     if words is not None and pixels is not None:
         return mixed_queries(words, pixels)
     single = words if words is not None else pixels
     if single is None:
         raise BadInput("a query needs words, a picture or a shape")
     return single
+
+
+def shape_embeddings(
+    model: EvaluatedModel,
+    samples: Iterable[EvalSample],
+    method: MethodSpec = METHODS["opendlign"],
+    image_batch: int = 160,
+) -> Floats:  # [N, E]
+    """Unit embeddings of objects, each the mean over its views.
+
+    Raises:
+        BadInput: there are none.
+    """
+    parts = [object_embeddings(features) for _, features in _view_features(model, samples, method, image_batch)]
+    if not parts:
+        raise BadInput("there is nothing to embed")
+    return np.concatenate(parts)
+
+
+def picture_embeddings(model: EvaluatedModel, pictures: Floats) -> Floats:
+    """Unit embeddings [N, E] of pictures [N, H, W, 3] in [0, 1]."""
+    pixels = torch.from_numpy(np.ascontiguousarray(pictures, np.float32)).movedim(-1, 1)
+    return Extractor(model, FeaturePlan((), ())).encode_pictures(pixels)
 
 
 def search(model: EvaluatedModel, index: EmbeddingIndex | Path, query: Floats, top: int = 10) -> list[Hit]:
@@ -167,11 +189,6 @@ def _preview_pixels(hit: Hit) -> np.ndarray[tuple[int, int, int], np.dtype[np.ui
     if not hit.preview:
         return np.full((_PREVIEW, _PREVIEW, 3), 235, np.uint8)
     return np.asarray(Image.open(io.BytesIO(hit.preview)).convert("RGB"))
-
-
-def _image_embedding(model: EvaluatedModel, image: Floats) -> Floats:
-    pixels = torch.from_numpy(np.ascontiguousarray(image, np.float32)).movedim(-1, 0)[None]
-    return Extractor(model, FeaturePlan((), ())).encode_pictures(pixels)
 
 
 def _gray(depth: Floats) -> Floats:

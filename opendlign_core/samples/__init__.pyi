@@ -8,6 +8,7 @@ from .encoding import encode_array as encode_array
 from .encoding import encode_json as encode_json
 from .images import decode_image as decode_image
 from .images import encode_image as encode_image
+from .indexed import ShardDataset as ShardDataset
 from .keys import object_id as object_id
 from .keys import sample_key as sample_key
 from .meta import CloudMeta as CloudMeta

@@ -36,8 +36,11 @@ def encode_depth(depth: Any) -> bytes:
     return _npy(header + mask + steps.tobytes())
 
 
-def decode_depth(data: bytes) -> NDArray[np.float32]:  # [V, H, W]
-    """Return the depth maps that `encode_depth` stored; raise ValueError if the bytes are something else."""
+def decode_depth(data: bytes | NDArray[np.uint8]) -> NDArray[np.float32]:  # [V, H, W]
+    """Return the depth maps that `encode_depth` stored; raise ValueError if the bytes are something else.
+
+    Loaders of other projects open the .npy themselves: the array of bytes that they find in it will do.
+    """
     body = _body(data)
     magic, views, rows, columns, mask_bytes = _HEADER.unpack_from(body)
     if magic != _MAGIC:
@@ -59,9 +62,9 @@ def _npy(body: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def _body(data: bytes) -> bytes:
+def _body(data: bytes | NDArray[np.uint8]) -> bytes:
     try:
-        stored = np.load(io.BytesIO(data), allow_pickle=False)
+        stored = np.load(io.BytesIO(data), allow_pickle=False) if isinstance(data, bytes) else np.asarray(data)
     except (ValueError, EOFError, OSError) as error:
         raise ValueError(f"these bytes are no .npy file: {error}") from error
     if not isinstance(stored, np.ndarray) or stored.dtype != np.uint8 or stored.nbytes < _HEADER.size:

@@ -57,7 +57,7 @@ def open_webdataset(
     opener = next(place for place, part in enumerate(dataset.pipeline) if isinstance(part, StreamingOpen))
     dataset.pipeline.insert(opener + 1, _whole)
     mixed = dataset.shuffle(shuffle, initial=shuffle, seed=seed)
-    return mixed.map(_decoded if kind is None else partial(_typed, kind))
+    return mixed.map(decoded if kind is None else partial(_typed, kind))
 
 
 class TornShard(BadInput):
@@ -108,7 +108,8 @@ def _checked(url: str) -> str:
     return url
 
 
-def _decoded(sample: Mapping[str, Any]) -> dict[str, Any]:
+def decoded(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """A sample's fields, read by their extensions; what begins with `__` is about the sample and stays."""
     return {name: value if name.startswith("__") else _field(name, value) for name, value in sample.items()}
 
 

@@ -4,8 +4,10 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import opendlign_core as od
 from flows.history import last_run, note_run, runs
 from flows.regenerate import regenerate
 from opendlign.ask import Asked, ask
@@ -13,6 +15,7 @@ from opendlign.main import main
 from opendlign.models import Which, find
 from opendlign.run import print_next
 from opendlign_core.errors import BadInput
+from opendlign_core.evaluation import EvalSample, query_embedding
 from storage.errors import MissingOutput
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput
@@ -181,3 +184,26 @@ def test_an_evaluation_goes_on_with_the_last_run(store: Path, capsys: pytest.Cap
     told = printed(capsys, "evaluate", "--store", str(store))
     assert "tiny.yaml, the last run of" in told
     assert "boxes" in told
+
+
+def test_python_loads_the_same_model_from_the_store(
+    store: Path, finished_store: Path, tiny_preset: str, place: Path
+) -> None:
+    chain = find(Which(preset=tiny_preset, store=str(store)))
+    model = od.load(store / chain.manifest.folder, device="cpu")
+    assert (model.seeing.projection, model.seeing.points) == (chain.projection, 256)
+    cube = od.read(place / "1.off")
+    asked = od.embed(model, cube)
+    maps = od.project(od.sample(cube, 256), chain.projection)
+    assert np.array_equal(asked, query_embedding(chain.model, shape=EvalSample("cube", None, maps)))
+    assert od.load(finished_store, device="cpu").encoders.fingerprint == model.encoders.fingerprint
+    with pytest.raises(BadInput, match=f"holds 2 trained models; name one of {store}/train/"):
+        od.load(store)
+
+
+def test_a_model_whose_bytes_changed_is_refused(finished_store: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(finished_store, tmp_path / "store"))
+    (weights,) = copied.glob("train/*/adapter.*.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(BadInput, match="is not what its manifest says; see opendlign verify"):
+        od.load(copied)

@@ -1,4 +1,4 @@
-"""The examples of docs/storage.md run as they are written, on a store that lies where they say."""
+"""The examples of docs/storage.md and docs/python.md run as they are written, on files that lie where they say."""
 
 import os
 import re
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 
+import opendlign_core as od
 from opendlign_core.samples import Cloud, CloudMeta, DepthMaps, ImageRecipe, Painted, PaintedMeta, encode_image
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
@@ -18,7 +20,11 @@ from tasks.shards import building, finish
 from tasks.urls import shard_urls
 from tests.servers import ROOT
 
-EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "storage.md").read_text(encoding="utf-8"), re.DOTALL)
+
+def examples(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
 SOMEBODY_S = "0123456789abcdef0123"
 """The fingerprint in the examples."""
 
@@ -53,15 +59,27 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     )
     urls = shard_urls(open_store("store"), images)
     Path("shards.txt").write_text("".join(f"{url}\n" for url in urls))
-    assert len(EXAMPLES) == 2
-    for example in EXAMPLES:
-        run_alone(example.replace(SOMEBODY_S, clouds.fingerprint).replace("1000, 2000", "1, 5"))
+    written = examples("storage.md")
+    assert len(written) == 2
+    for example in written:
+        run_alone(example.replace(SOMEBODY_S, clouds.fingerprint).replace("1000, 2000", "1, 5"), CHECKS)
 
 
-def run_alone(example: str) -> None:
+def test_the_examples_from_python_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    mug = od.toy("mug")
+    trimesh.Trimesh(mug.vertices, mug.faces, process=False).export("mug.glb")
+    images = write_output("synthesize", [*map(painted, range(6))])
+    Path("shards.txt").write_text("".join(f"{url}\n" for url in shard_urls(open_store("store"), images)))
+    shapes, shards = examples("python.md")
+    run_alone(shapes, "assert found.prediction == 'mug' and images.shape == (10, 224, 224, 3)")
+    run_alone(shards, "assert len(painted) == 6 and len(list(loader)) == 3 and sample['json']['label'] == 'toy'")
+
+
+def run_alone(example: str, checks: str) -> None:
     """In a process of its own: loader workers that a process full of threads forks are no fair example."""
     ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", example + CHECKS],
+        [sys.executable, "-W", "ignore", "-c", f"{example}\n{checks}"],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
