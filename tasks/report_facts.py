@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from storage.records import Manifest
 from tasks.samples import EvaluatedOutputs
 
 if TYPE_CHECKING:
@@ -16,20 +15,23 @@ _NUMBER = re.compile(r"\d+")
 
 
 def report_title(results: "EvaluationResults", sources: Sequence[EvaluatedOutputs]) -> str:
-    """The data sets that were judged, each once; one that may be any shapes is told with where these come from."""
+    """The data sets that were judged, each once; one that may be any shapes is told with what these are."""
+    from opendlign_core.evaluation import ZERO_SHOT
     from opendlign_core.evaluation.titles import TITLES, dataset_key, dataset_title
 
     datasets = list(dict.fromkeys(row.dataset for rows in results.rows.values() for row in rows))
     title = _listed([dataset_title(name) for name in datasets]) or "Nothing judged"
     if any(dataset_key(name) in TITLES for name in datasets):
         return title
-    told = f"{title} from {_listed([source_of(source.clouds) for source in sources])}"
+    first = results.of(ZERO_SHOT)[:1]
+    classes = _listed([one.name for row in first for one in row.classes if one.objects])
+    told = f"{title}: {classes}" if classes else f"{title} from {_listed(list(map(_source_of, sources)))}"
     return told[0].upper() + told[1:]
 
 
-def source_of(clouds: Manifest) -> str:
-    """How people call the source of an ingest output."""
-    source = clouds.recipe.get("source", {})
+def _source_of(outputs: EvaluatedOutputs) -> str:
+    """How people call a source."""
+    source = outputs.clouds.recipe.get("source", {})
     return str(source.get("name") or source.get("adapter") or "elsewhere")
 
 
@@ -44,7 +46,7 @@ def source_facts(sources: Iterable[EvaluatedOutputs]) -> "Iterator[SourceFacts]"
     from opendlign_core.evaluation.report.data import SourceFacts
 
     for source in sources:
-        yield SourceFacts(source_of(source.clouds), tuple(sorted(source.clouds.summary.get("splits", {}).items())))
+        yield SourceFacts(_source_of(source), tuple(sorted(source.clouds.summary.get("splits", {}).items())))
 
 
 def rejections(sources: Iterable[EvaluatedOutputs]) -> "Iterator[Rejection]":
