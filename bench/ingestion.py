@@ -16,7 +16,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import h5py
 import numpy as np
@@ -39,6 +39,9 @@ from opendlign_core.ingestion.cloud import Points
 from opendlign_core.ingestion.packs import PACK_SUFFIXES, Pack
 from opendlign_core.ingestion.readers import SUFFIXES
 from opendlign_core.ingestion.reduce import farthest_indices
+from opendlign_core.ingestion.sampling import Sampling, object_rng, pick
+from opendlign_core.ingestion.strata import connected_parts
+from opendlign_core.ingestion.surface import Indices, Surface
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results" / "ingestion.json"
@@ -183,6 +186,37 @@ def write_big_clouds(folder: Path, points: int) -> None:
             text.writelines(f"{x:.5f} {y:.5f} {z:.5f}\n" for x, y, z in rows.tolist())
 
 
+def sampled_extents(points: int) -> dict[str, Any]:
+    """Of the Princeton meshes at hand: how many shrink, and how many parts get no point at all."""
+    shapes = [read_shape(path) for path, key in real_shapes() if key.startswith("psb/off")]
+    surfaces = [Surface(shape) for shape in shapes if isinstance(shape, Mesh)]
+    parts = [connected_parts(surface, surface.solid) for surface in surfaces]
+    counts: dict[str, Any] = {"meshes": len(surfaces), "parts": sum(len(np.unique(part)) for part in parts)}
+    return {
+        **counts,
+        "points": points,
+        **{name: lost_by(name, surfaces, parts, points) for name in get_args(Sampling)},
+    }
+
+
+def lost_by(sampling: Sampling, surfaces: list[Surface], parts: list[Indices], points: int) -> dict[str, float]:
+    before = time.process_time()
+    picked = [pick(surface, points, object_rng(0, str(n)), sampling) for n, surface in enumerate(surfaces)]
+    seconds = time.process_time() - before
+    missed = [
+        len(np.setdiff1d(part, part[np.isin(surface.solid, picks.faces)]))
+        for surface, part, picks in zip(surfaces, parts, picked, strict=True)
+    ]
+    shrunk = [surface.shrinkage(surface.points(picks).points) for surface, picks in zip(surfaces, picked, strict=True)]
+    return {
+        "shrunk_over_1_percent": sum(share > 0.01 for share in shrunk),
+        "largest_percent": round(100 * max(shrunk), 1),
+        "parts_without_a_point": sum(missed),
+        "meshes_with_such_parts": sum(map(bool, missed)),
+        "seconds": round(seconds, 2),
+    }
+
+
 def peak_memory_mib() -> dict[str, int]:
     """Largest resident size of this process and of any parser process so far."""
     kinds = {"ingest_process": resource.RUSAGE_SELF, "largest_parser": resource.RUSAGE_CHILDREN}
@@ -240,26 +274,28 @@ def write_table(table: str) -> None:
     DOCS.write_text(f"{head}{MARKERS[0]}\n{table}\n{MARKERS[1]}{rest.partition(MARKERS[1])[2]}")
 
 
-def measure_big() -> None:
-    """Renew what the results say of big clouds, and nothing else of them."""
-    with tempfile.TemporaryDirectory() as name:
-        found = big_clouds(Path(name), 20_000_000)
-    report = json.loads(RESULTS.read_text()) | {"big_clouds": found}
+def renew(part: str, found: dict[str, Any]) -> None:
+    """Renew one part of the results and nothing else of them."""
     sys.stdout.write(json.dumps(found, indent=2) + "\n")
-    RESULTS.write_text(json.dumps(report, indent=2) + "\n")
+    RESULTS.write_text(json.dumps(json.loads(RESULTS.read_text()) | {part: found}, indent=2) + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the objects, and nothing is written")
     parser.add_argument("--big", action="store_true", help="only clouds of 20 million points")
+    parser.add_argument("--sampling", action="store_true", help="only what sampling loses of real meshes")
     parser.add_argument("--table", action="store_true", help="only renew the table of docs/formats.md")
     arguments = parser.parse_args()
     if arguments.table:
         write_table(format_table())
         return
+    if arguments.sampling:
+        renew("sampling", sampled_extents(4096))
+        return
     if arguments.big:
-        measure_big()
+        with tempfile.TemporaryDirectory() as name:
+            renew("big_clouds", big_clouds(Path(name), 20_000_000))
         return
     scale = 10 if arguments.quick else 1
     with tempfile.TemporaryDirectory() as name:
@@ -269,6 +305,7 @@ def main() -> None:
             "versions": {"python": platform.python_version(), "numpy": np.__version__, "h5py": h5py.__version__},
             "cheap_objects": cheap_objects(folder, 1000 // scale),
             "meshes": mesh_objects(folder, 200 // scale),
+            "sampling": sampled_extents(4096 // scale),
             "big_clouds": big_clouds(folder, 20_000_000 // scale),
             "farthest_points": [farthest_points(n // scale, 1_000 // scale) for n in (10_000, 100_000)],
             "peak_memory_mib": peak_memory_mib(),

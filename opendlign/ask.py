@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from flows.preset import Preset
     from flows.sources import ListedSource
 
+OWN_DATA = ("folder", "list")
+"""Adapters of shapes that nobody has published numbers on."""
 LIST_SUFFIXES = (".csv", ".tsv", ".parquet", ".npz")
 
 Changes = Annotated[
@@ -125,4 +127,7 @@ def wanted_changes(changes: list[str] | None, source: str | None) -> list[str]:
     if adapter == "list" and name.endswith(LIST_SUFFIXES):
         # Uris are relative to the list, so its folder is the source.
         chosen |= {"url": folder or ("/" if url.startswith("/") else "."), "options": {"list": name}}
-    return [f"ingest.source={json.dumps(chosen, ensure_ascii=False)}", *(changes or [])]
+    spelled_out = [f"ingest.source={json.dumps(chosen, ensure_ascii=False)}"]
+    # Published data sets are sampled as they are in the papers.
+    drawn = ["ingest.sampling=stratified"] if adapter in OWN_DATA else []
+    return [*spelled_out, *drawn, *(changes or [])]

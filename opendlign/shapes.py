@@ -195,8 +195,11 @@ def read_samples(files: Sequence[Path], trained: Trained, up: UpAxis | None = No
         )
         for path in files
     ]
+    # A file of one's own loses no part to chance, unless somebody asks for that.
+    chosen = "sampling" in trained.source.model_fields_set
+    recipe = trained.source if chosen else trained.source.model_copy(update={"sampling": "stratified"})
     execution = trained.reading.model_copy(update={"workers": 1})
-    for outcome in ingest_entries(entries, trained.source, execution, NamedFiles()):
+    for outcome in ingest_entries(entries, recipe, execution, NamedFiles()):
         if isinstance(outcome, RejectedObject):
             raise UnreadableShape(f"{outcome.entry.uri}: {outcome.reason}")
         # A copy, because points may lie in memory that is read-only.

@@ -1,10 +1,11 @@
 """Ingest: the objects of a source as shards of clouds, with a catalog of all of them."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opendlign_core.ingestion import STAGE_VERSION, IngestExecution, IngestRecipe, ObjectEntry
 from opendlign_core.samples import Cloud, CloudMeta
@@ -19,6 +20,14 @@ from tasks.ports import Inputs
 from tasks.shards import ShardBuilder
 from tasks.showcase import Showcase
 from tasks.stage import Job, ShardedStage
+
+if TYPE_CHECKING:
+    from opendlign_core.ingestion import IngestedObject
+
+_log = logging.getLogger(__name__)
+
+NOTABLE = 0.01
+"""From here on the share of its extent that an object loses is worth a word."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,7 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
         from opendlign_core.ingestion import RejectedObject, ingest_entries
 
         source: OpenSource = job.opened
-        rows = []
+        rows, shrunk = [], dict[str, float]()
         entries = source.listing.entries[shard.start : shard.stop]
         for outcome in ingest_entries(entries, job.recipe, job.execution, source.files):
             row = _catalog_row(outcome.entry)
@@ -78,19 +87,13 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
                 rows.append({**row, "rejected": outcome.reason})
                 job.progress.advance(rejected=1)
                 continue
-            row |= {
-                "points": outcome.source_points,
-                "padded": outcome.padded,
-                "digest": outcome.digest,
-                "up_axis": outcome.up_axis,
-                "unit": outcome.unit,
-            }
-            said = {"part_names": outcome.part_names, "thinned": outcome.thinned}
-            # What there is nothing to say of is left out, as it always was.
-            meta = CloudMeta.model_validate({**row, **{name: value for name, value in said.items() if value}})
+            row |= {name: getattr(outcome, field) for name, field in _READ.items()}
+            meta = CloudMeta.model_validate({**row, **_said(outcome, job.recipe)})
             builder.add(Cloud(meta, outcome.points, outcome.colors, parts=outcome.parts))
             rows.append(row)
+            shrunk[outcome.entry.object_id] = outcome.shrinkage or 0.0
             job.progress.advance()
+        _warn_of_shrinking(shrunk)
         builder.attachments["catalog"] = CATALOG.write(rows, builder.folder / "catalog.parquet")
         if source.files is not None:
             builder.attachments |= source.files.attachments(entries, builder.folder)
@@ -113,6 +116,30 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
 
 
 INGEST = Ingest()
+
+_READ = {"points": "source_points", "padded": "padded", "digest": "digest", "up_axis": "up_axis", "unit": "unit"}
+"""What the catalog says of an object that was read, by the names of its columns."""
+
+
+def _said(outcome: "IngestedObject", recipe: IngestRecipe) -> dict[str, Any]:
+    """What a sample says beyond its row of the catalog; what recipes do not ask for is left out, as it always was."""
+    said: dict[str, Any] = {"part_names": outcome.part_names, "thinned": outcome.thinned}
+    said = {name: value for name, value in said.items() if value}
+    if recipe.sampling == "stratified" and outcome.shrinkage is not None:
+        said["shrinkage"] = round(outcome.shrinkage, 4)
+    return said
+
+
+def _warn_of_shrinking(shrunk: Mapping[str, float]) -> None:
+    """Say what sampling by chance cost; `shrunk` is the share of its extent that each object lost."""
+    lost = {name: share for name, share in shrunk.items() if share > NOTABLE}
+    if lost:
+        worst = max(lost, key=lambda name: lost[name])
+        _log.warning(
+            "%d of %d objects lost over %.0f %% of their extent to sampling, most of all %s (%.1f %%): "
+            "ingest.sampling=stratified keeps it",
+            len(lost), len(shrunk), 100 * NOTABLE, worst, 100 * lost[worst],
+        )  # fmt: skip
 
 
 def _catalog_row(entry: ObjectEntry) -> dict[str, Any]:

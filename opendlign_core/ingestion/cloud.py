@@ -56,6 +56,8 @@ class IngestedObject:
     """Points in the file before reduction or padding; for a mesh, the points sampled from it."""
     thinned: int
     """Points that a random reduction left to choose the farthest among; 0 where there was none."""
+    shrinkage: float | None
+    """Of a mesh, the share of its extent that no sampled point reaches; None for clouds."""
     up_axis: UpAxis
     """The axis that was up in the file."""
     unit: str

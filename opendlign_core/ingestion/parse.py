@@ -14,7 +14,8 @@ from opendlign_core.ingestion.parts import PartList, named
 from opendlign_core.ingestion.readers import read_with_digest
 from opendlign_core.ingestion.recipe import IngestRecipe
 from opendlign_core.ingestion.reduce import Indices, farthest_indices, pad_indices, random_indices
-from opendlign_core.ingestion.sampling import object_rng, sample_surface
+from opendlign_core.ingestion.sampling import object_rng, pick
+from opendlign_core.ingestion.surface import Surface
 
 _OPEN_PACKS = 4
 
@@ -61,7 +62,7 @@ class Parser:
 def finish(entry: ObjectEntry, shape: PointCloud | Mesh, digest: str, recipe: IngestRecipe) -> IngestedObject:
     """Bring a shape to the recipe's number of points, y up, with the parts that it has if the recipe keeps them."""
     rng = object_rng(recipe.seed, entry.object_id)
-    cloud = sample_surface(shape, recipe.points, rng) if isinstance(shape, Mesh) else shape
+    cloud, shrinkage = _cloud(shape, recipe, rng)
     kept = _kept(cloud.points, recipe, rng)
     parts = cloud.parts if recipe.keep_parts else None
     up_axis = entry.up_axis or shape.up_axis or "y"
@@ -73,11 +74,23 @@ def finish(entry: ObjectEntry, shape: PointCloud | Mesh, digest: str, recipe: In
         digest=digest,
         source_points=len(cloud.points),
         thinned=_thinned(len(cloud.points), recipe),
+        shrinkage=shrinkage,
         up_axis=up_axis,
         unit=entry.unit or shape.unit,
         parts=None if parts is None else parts[kept],
         part_names=() if parts is None else cloud.part_names,
     )
+
+
+def _cloud(
+    shape: PointCloud | Mesh, recipe: IngestRecipe, rng: np.random.Generator
+) -> tuple[PointCloud, float | None]:
+    """A shape as a cloud and, of a mesh, how much of its extent the points do not reach."""
+    if isinstance(shape, PointCloud):
+        return shape, None
+    surface = Surface(shape)
+    cloud = surface.points(pick(surface, recipe.points, rng, recipe.sampling))
+    return cloud, surface.shrinkage(cloud.points)
 
 
 def _kept(points: Points, recipe: IngestRecipe, rng: np.random.Generator) -> Indices | slice:

@@ -74,6 +74,9 @@ class IngestRecipe(Recipe):
     """Seeds mesh sampling and random reduction together with the object id."""
     shard_size: int = Field(default=500, ge=1)
     """Objects per shard."""
+    sampling: Literal["area", "stratified"] = Field(default="area", json_schema_extra={"added": True})
+    """How points are drawn from a mesh: all by chance, uniformly by area, or so that no outermost corner and no
+    connected part is left without any and the rest lies evenly."""
     farthest_among: int = Field(default=200_000, ge=1, json_schema_extra={"added": True})
     """Most points that farthest-point sampling chooses among: a larger cloud is reduced at random first."""
     keep_parts: bool = Field(default=False, json_schema_extra={"added": True})

@@ -1,14 +1,15 @@
-"""Points drawn uniformly by area from the surface of a mesh."""
+"""Points drawn from the surface of a mesh."""
 
 import hashlib
+from typing import Literal
 
 import numpy as np
 
-from opendlign_core.ingestion.cloud import Mesh, PointCloud, Points
+from opendlign_core.ingestion.cloud import Mesh, PointCloud
 from opendlign_core.ingestion.safety import require
+from opendlign_core.ingestion.surface import THINNEST, Picks, Surface, at_heights, inside
 
-# A surface thinner than this share of its extent squared is a line or a point, whatever rounding makes of it.
-_SMALLEST_AREA = 1e-12
+Sampling = Literal["area", "stratified"]
 
 
 def object_rng(seed: int, object_id: str) -> np.random.Generator:
@@ -17,28 +18,24 @@ def object_rng(seed: int, object_id: str) -> np.random.Generator:
     return np.random.default_rng([seed, *words.tolist()])
 
 
-def sample_surface(mesh: Mesh, count: int, rng: np.random.Generator) -> PointCloud:
+def sample_surface(mesh: Mesh, count: int, rng: np.random.Generator, sampling: Sampling = "area") -> PointCloud:
     """Draw `count` points, with interpolated colours and the parts of their faces where the mesh has any.
+
+    `area` leaves every point to chance, uniformly by area. `stratified` gives the outermost corners and every
+    connected part a point, as long as there are enough, and spreads the others evenly over the area.
 
     Raises:
         UnreadableShape: when the triangles have no area.
     """
-    corners = mesh.vertices.astype(np.float64)
-    first, second, third = (corners[mesh.faces[:, corner]] for corner in range(3))
-    areas = np.linalg.norm(np.cross(second - first, third - first), axis=1) / 2
-    total = float(areas.sum())
-    extent = float(np.ptp(corners, axis=0).max())
-    require(total > _SMALLEST_AREA * extent**2, "has triangles without area")
-    heights = np.cumsum(areas)
-    picked = np.minimum(np.searchsorted(heights, rng.random(count) * heights[-1], side="right"), len(areas) - 1)
-    # The root of the first draw makes the pair uniform over the triangle instead of crowding one corner.
-    spread, along = np.sqrt(rng.random(count)), rng.random(count)
-    weights = np.stack([1 - spread, spread * (1 - along), spread * along], axis=1)  # [count, 3]
-    stacked = np.stack([first[picked], second[picked], third[picked]], axis=1)  # [count, 3, 3]
-    points: Points = np.einsum("nk,nkd->nd", weights, stacked).astype(np.float32)
-    colors = None
-    if mesh.colors is not None:
-        shades = mesh.colors[mesh.faces[picked]].astype(np.float64)
-        colors = np.rint(np.einsum("nk,nkd->nd", weights, shades)).clip(0, 255).astype(np.uint8)
-    parts = None if mesh.parts is None else mesh.parts[picked]
-    return PointCloud(points, colors, None, mesh.up_axis, mesh.unit, parts, mesh.part_names)
+    surface = Surface(mesh)
+    return surface.points(pick(surface, count, rng, sampling))
+
+
+def pick(surface: Surface, count: int, rng: np.random.Generator, sampling: Sampling) -> Picks:
+    """Like `sample_surface`: the places of the points in the triangles of a surface."""
+    require(float(surface.areas.sum()) > THINNEST * surface.extent**2, "has triangles without area")
+    if sampling == "stratified":
+        from opendlign_core.ingestion.strata import stratified  # brings a part of scipy, which few shapes need
+
+        return stratified(surface, count, rng)
+    return inside(at_heights(surface.areas, rng.random(count)), rng)

@@ -60,6 +60,8 @@ class CloudMeta(Meta):
     """Whether points are repeated because the file held too few."""
     thinned: int = 0
     """Points that a random reduction left to choose the farthest among, where there were too many for that."""
+    shrinkage: float = 0.0
+    """The share of a mesh's extent that no point reaches, where the recipe's sampling is `stratified`."""
     up_axis: str = "y"
     """The axis that was up in the file; in the sample it is y."""
     unit: str = ""

@@ -30,3 +30,11 @@ def test_fields_of_the_source_can_be_set_after_it() -> None:
     changes = wanted_changes(["ingest.source.options.uri_column=file"], "list:shapes.csv")
     source = load_preset("vit-b-32", changes).source.source
     assert (source.option("list", ""), source.option("uri_column", "")) == ("shapes.csv", "file")
+
+
+@pytest.mark.parametrize(
+    ("given", "sampling"), [("folder:meshes", "stratified"), ("list:a.csv", "stratified"), ("modelnet40:data", "area")]
+)
+def test_shapes_of_ones_own_lose_no_part_to_sampling(given: str, sampling: str) -> None:
+    assert load_preset("mini", wanted_changes([], given)).source.sampling == sampling
+    assert load_preset("mini", wanted_changes(["ingest.sampling=area"], given)).source.sampling == "area"

@@ -1,6 +1,7 @@
 """The ingest stage without an engine: one source, in a folder and in a bucket, into stores of both kinds."""
 
 import csv
+import json
 import tarfile
 from pathlib import Path
 
@@ -95,6 +96,30 @@ def test_parts_lie_in_the_shards_only_where_the_recipe_keeps_them(tmp_path: Path
             assert cloud.parts is not None and set(cloud.parts) == {0, 1, 2}
         else:
             assert cloud.parts is None and b"part_names" not in fields["json"]
+
+
+NEEDLE = b"OFF\n6 3 0\n0 0 0\n1 0 0\n1 0 1\n0 0 1\n0 2 0\n0.001 0 0\n3 0 1 2\n3 0 2 3\n3 0 5 4\n"
+"""A square with a needle on it that points by area do not reach."""
+
+
+def test_what_sampling_loses_is_told_and_what_it_keeps_is_recorded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, store = tmp_path / "source", open_store(tmp_path / "store")
+    source.mkdir()
+    (source / "needle.off").write_bytes(NEEDLE)
+    told = {}
+    for sampling in ("area", "stratified"):
+        caplog.clear()
+        spec = SourceSpec(adapter="folder", url=str(source))
+        manifest = run(store, IngestRecipe(source=spec, points=500, sampling=sampling))
+        with Fetcher(store) as fetcher, tarfile.open(fetcher.path(manifest, manifest.shards[0].shard)) as shard:
+            stream = shard.extractfile(next(name for name in shard.getnames() if name.endswith(".json")))
+            assert stream is not None
+            told[sampling] = (json.load(stream).get("shrinkage"), caplog.text)
+    assert told["stratified"] == (0.0, "")
+    assert told["area"][0] is None
+    assert "1 of 1 objects lost over 1 % of their extent to sampling, most of all folder/needle.off" in told["area"][1]
 
 
 def test_it_shows_counts_and_clouds(source: Path, store: Store) -> None:
