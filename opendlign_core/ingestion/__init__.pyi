@@ -23,3 +23,5 @@ from .recipe import STAGE_VERSION as STAGE_VERSION
 from .recipe import IngestExecution as IngestExecution
 from .recipe import IngestRecipe as IngestRecipe
 from .recipe import SourceSpec as SourceSpec
+from .whole import as_ingested as as_ingested
+from .whole import read_whole as read_whole

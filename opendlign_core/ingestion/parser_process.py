@@ -18,6 +18,7 @@ from opendlign_core.ingestion.errors import DoubtfulShape, ReadFault, Unreadable
 from opendlign_core.ingestion.list_files import read_list
 from opendlign_core.ingestion.parse import Parser
 from opendlign_core.ingestion.parts import PartList
+from opendlign_core.ingestion.readers import read_with_digest
 from opendlign_core.ingestion.recipe import IngestRecipe
 from opendlign_core.ingestion.wire import (
     encode_failure,
@@ -26,6 +27,7 @@ from opendlign_core.ingestion.wire import (
     encode_list,
     encode_object,
     encode_refusal,
+    encode_shape,
 )
 
 OUT_OF_MEMORY = 77
@@ -62,6 +64,7 @@ def _answers(recipe: dict[str, Any] | None) -> dict[str, Callable[[Request], byt
     answers: dict[str, Callable[[Request], bytes]] = {
         "list": lambda request: encode_list(read_list(request["form"], Path(request["path"]))),
         "folder-object": lambda request: encode_folder_object(read_folder_object(Path(request["path"]))),
+        "shape": lambda request: encode_shape(read_with_digest(Path(request["path"]))[0]),
     }
     if recipe is not None:
         parser = Parser(IngestRecipe.model_validate(recipe))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from opendlign_core.ingestion.cloud import IngestedObject
+from opendlign_core.ingestion.cloud import IngestedObject, Mesh, PointCloud
 from opendlign_core.ingestion.depth_folder import FolderObject
 from opendlign_core.ingestion.entry import ObjectEntry
 
@@ -18,6 +18,7 @@ _HEADER_BYTES = 64 << 10
 
 MOST_LIST_BYTES = 512 << 20
 MOST_FOLDER_OBJECT_BYTES = 1 << 30
+MOST_SHAPE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -148,3 +149,24 @@ def decode_folder_object(reply: Reply, name: str, label: str | None) -> FolderOb
     depth = np.frombuffer(reply.body[:split], dtype="<f4").reshape(depth_shape)
     images = None if image_shape is None else np.frombuffer(reply.body[split:], np.uint8).reshape(image_shape)
     return FolderObject(name, label, depth, images)
+
+
+def encode_shape(found: PointCloud | Mesh) -> bytes:
+    """A whole shape, without colours, normals and parts."""
+    points, faces = (found.vertices, found.faces) if isinstance(found, Mesh) else (found.points, np.empty((0, 3)))
+    header = {"points": len(points), "faces": len(faces), "up_axis": found.up_axis, "unit": found.unit}
+    body = points.astype("<f4").tobytes() + faces.astype("<i4").tobytes()
+    return json.dumps(header).encode() + b"\n" + body
+
+
+def decode_shape(reply: Reply) -> PointCloud | Mesh:
+    """The shape that a reply describes; RuntimeError where it does not have the promised size."""
+    header, body = reply.header, reply.body
+    count, faces, unit = int(header["points"]), int(header["faces"]), str(header["unit"])
+    if len(body) != 12 * (count + faces):
+        raise RuntimeError(f"the parser process sent {len(body)} bytes for {count} points and {faces} triangles")
+    points = np.frombuffer(body[: 12 * count], "<f4").reshape(count, 3)
+    if not faces:
+        return PointCloud(points, up_axis=header["up_axis"], unit=unit)
+    corners = np.frombuffer(body[12 * count :], "<i4").reshape(faces, 3).astype(np.int64)
+    return Mesh(points, corners, up_axis=header["up_axis"], unit=unit)

@@ -1,6 +1,7 @@
 from .checks import UnusableCloud as UnusableCloud
 from .engine import project as project
 from .points import ProjectedPoints as ProjectedPoints
+from .points import maps_and_places as maps_and_places
 from .points import project_points as project_points
 from .recipe import RECIPES as RECIPES
 from .recipe import STAGE_VERSION as STAGE_VERSION

@@ -17,12 +17,29 @@ from opendlign_core.projection.recipe import Bilateral
 _EVALUATED_AT_ONCE = {"cpu": 1 << 16, "cuda": 1 << 26}  # neighbours, one exponential each
 
 
-def window_maximum(flat: Tensor, window: int, step: int) -> Tensor:
+class Room:
+    """Three buffers that passes write into in turn: fresh memory costs a processor more than the pass itself.
+
+    What `next` returned is overwritten after two more calls.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._buffers = [torch.empty(0, device=device) for _ in range(3)]
+
+    def next(self, length: int) -> Tensor:
+        """The next buffer, of so many cells; what it holds is undefined."""
+        last = self._buffers.pop(0)
+        self._buffers.append(last if len(last) >= length else last.new_empty(length))
+        return self._buffers[-1][:length]
+
+
+def window_maximum(flat: Tensor, window: int, step: int, room: Room | None = None) -> Tensor:
     """Return the maximum of `window` neighbours `step` apart; shorter than `flat` by (window - 1) * step."""
     covered = 1
     while covered < window:
         shift = min(covered, window - covered)
-        flat = torch.maximum(flat[: -shift * step], flat[shift * step :])
+        near, far = flat[: -shift * step], flat[shift * step :]
+        flat = torch.maximum(near, far, out=None if room is None else room.next(len(near)))
         covered += shift
     return flat
 
@@ -32,7 +49,7 @@ def gaussian_weights(window: int, sigma: float) -> list[float]:
     return [math.exp(-(offset**2) / (2 * sigma**2)) for offset in range(1, window // 2 + 1)]
 
 
-def gaussian_pass(flat: Tensor, weights: list[float], step: int) -> Tensor:
+def gaussian_pass(flat: Tensor, weights: list[float], step: int, room: Room | None = None) -> Tensor:
     """Return a Gaussian along one axis; shorter than `flat` by 2 * len(weights) * step.
 
     It is not normalised: every image is divided by its own maximum in the end.
@@ -43,9 +60,12 @@ def gaussian_pass(flat: Tensor, weights: list[float], step: int) -> Tensor:
     def shifted(offset: int) -> Tensor:
         return flat[(reach + offset) * step :][:length]
 
+    room = room or Room(flat.device)
+    # In this order, so that the next pass overwrites neither what this one returns nor its own sums.
+    pair, result = room.next(length), room.next(length)
     total = shifted(0)
     for offset, weight in enumerate(weights, start=1):
-        total = (shifted(-offset) + shifted(offset)).mul_(weight).add_(total)
+        total = torch.add(torch.add(shifted(-offset), shifted(offset), out=pair).mul_(weight), total, out=result)
     return total
 
 

@@ -22,6 +22,9 @@ from opendlign_core.samples.places import Lookup, Places
 SEEN_WITHIN = 0.1
 """A point is seen if its own smoothed depth and its pixel's differ by less than this."""
 
+PLACED_AT_ONCE = 1 << 19
+"""Points of all views that are placed at once; each takes some two hundred bytes while it is."""
+
 
 @dataclass(frozen=True)
 class ProjectedPoints:
@@ -74,8 +77,17 @@ def project_points(
 def maps_and_places(points: Tensor | NDArray[np.float32], recipe: ProjectionRecipe) -> tuple[Tensor, Places]:
     """The maps [V, S, S] of one cloud [N, 3] and the places that the recipe keeps of its points.
 
-    Raises like `project_points`.
+    Of a large cloud some views are placed at a time. Raises like `project_points`.
     """
+    count = max(1, PLACED_AT_ONCE // len(points))
+    starts = range(0, len(recipe.views), count)
+    parts = [_some_views(points, recipe.replace(views=recipe.views[start : start + count])) for start in starts]
+    row, column = (np.concatenate([getattr(places, at) for _, places in parts]) for at in ("row", "column"))
+    seen = {name: np.concatenate([places.seen[name] for _, places in parts]) for name in recipe.places}
+    return torch.cat([depth for depth, _ in parts]), Places.of(row, column, seen)
+
+
+def _some_views(points: Tensor | NDArray[np.float32], recipe: ProjectionRecipe) -> tuple[Tensor, Places]:
     cells = _cells(points[None], recipe)
     depth, found = _looked_up(cells, recipe, recipe.places)
     row, column = (at[0].cpu().numpy() for at in _pixels(cells, recipe))

@@ -102,9 +102,11 @@ class ProjectionRecipe(Recipe):
         return self
 
     @model_validator(mode="after")
-    def _splats_have_no_places(self) -> Self:
+    def _places_have_maps_of_their_own(self) -> Self:
         if self.places and isinstance(self.densify, WeightedSplat):
             raise ValueError("places are kept of recipes whose points cover a window, not of weighted splats")
+        if self.places and self.median:
+            raise ValueError("places are kept of maps as points make them: leave the median filter out (median=0)")
         return self
 
     def _check_window(self, densify: WindowMax) -> None:

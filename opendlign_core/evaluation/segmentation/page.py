@@ -19,8 +19,8 @@ from opendlign_core.evaluation.report.html import (
     tag,
 )
 from opendlign_core.evaluation.segmentation.counting import CategoryResult, SegmentationResult, ShownShape
-from opendlign_core.evaluation.segmentation.palette import css_colour
 from opendlign_core.evaluation.titles import dataset_title
+from opendlign_core.pictures import css_colour
 
 Rows = Sequence[SegmentationResult]
 

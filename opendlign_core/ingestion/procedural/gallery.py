@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from opendlign_core.ingestion.procedural.dataset import LABELS, procedural_cloud
-from opendlign_core.pictures import UInt8, cloud_picture, contact_sheet
+from opendlign_core.pictures import cloud_picture, contact_sheet
+from opendlign_core.pictures.clouds import UInt8
 
 PART_COLOURS = np.array(
     [(0, 114, 178), (230, 159, 0), (0, 158, 115), (213, 94, 0), (204, 121, 167), (86, 180, 233)], np.uint8

@@ -29,10 +29,11 @@ def read_off(file: ShapeFile) -> Mesh | PointCloud:
     counts = integers(lines[0].split()[:3])
     require(len(counts) >= 2, "has no vertex and face counts")
     vertex_count = checked_count(int(counts[0]), "vertices", len(body), 6)
+    require(vertex_count > 0, "has no vertices")
     face_count = checked_count(int(counts[1]), "faces", len(body), 4)
     if len(lines) >= 1 + vertex_count + face_count:
         rows = floats(" ".join(lines[1 : 1 + vertex_count]).split())
-        require(vertex_count > 0 and len(rows) % vertex_count == 0, "has vertex lines of different lengths")
+        require(len(rows) % vertex_count == 0, "has vertex lines of different lengths")
         table = rows.reshape(vertex_count, -1)
         faces = _faces_by_line(lines[1 + vertex_count : 1 + vertex_count + face_count], table)
     else:

@@ -1,0 +1,160 @@
+"""`opendlign segment`: the part that each point or triangle of a shape belongs to, by the words for the parts."""
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from rich.table import Table
+
+from opendlign.ask import Changes, StoreUrl
+from opendlign.models import Which, find_trained
+from opendlign.shapes import require_files
+from opendlign.show import console, plain
+from opendlign_core.errors import BadInput
+from opendlign_core.ingestion.entry import UpAxis
+
+if TYPE_CHECKING:
+    from opendlign.parted import Parted, PartsModel
+    from opendlign_core.evaluation import EvalRecipe, EvaluatedModel, MethodSpec
+
+POINTS = (32, 1_000_000)
+
+
+def segment(
+    *files: Path,
+    parts: Annotated[str, Parameter(help="Names with commas, or a file with one a line")] = "",
+    category: Annotated[str, Parameter(help="What the shapes are, such as chair; may be left out")] = "",
+    preset: Annotated[str, Parameter(help="The preset whose CLIP, maps and choices are used")] = "mini-parts",
+    store: StoreUrl = None,
+    set_: Changes = None,
+    model: Annotated[str | None, Parameter(help="A trained model of the store, by its fingerprint")] = None,
+    out: Annotated[Path, Parameter(help="Folder for models, pictures and parts.csv")] = Path("parts"),
+    up: Annotated[UpAxis | None, Parameter(help="The axis that points up in the files")] = None,
+    points: int | None = None,
+) -> int:
+    """Colour shapes by their parts, any cloud or mesh, by the words for the parts.
+
+    Writes of every file a .ply with colours and part numbers and a picture; of a mesh also a .glb with one named piece
+    for each part, in which triangles that lie in several parts are split.
+    Without --preset the small CLIP of mini-parts answers, for which nothing must have been trained.
+
+    Parameters
+    ----------
+    files
+        Clouds or meshes (.ply .obj .off .stl .glb .npy .pcd .xyz .h5 and more).
+    points
+        How many points of a shape are asked (default: as many as the preset's clouds have); all others, and the
+        triangles of a mesh, take the part of the nearest.
+    """
+    names = wanted_parts(parts, category)
+    require_files(files)
+    if points is not None and not POINTS[0] <= points <= POINTS[1]:
+        raise BadInput(f"--points {points}: between {POINTS[0]} and {POINTS[1]:,}")
+    judge = parts_model(Which(preset, store, set_, model=model), up, points)
+    question, problems, shares = judge.segmenter.question(names, category), list[str](), list[tuple[str, ...]]()
+    from opendlign.parted import part, stems, write_parted
+
+    for path, stem in zip(files, stems(files), strict=True):
+        try:
+            found = part(path, judge, question)
+        except BadInput as error:
+            problems.append(str(error))
+            continue
+        out.mkdir(parents=True, exist_ok=True)
+        console.print(plain(f"{path}: {found.size}"), soft_wrap=True)
+        console.print(_table(found))
+        console.print(plain(", ".join(map(str, write_parted(found, out / stem, path.name)))), soft_wrap=True)
+        shares += [(str(path), name, f"{share:.4f}") for name, share in zip(names, found.shares, strict=True)]
+    return _finish(out / "parts.csv", shares, problems)
+
+
+def wanted_parts(given: str, category: str) -> tuple[str, ...]:
+    """The parts of a command line: the names themselves, a file of them, or those that are known of a category.
+
+    Raises:
+        BadInput: there are no names, one only, or the same twice.
+    """
+    if not given:
+        return _known_parts(category)
+    if Path(given).suffix or "/" in given:
+        if not Path(given).is_file():
+            raise FileNotFoundError(f"no file of parts {given}")
+        lines = Path(given).read_text(encoding="utf-8").splitlines()
+    else:
+        lines = given.split(",")
+    names = tuple(line.strip() for line in lines if line.strip())
+    if len(names) < 2:
+        raise BadInput(f"--parts {given!r}: name at least two, as in --parts seat,back,leg")
+    if twice := [name for place, name in enumerate(names) if name in names[:place]]:
+        raise BadInput(f"--parts {given!r}: {twice[0]} is named twice")
+    return names
+
+
+def _known_parts(category: str) -> tuple[str, ...]:
+    from opendlign_core.ingestion.procedural import LABELS, category_parts
+
+    known = {name: category_parts(name) for name in LABELS}
+    named = {name: parts for name, parts in known.items() if len(parts) > 1}
+    if not category:
+        raise BadInput("name the parts, as in --parts seat,back,leg, or --category with one whose parts are known")
+    if category not in named:
+        raise BadInput(f"no parts of {category!r} are known, name them with --parts; known are {', '.join(named)}")
+    return named[category]
+
+
+def parts_model(which: Which, up: UpAxis | None, points: int | None) -> "PartsModel":
+    """What names parts: the frozen CLIP that a preset judges, or the depth branch of a trained model.
+
+    Raises:
+        BadInput: the preset names no parts.
+        MissingOutput: the store does not hold the model.
+    """
+    from flows.preset import load_preset
+
+    preset = load_preset(which.chosen, which.changes)
+    recipe: EvalRecipe | None = preset.recipes.get("evaluate")
+    if recipe is None or "segmentation" not in recipe.tasks:
+        raise BadInput(
+            f"the preset {preset.name} names no parts; take mini-parts or shapenetpart, with or without --model"
+        )
+    from opendlign.parted import PartsModel
+    from opendlign_core.evaluation.segmentation.benchmark import SEGMENTATION
+    from opendlign_core.evaluation.segmentation.segmenter import Segmenter
+
+    options = SEGMENTATION.options_in(recipe)
+    model, method = _model_and_method(which, recipe)
+    source = preset.source.source.model_copy(update={"up_axis": up})
+    chosen = {"source": source, "points": points or preset.source.points, "reduction": "fps"}
+    ingest = preset.source.model_copy(update=chosen)
+    projection = preset.recipes["project"].replace(places=(options.answers[0].mode,))
+    return PartsModel(Segmenter.of(model, method, options), ingest, projection, preset.executions["ingest"])
+
+
+def _model_and_method(which: Which, recipe: "EvalRecipe") -> tuple["EvaluatedModel", "MethodSpec"]:
+    from opendlign_core.evaluation import METHODS
+    from tasks.judged import judged_model
+
+    store = which.open()
+    if which.model:
+        return judged_model(store, find_trained(store, which.model), None, "auto"), METHODS["aligned-parts"]
+    return judged_model(store, None, recipe.clip, "auto"), recipe.methods[0]
+
+
+def _table(found: "Parted") -> Table:
+    table = Table("part", "share")
+    for name, share in zip(found.names, found.shares, strict=True):
+        table.add_row(plain(name), f"{100 * share:.1f} %")
+    return table
+
+
+def _finish(path: Path, shares: list[tuple[str, ...]], problems: list[str]) -> int:
+    """Write the shares of all files, and say which were left out."""
+    if not shares:
+        raise BadInput("; ".join(problems))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("file", "part", "share"), *shares])
+    console.print(plain(f"Shares: {path}"), soft_wrap=True)
+    for problem in problems:
+        console.print(plain(f"left out: {problem}"), soft_wrap=True)
+    return 2 if problems else 0

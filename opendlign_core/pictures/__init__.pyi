@@ -1,0 +1,11 @@
+from .clouds import cloud_picture as cloud_picture
+from .glb import Piece as Piece
+from .glb import write_glb as write_glb
+from .palette import PALETTE as PALETTE
+from .palette import colours_of as colours_of
+from .palette import css_colour as css_colour
+from .ply import write_ply as write_ply
+from .sheets import contact_sheet as contact_sheet
+from .sheets import depth_picture as depth_picture
+from .turns import Named as Named
+from .turns import turned as turned
