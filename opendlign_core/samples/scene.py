@@ -58,7 +58,11 @@ class Scene(TypedSample[SceneMeta]):
         return cls(read_meta(key, fields, SceneMeta), points, _boxes(boxes), **present)
 
     def _fields(self) -> dict[str, bytes]:
-        arrays: dict[str, NDArray[Any] | None] = {"points": self.points, "boxes": _rows(self.boxes), "colors": self.colors}
+        arrays: dict[str, NDArray[Any] | None] = {
+            "points": self.points,
+            "boxes": _rows(self.boxes),
+            "colors": self.colors,
+        }
         arrays |= {"instances": self.instances, "whole": None if self.whole is None else _rows(self.whole)}
         return {f"{name}.npy": encode_array(array) for name, array in arrays.items() if array is not None}
 

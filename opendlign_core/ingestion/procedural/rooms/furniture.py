@@ -13,7 +13,7 @@ from opendlign_core.ingestion.procedural.dataset import MAX_STRETCH, select_cate
 from opendlign_core.ingestion.procedural.paint import COLOURS, palette
 from opendlign_core.ingestion.procedural.shape import Draw
 from opendlign_core.ingestion.procedural.solid import Solid
-from opendlign_core.pictures import UInt8
+from opendlign_core.pictures.clouds import UInt8
 
 ALONG_WALLS = ("bed", "sofa", "bookshelf", "wardrobe", "dresser", "desk", "bench", "piano")
 ANYWHERE = ("table", "armchair", "stool", "potted plant", "lamp", "bucket", "chair")
