@@ -7,9 +7,10 @@ from prefect import Flow, flow
 
 from flows.graph import Graph
 from flows.plan import plan_graph
-from flows.preset import Preset, load_preset
+from flows.preset import Preset
 from flows.regenerate import run_graph
 from flows.runners import deployed_runner, local_runner
+from flows.series import accept_finished, load_series
 from flows.sources import ListedSource, list_sources, require_usable
 from storage.settings import get_settings
 from storage.stores import open_store
@@ -40,18 +41,20 @@ def judging(listener: Listener | None = None, sources: Mapping[str, ListedSource
             distributed: Run each stage as its deployment instead of in this process.
         """
         store_url = store or get_settings().store
-        chosen = load_preset(preset, changes or [])
+        chosen = load_series(preset, changes or [])
         # Results are compared with earlier ones of the same name: another model is another series.
         chosen = replace(chosen, name=f"{chosen.name}-{model[:8]}")
         graph = judging_graph(chosen, model)
         listed = sources if sources is not None else list_sources(chosen, graph)
-        statuses = plan_graph(open_store(store_url), graph, listed)
+        opened = open_store(store_url)
+        statuses = plan_graph(opened, graph, listed)
         require_usable(graph, listed)
         name_run(f"{chosen.name} judge", chosen.name, "judge")
         runner = (
             deployed_runner(store_url, chosen) if distributed else local_runner(store_url, chosen, listed, listener)
         )
         run_graph(graph, statuses, runner)
+        accept_finished(opened, chosen, statuses)
         return statuses[-1].identity.fingerprint
 
     return judge

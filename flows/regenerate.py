@@ -4,9 +4,7 @@ In one process the stages are subflows. Distributed, each stage is its own deplo
 manifests in the store are where the stages meet.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Annotated
 
 from prefect import Flow, flow
@@ -15,8 +13,8 @@ from pydantic import Field
 from flows.graph import Graph, Node
 from flows.history import note_run
 from flows.plan import NodeStatus, plan_graph
-from flows.preset import Preset, load_preset
 from flows.runners import Runner, deployed_runner, local_runner
+from flows.series import accept_finished, load_series
 from flows.sources import ListedSource, list_sources, require_usable
 from storage.settings import get_settings
 from storage.stores import open_store
@@ -55,7 +53,7 @@ def regenerating(
             until: The last stage to run; every stage of the preset when empty.
         """
         store_url = store or get_settings().store
-        chosen = _series(load_preset(preset, changes or [], stages=[until] if until else []), changes or [])
+        chosen = load_series(preset, changes or [], stages=[until] if until else [])
         graph = chosen.graph.until(until) if until else chosen.graph
         listed = sources if sources is not None else list_sources(chosen, graph)
         opened = open_store(store_url)
@@ -71,6 +69,7 @@ def regenerating(
             run_graph(graph, statuses, runner)
         note_run(opened, preset, changes or [], statuses)
         publish_summary(opened, chosen.name, statuses)
+        accept_finished(opened, chosen, statuses)
         return {status.title: status.identity.fingerprint for status in statuses}
 
     return regenerate
@@ -90,14 +89,3 @@ def run_graph(graph: Graph, statuses: Sequence[NodeStatus], runner: Runner) -> N
         return status.ref
 
     graph.walk(visit)
-
-
-def _series(preset: Preset, changes: Sequence[str]) -> Preset:
-    """The preset under a name of its own where fields were changed.
-
-    Results are compared with earlier ones of the same name, and those of other settings are no regression of it.
-    """
-    if not changes:
-        return preset
-    digest = hashlib.sha256("\n".join(changes).encode()).hexdigest()[:4]
-    return replace(preset, name=f"{preset.name}-{digest}")

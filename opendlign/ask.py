@@ -2,18 +2,20 @@
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, validators
 
 from opendlign.engine import engine
-from opendlign.show import console, print_plan, stage_bars
+from opendlign.show import console, print_plan, print_reports, stage_bars
 from opendlign_core.errors import BadInput
 from storage.settings import get_settings
 from storage.store import Store
 from storage.stores import open_store
+from tasks.errors import OutputRefused
 
 if TYPE_CHECKING:
     from flows.graph import Graph
@@ -62,11 +64,11 @@ def ask(preset: str, store: str | None, changes: list[str] | None, source: str |
 
     `until` names the last stage that is wanted; without it every output of the preset is.
     """
-    from flows.preset import load_preset
+    from flows.series import load_series
     from flows.sources import list_sources
 
     store_url, wanted = store or get_settings().store, wanted_changes(changes, source)
-    chosen = load_preset(preset, wanted, stages=[until] if until else [])
+    chosen = load_series(preset, wanted, stages=[until] if until else [])
     graph = chosen.graph.until(until) if until else chosen.graph
     opened = open_store(store_url)
     opened.exists("probe")  # a bucket that cannot be reached refuses here
@@ -82,25 +84,51 @@ def require_sources(asked: Asked) -> None:
 
 
 def bring_up_to_date(asked: Asked) -> list["NodeStatus"]:
-    """Build what is asked for and lacking, after showing the plan; returns the outputs as they were before."""
+    """Build what is asked for and lacking, after showing the plan; returns the outputs as they were before.
+
+    Raises:
+        OutputRefused: results are not good enough; they were shown all the same.
+    """
     require_sources(asked)
     from flows.plan import plan_graph
 
     statuses = plan_graph(asked.store, asked.graph, asked.sources)
-    if any(status.state != "done" for status in statuses):
-        print_plan(statuses, asked.store_url)
-        console.print("Starting the engine ...")
-        with engine():
-            from flows.regenerate import regenerating
-
-            with stage_bars() as listener:
-                run = regenerating(listener, asked.sources)
-                run(asked.name, asked.store_url, asked.changes, until=asked.until or None)
-    else:
-        from flows.history import note_run
-
-        note_run(asked.store, asked.name, asked.changes, statuses)
+    with refusals_shown(asked.store, statuses):
+        if any(status.state != "done" for status in statuses):
+            print_plan(statuses, asked.store_url)
+            _regenerate(asked)
+        else:
+            _look_again(asked, statuses)
     return statuses
+
+
+@contextmanager
+def refusals_shown(store: Store, statuses: Sequence["NodeStatus"]) -> Iterator[None]:
+    """Where the block refuses results, print them before that goes on."""
+    try:
+        yield
+    except OutputRefused:
+        print_reports(store, statuses)
+        raise
+
+
+def _regenerate(asked: Asked) -> None:
+    console.print("Starting the engine ...")
+    with engine():
+        from flows.regenerate import regenerating
+
+        with stage_bars() as listener:
+            run = regenerating(listener, asked.sources)
+            run(asked.name, asked.store_url, asked.changes, until=asked.until or None)
+
+
+def _look_again(asked: Asked, statuses: Sequence["NodeStatus"]) -> None:
+    """What a run does where everything is up to date, without an engine."""
+    from flows.history import note_run
+    from flows.series import accept_finished
+
+    note_run(asked.store, asked.name, asked.changes, statuses)
+    accept_finished(asked.store, asked.preset, statuses)
 
 
 def spelled(preset: str, store: str | None, changes: Sequence[str], source: str | None) -> str:

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from opendlign.ask import refusals_shown
 from opendlign.engine import engine
 from opendlign.models import Which, find_trained
-from opendlign.show import console, print_plan, print_report, stage_bars
+from opendlign.show import console, print_plan, print_reports, stage_bars
 from opendlign.stages import until
 from opendlign_core.errors import BadInput
 
@@ -58,8 +59,9 @@ def _judge(store: "Store", trained: "Manifest", preset: str, changes: list[str])
     graph = judging_graph(chosen, trained.fingerprint)
     sources = list_sources(chosen, graph)
     require_usable(graph, sources)
-    print_plan(plan_graph(store, graph, sources), store.url)
-    with engine(), stage_bars() as listener:
-        found = judging(listener, sources)(trained.fingerprint, preset, store.url, changes)
-    print_report(store, "evaluate", found)
+    statuses = plan_graph(store, graph, sources)
+    print_plan(statuses, store.url)
+    with refusals_shown(store, statuses), engine(), stage_bars() as listener:
+        judging(listener, sources)(trained.fingerprint, preset, store.url, changes)
+    print_reports(store, statuses)
     return 0

@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from storage.local import LocalStore
-from storage.output import load_manifest
+from storage.output import find_manifest, load_manifest
 from storage.records import Manifest
 from storage.store import Store
 
@@ -120,13 +120,13 @@ def print_reports(store: Store, statuses: Sequence["NodeStatus"]) -> None:
 
 
 def print_report(store: Store, stage: str, fingerprint: str) -> None:
-    """The tables of an output that has results and a report; of any other nothing is printed."""
+    """The tables of an output that has results and a report; nothing where it has none or is not finished."""
     from opendlign_core.evaluation import read_results
     from tasks.evaluate import fetch_file
     from tasks.words import unread_in_evaluation
 
-    manifest = load_manifest(store, stage, fingerprint)
-    if not {"results", "report"} <= {stored.name for stored in manifest.files}:
+    manifest = find_manifest(store, stage, fingerprint)
+    if manifest is None or not {"results", "report"} <= {stored.name for stored in manifest.files}:
         return
     with tempfile.TemporaryDirectory(prefix="opendlign-show-") as scratch:
         results = read_results(fetch_file(store, manifest, "results", Path(scratch) / "results.json"))

@@ -13,11 +13,11 @@ from storage.fingerprint import StageIdentity
 from storage.records import Manifest
 from storage.store import Store
 from tasks.features import FEATURES, StoredFeatures
-from tasks.guard import check_regression
+from tasks.guard import Verdict, check_regression
 from tasks.judged import frozen_clip, judged_model, require_one_model
 from tasks.ports import Companion, Input, Inputs, Origin, Port, Refs
 from tasks.report import read_results, show_results, write_report
-from tasks.samples import EvaluatedOutputs, StoredSamples, objects_to_encode
+from tasks.samples import EvaluatedOutputs, StoredSamples, judged_objects, objects_to_encode
 from tasks.shards import note_seconds
 from tasks.showcase import Showcase
 from tasks.stage import Job, Whole, WholeStage
@@ -98,15 +98,17 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
         page = folder / "report.html"
         clip = clip_of(trained) if trained else frozen_clip(job.recipe.clip)
         report = write_report(page, job.output, results, trained, sources, shown, execution, clip, gains)
-        return Whole({"results": numbers, "objects": table, "report": report}, judged)
+        files = {"results": numbers, "objects": table, "report": report}
+        return Whole(files, judged, {"judged": judged_objects(job.recipe, samples)})
 
     def show(self, store: Store, manifest: Manifest, ui: Showcase) -> None:
         show_results(store, manifest, ui)
 
     def accept(self, store: Store, manifest: Manifest, execution: EvalExecution, series: str) -> None:
-        """Refuse results that fell too far below the best accepted ones of the series."""
+        """Refuse results that fell too far below the best accepted ones of the series on the same objects."""
         results = read_results(store, manifest)
-        check_regression(store, series, manifest.fingerprint, results, execution.allowed_drop)
+        verdict = Verdict(manifest.fingerprint, results, manifest.summary.get("judged", {}))
+        check_regression(store, series, verdict, execution.allowed_drop)
 
 
 EVALUATE = Evaluate()

@@ -3,8 +3,9 @@
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from storage.store import Store
 from tasks.errors import OutputRefused
@@ -15,42 +16,56 @@ if TYPE_CHECKING:
 _ROUNDING = 1e-9
 """0.50 - 0.48 is a little more than 0.02."""
 
+ANYTHING = 1.0
+"""The allowed drop by which results are taken as the new standard, whatever they are."""
+
 Headlines = dict[str, dict[str, float]]
-"""Measure -> `data set | method` -> share."""
+"""Measure -> `data set | method | digest of what was judged` -> share."""
 
 
 class RegressionFound(OutputRefused):
     """A headline fell by more than the allowed drop on some data set."""
 
 
-def check_regression(
-    store: Store, name: str, fingerprint: str, results: "EvaluationResults", allowed_drop: float
-) -> None:
+@dataclass(frozen=True)
+class Verdict:
+    """What an evaluation found, and on what."""
+
+    fingerprint: str
+    results: "EvaluationResults"
+    judged: Mapping[str, str]
+    """Data set -> digest of the judged objects and classes: numbers of others are another matter."""
+
+    def headlines(self) -> Headlines:
+        from opendlign_core.evaluation import all_headlines
+
+        found: Headlines = {}
+        for benchmark, headline in all_headlines(self.results):
+            row = " | ".join((headline.dataset, headline.method, self.judged.get(headline.dataset, "")))
+            found.setdefault(benchmark.accepted_as, {})[row] = headline.value
+        return found
+
+
+def check_regression(store: Store, name: str, verdict: Verdict, allowed_drop: float) -> None:
     """Compare every headline with the best in `accepted/<name>.json`; what is better takes its place there.
 
-    Small falls are accepted but leave the best where it is, so that they cannot add up from run to run.
+    Small falls are accepted but leave the best where it is, so that they cannot add up from run to run. Where anything
+    is allowed to fall, what was found becomes the standard.
 
     Raises:
-        RegressionFound: a headline lies more than `allowed_drop` below the best accepted one.
+        RegressionFound: a headline lies more than `allowed_drop` below the best accepted one of the same objects.
     """
-    best, found = _accepted(store, name), _headlines(results)
+    accepted, found = _accepted(store, name), verdict.headlines()
+    best = {measure: rows for measure, rows in accepted.items() if measure != "fingerprint"}
     if falls := list(_falls(best, found, allowed_drop)):
         raise RegressionFound(
             f"{'; '.join(falls)}: more than the allowed {100 * allowed_drop:g} points. The results are kept as "
-            f"evaluate/{fingerprint}; raise allowed_drop to let them pass, or remove accepted/{name}.json from the "
-            "store to compare with nothing before them."
+            f"evaluate/{verdict.fingerprint}, and refused whenever they are asked for; to make them the standard, run "
+            f"once with --set execution.evaluate.allowed_drop={ANYTHING:g}"
         )
-    _accept(store, name, {"fingerprint": fingerprint, **_better_of(best, found)})
-
-
-def _headlines(results: "EvaluationResults") -> Headlines:
-    found: Headlines = {}
-    from opendlign_core.evaluation import all_headlines
-
-    for benchmark, headline in all_headlines(results):
-        row = f"{headline.dataset} | {headline.method}"
-        found.setdefault(benchmark.accepted_as, {})[row] = headline.value
-    return found
+    renewed = {"fingerprint": verdict.fingerprint, **_standard(best, found, allowed_drop)}
+    if renewed != accepted:
+        _accept(store, name, renewed)
 
 
 def _falls(best: Headlines, found: Headlines, allowed_drop: float) -> Iterator[str]:
@@ -58,28 +73,31 @@ def _falls(best: Headlines, found: Headlines, allowed_drop: float) -> Iterator[s
         for row, value in rows.items():
             known = best.get(measure, {}).get(row)
             if known is not None and known - value > allowed_drop + _ROUNDING:
-                yield f"{row}: {measure} fell from {100 * known:.1f}, the best accepted, to {100 * value:.1f}"
+                told = row.rpartition(" | ")[0]
+                yield f"{told}: {measure} fell from {100 * known:.1f}, the best accepted, to {100 * value:.1f}"
 
 
-def _better_of(best: Headlines, found: Headlines) -> Headlines:
-    """The higher of both for every row; rows that are in one of them alone stay."""
+def _standard(best: Headlines, found: Headlines, allowed_drop: float) -> Headlines:
+    """The higher of both for every row, or what was found; rows that are in one of them alone stay."""
     merged = {measure: dict(rows) for measure, rows in best.items()}
     for measure, rows in found.items():
         kept = merged.setdefault(measure, {})
-        kept |= {row: max(value, kept.get(row, value)) for row, value in rows.items()}
+        least = {} if allowed_drop >= ANYTHING else dict(kept)
+        kept |= {row: max(value, least.get(row, value)) for row, value in rows.items()}
     return merged
 
 
-def _accepted(store: Store, name: str) -> Headlines:
+def _accepted(store: Store, name: str) -> dict[str, Any]:
+    """Measures with their rows, beside the fingerprint of the results that were accepted last."""
     try:
-        text = store.read(f"accepted/{name}.json")
+        found: dict[str, Any] = json.loads(store.read(f"accepted/{name}.json"))
+        return found
     except FileNotFoundError:
         return {}
-    return {measure: rows for measure, rows in json.loads(text).items() if measure != "fingerprint"}
 
 
-def _accept(store: Store, name: str, verdict: Mapping[str, object]) -> None:
+def _accept(store: Store, name: str, accepted: Mapping[str, Any]) -> None:
     with tempfile.TemporaryDirectory(prefix="opendlign-accept-") as scratch:
         path = Path(scratch) / "accepted.json"
-        path.write_text(json.dumps(verdict, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(accepted, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         store.put_file(path, f"accepted/{name}.json")

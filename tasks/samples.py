@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import DatasetSpec, EvalRecipe
@@ -39,6 +39,15 @@ class EvaluatedOutputs:
         if projection in self.depths:
             found["project"] = self.depths[projection].content_digest
         return found if self.aligned is None else {**found, "synthesize": self.aligned.content_digest}
+
+
+class _Listed(NamedTuple):
+    """What the catalog says of one ingested object."""
+
+    source: str
+    split: str
+    object_id: str
+    label: str
 
 
 class StoredSamples:
@@ -80,7 +89,7 @@ class StoredSamples:
         for index, source in enumerate(self._sources):
             if projection in source.depths:
                 yield from self._stored(source, dataset, split, projection, images)
-            elif objects := self._listed_in(index, dataset, split):
+            elif objects := sum(1 for _ in self._listed_in(index, dataset, split)):
                 raise BadInput(
                     f"{dataset.name}: {objects} objects have no depth maps under the projection {projection!r}; "
                     f"their source was projected by {', '.join(source.depths) or 'none'}"
@@ -109,27 +118,32 @@ class StoredSamples:
 
     def count(self, dataset: DatasetSpec, split: str | None, projection: str) -> int:
         """How many objects `samples` goes through, told from the catalogs."""
-        return sum(
-            self._listed_in(index, dataset, split, _undrawn(source.depths[projection]))
-            for index, source in enumerate(self._sources)
-            if projection in source.depths
-        )
+        return sum(1 for _ in self._drawn(dataset, split, projection))
 
-    def _listed_in(
-        self, index: int, dataset: DatasetSpec, split: str | None, without: frozenset[str] = frozenset()
-    ) -> int:
-        return sum(
-            split in (None, there) and (not dataset.sources or name in dataset.sources) and object_id not in without
-            for name, there, object_id in self._listed[index]
-        )
+    def judged(self, dataset: DatasetSpec, projection: str) -> str:
+        """Digest of the objects of the test split with their labels, and of the classes that these are brought to."""
+        objects = sorted((row.object_id, row.label) for row in self._drawn(dataset, dataset.split, projection))
+        return digest([objects, dataset.labels, dataset.aliases])
+
+    def _drawn(self, dataset: DatasetSpec, split: str | None, projection: str) -> Iterator["_Listed"]:
+        """The objects that have depth maps, told from the catalogs."""
+        for index, source in enumerate(self._sources):
+            if projection in source.depths:
+                undrawn = _undrawn(source.depths[projection])
+                yield from (row for row in self._listed_in(index, dataset, split) if row.object_id not in undrawn)
+
+    def _listed_in(self, index: int, dataset: DatasetSpec, split: str | None) -> Iterator["_Listed"]:
+        for row in self._listed[index]:
+            if split in (None, row.split) and (not dataset.sources or row.source in dataset.sources):
+                yield row
 
     @cached_property
-    def _listed(self) -> list[list[tuple[str, str, str]]]:
-        """Source, split and id of the ingested objects, for each of the outputs."""
+    def _listed(self) -> list[list["_Listed"]]:
+        """The ingested objects, for each of the outputs."""
         with Fetcher(self._store) as fetcher:
             return [
                 [
-                    (row["source"], row["split"], row["object_id"])
+                    _Listed(row["source"], row["split"] or "", row["object_id"], row["label"] or "")
                     for row in CATALOG.read(fetcher.path(source.clouds, source.clouds.file("catalog")))
                     if row["rejected"] is None
                 ]
@@ -202,3 +216,8 @@ def objects_to_encode(recipe: EvalRecipe, samples: StoredSamples) -> int:
     }
     alone = [(dataset, split, method.projection) for dataset, method, split in reads if recipe.reads.placed]
     return sum(samples.count(*read) for read in (*shared.values(), *alone))
+
+
+def judged_objects(recipe: EvalRecipe, samples: StoredSamples) -> dict[str, str]:
+    """Data set -> a digest of what is judged on it; results are comparable where these are equal."""
+    return {dataset.name: samples.judged(dataset, recipe.primary.projection) for dataset in recipe.datasets}

@@ -107,6 +107,10 @@ def test_results_of_other_settings_are_no_regression(store: Path, tiny_preset: s
         manifest.unlink()
     with pytest.raises(RegressionFound, match="fell from 100"):
         regenerate(tiny_preset, str(store))
+    with pytest.raises(RegressionFound, match="fell from 100"):
+        regenerate(tiny_preset, str(store))  # finished, and no better for being asked for twice
+    regenerate(tiny_preset, str(store), ["execution.evaluate.allowed_drop=1"])
+    regenerate(tiny_preset, str(store))
 
 
 def test_a_lost_shard_is_rebuilt_alone_and_is_the_same(store: Path, tiny_preset: str) -> None:

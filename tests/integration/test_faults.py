@@ -177,10 +177,11 @@ def test_a_regression_fails_the_chain_that_waited_for_it(
     orchestra.worker("cpu", "cpu", limit=4)
     orchestra.worker("gpu", "gpu")
     (result,) = [info.key for info in finished_store.list("evaluate") if info.key.endswith("manifest.json")]
+    judged = json.loads(finished_store.read(result))["summary"]["judged"]["procedural"]
     finished_store.delete(result)
     accepted = finished_store.path("accepted/tiny.json")
     accepted.parent.mkdir()
-    rows = ("procedural | training-free", "procedural | opendlign")
+    rows = (f"procedural | training-free | {judged}", f"procedural | opendlign | {judged}")
     accepted.write_text(json.dumps({"fingerprint": "", "top1": dict.fromkeys(rows, 1.0)}))
     given = {"preset": str(preset_file), "store": finished_store.url}
     run = orchestra.submit("regenerate/mini-distributed", **given)

@@ -14,7 +14,7 @@ from opendlign_core.evaluation.cached import Block, FeatureLoader
 from opendlign_core.evaluation.extractor import Extractor
 from opendlign_core.evaluation.features import FeaturePlan
 from opendlign_core.projection import RECIPES
-from opendlign_core.recipe import Recipe
+from opendlign_core.recipe import FrozenMapping, Recipe
 from opendlign_core.samples import Cloud, CloudMeta, DepthMaps, ImageRecipe, Painted, PaintedMeta, encode_image
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
@@ -220,3 +220,20 @@ def test_two_views_are_judged_with_one_through_each_branch(store: Store, toys: E
     again, _ = evaluate(seeded_model(), recipe, read, cache=cache, advance=lambda: told.append(None))
     assert again.rows == results.rows
     assert len(told) == 12 + 11, "the second time nothing is read"
+
+
+def test_what_is_judged_has_a_digest_of_its_objects_and_classes(
+    store: Store, toys: EvaluatedOutputs, tmp_path: Path
+) -> None:
+    samples = StoredSamples(store, [toys])
+    judged = samples.judged(DatasetSpec(name="toys"), "opendlign")
+    assert judged == samples.judged(DatasetSpec(name="other", train_split=None), "opendlign")
+    more = EvaluatedOutputs(write_clouds(store, tmp_path, "others", 3), toys.depths)
+    different = {
+        samples.judged(DatasetSpec(name="toys"), "pointclip"),  # one object of the test split was not drawn
+        samples.judged(DatasetSpec(name="toys", split=None), "opendlign"),
+        samples.judged(DatasetSpec(name="toys", labels=("chair", "table")), "opendlign"),
+        samples.judged(DatasetSpec(name="toys", aliases=FrozenMapping({"mug": "cup"})), "opendlign"),
+        StoredSamples(store, [toys, more]).judged(DatasetSpec(name="toys"), "opendlign"),
+    }
+    assert len(different | {judged}) == 6
