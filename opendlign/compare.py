@@ -63,7 +63,7 @@ def _evaluation(store: Store, name: str) -> Manifest:
 def _methods(found: "tuple[Compared, ...]") -> Table:
     from opendlign_core.evaluation.report.comparison_page import difference
 
-    table = Table(title="Named right, percent, of the objects that both judged")
+    table = Table(title="Right, percent, of the objects that both judged")
     for title in ("data set", "method", "objects", "before", "after", "points", "won", "lost"):
         table.add_column(title, overflow="fold")
     for one in found:

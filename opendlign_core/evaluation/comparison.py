@@ -1,6 +1,6 @@
 """Two evaluations side by side, on the objects that both judged: numbers, classes, and objects that changed sides."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,19 +13,25 @@ import pyarrow.parquet as pq
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.findings import Estimate
 from opendlign_core.evaluation.labels import fold
-from opendlign_core.evaluation.paired import paired_share
+from opendlign_core.evaluation.paired import paired_mean, paired_share
 from opendlign_core.evaluation.specs import BootstrapSpec
 
 
 class Judgement(NamedTuple):
-    """What an object is, and what it was taken for."""
+    """What an object is, and what it was taken for or, where it was not named but measured, how well."""
 
     label: str
-    prediction: str
+    prediction: str | None
+    value: float | None = None
 
     @property
     def right(self) -> bool:
-        return fold(self.label) == fold(self.prediction)
+        return self.prediction is not None and fold(self.label) == fold(self.prediction)
+
+    @property
+    def worth(self) -> float:
+        """What it adds to the mean: its number, or 1 where it is named right."""
+        return float(self.right) if self.value is None else self.value
 
 
 Judged = Mapping[tuple[str, str], Mapping[str, Judgement]]
@@ -48,7 +54,7 @@ class Change:
 
 @dataclass(frozen=True)
 class ClassChange:
-    """Shares of a class that were named right before and after."""
+    """What was right of a class before and after."""
 
     name: str
     objects: int
@@ -85,9 +91,11 @@ class Compared:
 def read_judged(path: Path) -> Judged:
     """The table of objects (`results.parquet`) of an evaluation, without its scores."""
     found: dict[tuple[str, str], dict[str, Judgement]] = {}
-    for row in pq.read_table(path, columns=["dataset", "method", "object_id", "label", "prediction"]).to_pylist():
+    wanted = ["dataset", "method", "object_id", "label", "prediction", "value"]
+    there = [name for name in wanted if name in pq.read_schema(path).names]
+    for row in pq.read_table(path, columns=there).to_pylist():
         known = found.setdefault((row["dataset"], row["method"]), {})
-        known[row["object_id"]] = Judgement(row["label"], row["prediction"])
+        known[row["object_id"]] = Judgement(row["label"], row["prediction"], row.get("value"))
     return found
 
 
@@ -117,19 +125,20 @@ def _compared(
     common = [name for name, one in after.items() if name in before and fold(before[name].label) == fold(one.label)]
     if not common:
         raise BadInput(f"nothing to compare: the two judged no object of {key[0]} in common")
-    was = np.array([before[name].right for name in common])
-    now = np.array([after[name].right for name in common])
     pairs = [(name, before[name], after[name]) for name in common]
+    was, now = np.array([old.worth for _, old, _ in pairs]), np.array([new.worth for _, _, new in pairs])
+    named = all(new.value is None for _, _, new in pairs)
+    share = paired_share(was > 0, now > 0, bootstrap) if named else paired_mean(was, now, bootstrap)
     return Compared(
         *key,
         before=float(was.mean()),
         after=float(now.mean()),
-        share=paired_share(was, now, bootstrap),
+        share=share,
         objects=len(common),
         left_out=len(before.keys() | after.keys()) - len(common),
         classes=_class_changes(pairs),
         changes=tuple(
-            Change(name, new.label, old.prediction, new.prediction)
+            Change(name, new.label, old.prediction or "", new.prediction or "")
             for name, old, new in pairs
             if old.right != new.right
         ),
@@ -137,11 +146,11 @@ def _compared(
 
 
 def _class_changes(pairs: Iterable[tuple[str, Judgement, Judgement]]) -> tuple[ClassChange, ...]:
-    objects, was, now = Counter[str](), Counter[str](), Counter[str]()
+    objects, was, now = Counter[str](), defaultdict[str, float](float), defaultdict[str, float](float)
     for _, old, new in pairs:
         objects[new.label] += 1
-        was[new.label] += old.right
-        now[new.label] += new.right
+        was[new.label] += old.worth
+        now[new.label] += new.worth
     found = [ClassChange(name, count, was[name] / count, now[name] / count) for name, count in objects.items()]
     changed = [one for one in found if one.before != one.after]
     return tuple(sorted(changed, key=lambda one: (-abs(one.after - one.before), one.name)))

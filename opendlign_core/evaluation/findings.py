@@ -76,6 +76,19 @@ class ScoredObjects(BaseModel):
     scores: NDArray[np.float32]  # [N, C]
 
 
+class MeasuredObjects(BaseModel):
+    """One number for each object that a method did not name but measure, for the table of objects."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    dataset: str
+    method: str
+    object_ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    values: NDArray[np.float64]  # [N], shares: more is better
+
+
+Judged = ScoredObjects | MeasuredObjects
 RowT = TypeVar("RowT", bound=Row)
 
 
@@ -84,6 +97,6 @@ class Findings(Generic[RowT]):
     """What a benchmark found in one case: rows for `results.json`, and what the object table and the report show."""
 
     rows: tuple[RowT, ...] = ()
-    objects: tuple[ScoredObjects, ...] = ()
+    objects: tuple[Judged, ...] = ()
     examples: tuple[Example, ...] = ()
     notes: tuple[str, ...] = ()

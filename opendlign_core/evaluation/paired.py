@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opendlign_core.evaluation.classification.metrics import best_classes, percentiles
-from opendlign_core.evaluation.findings import Estimate, ScoredObjects
+from opendlign_core.evaluation.findings import Estimate, Judged, ScoredObjects
 from opendlign_core.evaluation.specs import BootstrapSpec
 
 Hits = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,21 @@ def paired_share(before: Hits, after: Hits, bootstrap: BootstrapSpec) -> Estimat
     return Estimate(value=value) if interval is None else Estimate(value=value, low=interval.low, high=interval.high)
 
 
-def gains_over(against: str, scored: Sequence[ScoredObjects], bootstrap: BootstrapSpec) -> Iterator[Gain]:
+def paired_mean(before: Floats, after: Floats, bootstrap: BootstrapSpec) -> Estimate:
+    """The mean of `after` less that of `before`, both [N] for the same objects, resampled by the object.
+
+    >>> paired_mean(np.array([0.5, 0.5]), np.array([0.75, 0.5]), BootstrapSpec(samples=0)).value
+    0.125
+    """
+    gained, rng = after - before, np.random.default_rng(bootstrap.seed)
+    counts = rng.multinomial(len(gained), np.full(len(gained), 1 / len(gained)), bootstrap.samples)
+    interval, value = percentiles(counts @ gained / len(gained), bootstrap), float(gained.mean())
+    return Estimate(value=value) if interval is None else Estimate(value=value, low=interval.low, high=interval.high)
+
+
+def gains_over(against: str, judged: Sequence[Judged], bootstrap: BootstrapSpec) -> Iterator[Gain]:
     """What every other method gained over `against`, on each data set where both scored the same objects."""
+    scored = [part for part in judged if isinstance(part, ScoredObjects)]
     known = {part.dataset: part for part in scored if part.method == against}
     for part in scored:
         other = known.get(part.dataset)

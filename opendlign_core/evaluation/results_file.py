@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import benchmarks
-from opendlign_core.evaluation.findings import Row, ScoredObjects
+from opendlign_core.evaluation.findings import Judged, Row
 from opendlign_core.evaluation.object_table import write_objects
 from opendlign_core.evaluation.results import EvaluationResults
 
@@ -45,7 +45,7 @@ def read_results_text(text: str) -> EvaluationResults:
     return EvaluationResults.model_validate(_gathered(json.loads(text)))
 
 
-def write_results(results: EvaluationResults, scored: tuple[ScoredObjects, ...], folder: Path) -> tuple[Path, Path]:
+def write_results(results: EvaluationResults, scored: tuple[Judged, ...], folder: Path) -> tuple[Path, Path]:
     """Write `results.json` and `results.parquet` into `folder` and return their paths.
 
     Raises:

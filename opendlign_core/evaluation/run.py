@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from opendlign_core.evaluation.cached import FeatureCache
 from opendlign_core.evaluation.cases import Case, SharedFeatures
 from opendlign_core.evaluation.execution import EvalExecution
-from opendlign_core.evaluation.findings import Example, Findings, Row, ScoredObjects
+from opendlign_core.evaluation.findings import Example, Findings, Judged, Row
 from opendlign_core.evaluation.lab import EvalSource, Lab
 from opendlign_core.evaluation.model import EvaluatedModel
 from opendlign_core.evaluation.recipe import EvalRecipe
@@ -20,7 +20,7 @@ def evaluate(
     execution: EvalExecution | None = None,
     cache: FeatureCache | None = None,
     advance: Callable[[], None] = lambda: None,
-) -> tuple[EvaluationResults, tuple[ScoredObjects, ...]]:
+) -> tuple[EvaluationResults, tuple[Judged, ...]]:
     """Run the whole recipe and return the results with every object's scores (`write_results` takes both).
 
     Args:

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.comparison import Judged, Judgement, compare_judged, read_judged
+from opendlign_core.evaluation.findings import MeasuredObjects
 from opendlign_core.evaluation.object_table import write_objects
 from opendlign_core.evaluation.report.comparison_page import ComparisonData, render_comparison
 from opendlign_core.evaluation.specs import BootstrapSpec
@@ -60,6 +62,23 @@ def test_classes_are_told_by_the_size_of_their_change() -> None:
 def test_nothing_in_common_is_refused(other: Judged, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         list(compare_judged(BEFORE, other, SPEC))
+
+
+def test_objects_that_were_measured_are_compared_by_their_numbers(tmp_path: Path) -> None:
+    def measured(*values: float) -> MeasuredObjects:
+        ids, labels = ("a", "b", "c", "d"), ("mug", "mug", "cup", "cup")
+        return MeasuredObjects(dataset="shop", method="parts", object_ids=ids, labels=labels, values=np.array(values))
+
+    for name, part in (("before", measured(0.5, 0.5, 0.25, 1.0)), ("after", measured(0.75, 0.75, 0.25, 1.0))):
+        write_objects(tmp_path / name, [scored_objects("modelnet40", "opendlign", 3.0, 1), part])
+    kept = pq.read_table(tmp_path / "after").to_pylist()[-1]
+    assert (kept["object_id"], kept["label"], kept["value"]) == ("d", "cup", 1.0)
+    assert kept["prediction"] is kept["rank"] is kept["scores"] is None
+    named, found = compare_judged(read_judged(tmp_path / "before"), read_judged(tmp_path / "after"), SPEC)
+    assert named.share.value == 0 and named.before > 0
+    assert (found.before, found.after, found.changes) == (0.5625, 0.6875, ())
+    assert [(one.name, one.before, one.after) for one in found.classes] == [("mug", 0.5, 0.75)]
+    assert found.share.value == pytest.approx(0.125) and found.share.low is not None and found.share.low >= 0
 
 
 def test_the_table_of_objects_is_read_as_it_was_written(tmp_path: Path) -> None:

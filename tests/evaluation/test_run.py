@@ -20,6 +20,7 @@ from opendlign_core.evaluation import (
     read_results,
     write_results,
 )
+from opendlign_core.evaluation.findings import Judged, ScoredObjects
 from opendlign_core.evaluation.lab import Lab
 from opendlign_core.evaluation.model import Encoder
 from opendlign_core.evaluation.specs import Branch
@@ -50,20 +51,25 @@ def recipe(**changes: Any) -> EvalRecipe:
     return EvalRecipe.model_validate(values)
 
 
+def scores_of(part: Judged) -> NDArray[np.float32]:
+    assert isinstance(part, ScoredObjects)
+    return part.scores
+
+
 def test_methods_share_the_features_of_the_same_pixels() -> None:
     source = ListSource(random_samples(18, CLASSES))
     results, scored = evaluate(seeded_model(), recipe(), source)
     assert source.reads == [("small", "test", "opendlign")]
     assert [row.method for row in results.of(ZERO_SHOT)] == ["opendlign", "paper", "training-free"]
     assert all(row.objects == 18 and len(row.classes) == 6 for row in results.of(ZERO_SHOT))
-    assert not np.allclose(scored[0].scores, scored[1].scores)
+    assert not np.allclose(scores_of(scored[0]), scores_of(scored[1]))
 
 
 def test_a_data_set_is_judged_with_the_words_it_wants() -> None:
     def scores(text: str, **words: Any) -> NDArray[np.float32]:
         method = {"name": "m", "text": text, "branches": "base"}
         given = recipe(datasets=[{"name": "small", "labels": CLASSES, **words}], methods=[method])
-        return evaluate(seeded_model(), given, ListSource(random_samples(6, CLASSES)))[1][0].scores
+        return scores_of(evaluate(seeded_model(), given, ListSource(random_samples(6, CLASSES)))[1][0])
 
     worded = scores("sentence", texts={"sentence": "name"})
     np.testing.assert_array_equal(worded, scores("name"))
@@ -196,7 +202,7 @@ def test_results_survive_the_disk(tmp_path: Path) -> None:
     hits = sum(row["rank"] == 0 for row in rows if row["method"] == "opendlign")
     assert hits / 18 == pytest.approx(results.of(ZERO_SHOT)[0].top1.value)
     assert all((row["prediction"] == row["label"]) == (row["rank"] == 0) for row in rows)
-    np.testing.assert_allclose(rows[0]["scores"], scored[0].scores[0], rtol=1e-6)
+    np.testing.assert_allclose(rows[0]["scores"], scores_of(scored[0])[0], rtol=1e-6)
 
 
 def test_every_ready_method_runs_on_its_projection() -> None:
@@ -240,7 +246,7 @@ def test_a_model_is_judged_with_as_many_views_as_were_drawn(views: int) -> None:
     full = {row.method: row.top1.value for row in results.of(ZERO_SHOT)}
     assert all(row.top1 == full[row.method] for row in results.of(VIEWS) if len(row.views) == views)
     # The first half, rounded down, goes through the frozen branch; a softmax per view sums to one.
-    np.testing.assert_allclose(scored[0].scores.sum(axis=1), views, rtol=1e-5)
+    np.testing.assert_allclose(scores_of(scored[0]).sum(axis=1), views, rtol=1e-5)
     alone, _ = evaluate(seeded_model(), recipe(methods=[{"name": "tuned", "branches": "depth", "text": TEXT}]), source)
     if views == 1:
         assert results.of(ZERO_SHOT)[0].confusion == alone.of(ZERO_SHOT)[0].confusion

@@ -88,7 +88,12 @@ class SegmentationResult(Row):
     @property
     def named(self) -> str:
         """The method, and the answer in its tokens."""
-        return f"{self.method}, {self.answer}"
+        return named_answer(self.method, self.answer)
+
+
+def named_answer(method: str, answer: str) -> str:
+    """What an answer in the tokens of a method goes by."""
+    return f"{method}, {answer}"
 
 
 def estimates(scores: Sequence[ShapeScore], names: dict[str, tuple[str, ...]], spec: BootstrapSpec) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.cases import Case
 from opendlign_core.evaluation.features import PlacedSample
-from opendlign_core.evaluation.findings import Findings
+from opendlign_core.evaluation.findings import Findings, MeasuredObjects
 from opendlign_core.evaluation.lab import counted
 from opendlign_core.evaluation.labels import LabelIndex, resolve_labels
 from opendlign_core.evaluation.segmentation.asking import Question, Questioner
@@ -24,6 +24,7 @@ from opendlign_core.evaluation.segmentation.counting import (
     ShownShape,
     estimate,
     estimates,
+    named_answer,
 )
 from opendlign_core.evaluation.segmentation.judging import Ids, answered, guessed, look, told_by_truth
 from opendlign_core.evaluation.segmentation.pictures import side_by_side
@@ -76,7 +77,8 @@ class Session:
         rows = [self._row(kind, answer, search) for kind, answer in self._scores]
         shown = self._shown(lessons)
         rows = [row.model_copy(update={"shown": shown}) if row.answer == self.first.name else row for row in rows]
-        return Findings(tuple(rows), notes=tuple(self._notes()))
+        measured = tuple(self._measured(kind, answer) for kind, answer in self._scores)
+        return Findings(tuple(rows), objects=measured, notes=tuple(self._notes()))
 
     def _samples(self, split: str | None, counting: bool = True) -> Iterator[PlacedSample]:
         """The shapes of a split that are among the data set's classes."""
@@ -152,6 +154,17 @@ class Session:
             searched_on_test=self.case.method.sees_test_labels and kind == "answer",
             search=search if kind == "answer" else None,
             **estimates(scores, self.questions.names(), spec),
+        )
+
+    def _measured(self, kind: Kind, answer: str) -> MeasuredObjects:
+        """The IoU of every shape."""
+        scores, method = self._scores[kind, answer], self.case.method.name
+        return MeasuredObjects(
+            dataset=self.case.dataset.name,
+            method=named_answer(method, answer) if kind == "answer" else answer,
+            object_ids=tuple(score.object_id for score in scores),
+            labels=tuple(score.category for score in scores),
+            values=np.array([score.iou for score in scores]),
         )
 
     def _shown(self, lessons: Mapping[str, Lesson]) -> tuple[ShownShape, ...]:

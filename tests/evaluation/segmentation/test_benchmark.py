@@ -11,6 +11,7 @@ import pytest
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import EvalExecution, EvalRecipe, ReportData, evaluate, render_report, results_text
+from opendlign_core.evaluation.findings import MeasuredObjects
 from opendlign_core.evaluation.results import EvaluationResults
 from opendlign_core.evaluation.results_file import read_results_text
 from opendlign_core.evaluation.segmentation.benchmark import SEGMENTATION
@@ -33,6 +34,20 @@ def recipe(options: dict[str, Any] | None = None, **changes: Any) -> EvalRecipe:
         **changes,
     }
     return EvalRecipe.model_validate(values)
+
+
+def test_every_shape_has_its_iou_for_every_answer_and_baseline() -> None:
+    results, objects = evaluate(
+        seeded_model(), recipe({"answers": ["corrected", "smoothed"]}), shop(), EvalExecution()
+    )
+    measured = {part.method: part for part in objects if isinstance(part, MeasuredObjects)}
+    assert set(measured) == {
+        "parts, corrected", "parts, smoothed", "best constant", "random parts", "perfect words", "perfect patches",
+        "perfect pixels",
+    }  # fmt: skip
+    assert all(len(part.object_ids) == 4 for part in measured.values())
+    row = rows(results)["smoothed"]
+    assert float(measured["parts, smoothed"].values.mean()) == pytest.approx(row.instance.value)
 
 
 def judged(source: ListSource, asked: EvalRecipe, *libraries: Path) -> EvaluationResults:
