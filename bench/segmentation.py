@@ -14,6 +14,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -80,16 +81,20 @@ def projection(runs: int, device: str) -> list[Row]:
     ):
         cloud = torch.tensor(procedural_cloud(1, 0, points, CATEGORIES).points, device=device)
         placed = recipe.replace(places=("corrected",))
-        alone, both = fastest(
-            runs,
-            lambda cloud=cloud, recipe=recipe: finished(project(cloud[None], recipe)),
-            lambda cloud=cloud, placed=placed: finished(maps_and_places(cloud, placed)[0]),
-        )
+        alone, both = fastest(runs, partial(_maps, cloud, recipe), partial(_maps_and_places, cloud, placed))
         rows.append(
             {"recipe": name, "points": points, "views": len(recipe.views), "maps_ms": round(alone, 1),
              "maps_and_places_ms": round(both, 1), "ratio": round(both / alone, 2)}
         )  # fmt: skip
     return rows
+
+
+def _maps(cloud: Tensor, recipe: ProjectionRecipe) -> Tensor:
+    return finished(project(cloud[None], recipe))
+
+
+def _maps_and_places(cloud: Tensor, recipe: ProjectionRecipe) -> Tensor:
+    return finished(maps_and_places(cloud, recipe)[0])
 
 
 def finished(maps: Tensor) -> Tensor:
