@@ -2,35 +2,32 @@
 
 python -m bench.mini_parts                    seeds 1, 2, 3, test split; the settings that were chosen on val
 python -m bench.mini_parts --split val        the same on val, with the settings that were tried
+
+Every row is the segmentation benchmark's own answer to shapes in memory.
 """
 
 import argparse
 import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
-from torch import Tensor
 
-from opendlign_core.articles import article
-from opendlign_core.clip import ClipSpec, depth_to_input, load_clip, load_tokenizer
-from opendlign_core.clip.features import unit
-from opendlign_core.clip.load import OpenClip
-from opendlign_core.clip.tokens import Attention, cropped, patch_tokens
-from opendlign_core.evaluation.segmentation.answers import best_parts, reference_parts
-from opendlign_core.evaluation.segmentation.head import PointPlaces, faithful_scores, patch_scores, point_scores
-from opendlign_core.evaluation.segmentation.metrics import shape_iou
-from opendlign_core.evaluation.templates import fill, named_templates
-from opendlign_core.ingestion.procedural import SPLIT_ROUNDS, category_parts, procedural_cloud
-from opendlign_core.projection import RECIPES, project_points
-from opendlign_core.projection.recipe import Bilateral, WindowMax
+from opendlign_core.clip import ClipSpec, load_clip
+from opendlign_core.evaluation import DatasetSpec, EvalRecipe, EvaluatedModel, evaluate
+from opendlign_core.evaluation.features import PlacedSample
+from opendlign_core.evaluation.findings import MeasuredObjects
+from opendlign_core.ingestion.procedural import SPLIT_ROUNDS, procedural_cloud, procedural_mesh
+from opendlign_core.ingestion.sampling import sample_surface
+from opendlign_core.projection import RECIPES, maps_and_places
+from opendlign_core.projection.recipe import Bilateral, ProjectionRecipe, WindowMax
 from opendlign_core.samples import LOOKUPS
+from opendlign_core.training import DepthAlignedCLIP
 
 RESULTS = Path(__file__).parent / "results"
 CATEGORIES = (
@@ -40,177 +37,121 @@ CATEGORIES = (
 POINTS = 2048
 ROUNDS = 30
 """Of each category: 21 of the train split, 3 of val, 6 of test."""
-SIZE = 64
-PROJECTION = RECIPES["opendlign"].replace(
-    size=SIZE,
+PROJECTION: ProjectionRecipe = RECIPES["opendlign"].replace(
+    size=64,
     slices=32,
     densify=WindowMax(window=(3, 3, 3), padding=(1, 1, 1)),
     smooth=Bilateral(window=(3, 3, 3), support="square"),
+    places=LOOKUPS,
 )
 """The views that the CLIP knows, in slices thin enough to tell what hides what."""
-PATCH = 8
-BLOCKS = 3
+CIRCLE = tuple(((30.0 * turn, 0.0, 90.0), (0.0, 20.0, 0.0)) for turn in range(12))
+ABOVE = tuple(((30.0 * turn, 0.0, 90.0), (0.0, 45.0, 0.0)) for turn in range(12))
+SURFACE = 40_000
+"""Points of a mesh that stand for its surface where that decides what hides what."""
+VALUE = {"attention": "value", "blocks": 3}
 """Last blocks of four in which a patch attends to itself alone, as it did when it learned words."""
-NEIGHBOURS = 32
-"""Of 12, 32 and 64 the best on val."""
+ANSWERS: tuple[dict[str, Any], ...] = (
+    {"name": "smoothed over 32 neighbours", **VALUE, "neighbours": 32},
+    {"name": "value in the last three blocks", **VALUE},
+    {"name": "corrected"},
+    {"name": "faithful", "mode": "faithful"},
+    {"name": "self-self attention in the last block", "attention": "self"},
+    {"name": "value in the last block", "attention": "value"},
+    {"name": "value in all blocks", "attention": "value", "blocks": 4},
+    {"name": "averaged over windows of three patches", **VALUE, "window": 3},
+    {"name": "superpoints", **VALUE, "superpoints": 64},
+    {"name": "in crops, twice as fine", **VALUE, "finer": 2, "crops": True},
+    {"name": "enlarged, twice as fine", **VALUE, "finer": 2},
+)
+BOLD = ANSWERS[:1]
 _RESAMPLES = 2000
 
-Labels = NDArray[np.int64]
-
 
 @dataclass(frozen=True)
-class Shape:
-    """A shape, the true part of each point, its maps and where the maps show its points."""
+class Shapes:
+    """The shapes of a seed as a source of the benchmark, made when they are read; all categories alike."""
 
-    label: str
-    points: NDArray[np.float32]  # [N, 3]
-    parts: Labels  # [N]
-    depth: Tensor  # [V, S, S]
-    places: PointPlaces
-    swapped: PointPlaces
-    """With what the reference's look-up, which swaps rows and columns, calls seen."""
+    seed: int
+    projection: ProjectionRecipe = PROJECTION
+    surface: bool = False
+    """Whether the mesh decides what hides what, not the points that are asked."""
+    _made: dict[str | None, list[PlacedSample]] = field(default_factory=dict)
 
+    def placed(self, dataset: DatasetSpec, split: str | None, projection: str) -> Iterator[PlacedSample]:
+        if split not in self._made:
+            self._made[split] = list(self._make(split))
+        yield from self._made[split]
 
-class Parted(NamedTuple):
-    """The IoU of every shape by row of the table."""
+    def _make(self, split: str | None) -> Iterator[PlacedSample]:
+        for turn in (turn for turn in range(ROUNDS) if SPLIT_ROUNDS[turn % len(SPLIT_ROUNDS)] == split):
+            for place, label in enumerate(CATEGORIES):
+                yield self._shape(turn * len(CATEGORIES) + place, label)
 
-    categories: list[str]
-    by_row: dict[str, NDArray[np.float64]]
+    def _shape(self, index: int, label: str) -> PlacedSample:
+        cloud = procedural_cloud(self.seed, index, POINTS, CATEGORIES)
+        assert cloud.parts is not None
+        maps, places = maps_and_places(cloud.points, self.projection)
+        if self.surface:
+            mesh = procedural_mesh(self.seed, index, CATEGORIES)
+            dense = sample_surface(mesh, SURFACE, np.random.default_rng(index)).points
+            _, hidden = maps_and_places(np.concatenate([cloud.points, dense]), self.projection)
+            places = replace(places, seen={name: seen[:, :POINTS] for name, seen in hidden.seen.items()})
+        known = (cloud.points, cloud.parts, cloud.part_names)
+        return PlacedSample(f"{label}/{self.seed}-{index}", label, *known, maps.numpy(), places)
 
+    def samples(self, *_: Any, **__: Any) -> Iterator[Any]:
+        return iter(())
 
-def shapes_of(seed: int, split: str) -> Iterator[Shape]:
-    """The shapes of a split, all categories alike."""
-    rounds = [turn for turn in range(ROUNDS) if SPLIT_ROUNDS[turn % len(SPLIT_ROUNDS)] == split]
-    for turn in rounds:
-        for place, label in enumerate(CATEGORIES):
-            cloud = procedural_cloud(seed, turn * len(CATEGORIES) + place, POINTS, CATEGORIES)
-            assert cloud.parts is not None
-            found, swapped = (project_points(cloud.points[None], PROJECTION, lookup) for lookup in LOOKUPS)
-            places = [PointPlaces(found.pixel[0], each.seen[0], SIZE) for each in (found, swapped)]
-            yield Shape(label, cloud.points, cloud.parts.astype(np.int64), found.depth[0], *places)
+    def identity(self, *_: Any) -> str:
+        return "bench"
 
-
-@dataclass(frozen=True)
-class Judge:
-    """A CLIP, and the words for the parts of every category, with the category and without."""
-
-    clip: OpenClip
-    spec: ClipSpec
-    words: Mapping[str, Tensor]  # [P, E] by category
-    bare: Mapping[str, Tensor]
-
-    def patches(self, shape: Shape, attention: Attention = "value", blocks: int = BLOCKS) -> Tensor:
-        """Unit tokens [V, R, C, E] of the patches of a shape's maps."""
-        return self._tokens(depth_to_input(shape.depth, self.spec), attention, blocks)
-
-    def crops(self, shape: Shape) -> Tensor:
-        """The same of maps twice as large, seen in crops."""
-        pixels = depth_to_input(shape.depth, self.spec)
-        return unit(cropped(lambda crop: self._tokens(crop, "value", BLOCKS), pixels, 2))
-
-    def _tokens(self, pixels: Tensor, attention: Attention, blocks: int) -> Tensor:
-        return unit(patch_tokens(self.clip, pixels, attention, blocks))
+    def views(self) -> Mapping[str, int]:
+        return {"opendlign": len(self.projection.views)}
 
 
-def spoken(clip: OpenClip, spec: ClipSpec, owned: bool) -> dict[str, Tensor]:
-    """The mean sentences [P, E] for every category's parts: "seat of a chair", or "seat" where that is not said."""
-    tokenizer, templates = load_tokenizer(spec), named_templates("depth")
+def recipe_of(
+    split: str, answers: Sequence[Mapping[str, Any]], bounds: bool = False, words: str = "owned", search: bool = False
+) -> EvalRecipe:
+    method = {"name": "parts", "branches": "base"}
+    searched = {"aggregation": "pointclip-v2", "search": "train-split"} if search else {}
+    options = {"answers": answers, "bounds": bounds, "words": words, "cropped": False, "shown": 0}
+    return EvalRecipe.model_validate(
+        {
+            "datasets": [{"name": "parts", "split": split, "train_split": "train"}],
+            "tasks": ["segmentation"],
+            "methods": [method | searched],
+            "bootstrap": {"samples": 0},
+            "options": {"segmentation": options},
+        }
+    )
 
-    def mean(name: str) -> Tensor:
-        texts = clip.encode_text(tokenizer([fill(template, name) for template in templates]), normalize=True)
-        return unit(texts.mean(dim=0))
 
-    return {
-        label: torch.stack([mean(f"{part} of {article(label)}" if owned else part) for part in category_parts(label)])
-        for label in CATEGORIES
+def ious(model: EvaluatedModel, shapes: Shapes, recipe: EvalRecipe) -> dict[str, MeasuredObjects]:
+    """What every answer, baseline and bound makes of every shape."""
+    _, measured = evaluate(model, recipe, shapes)
+    return {part.method.removeprefix("parts, "): part for part in measured if isinstance(part, MeasuredObjects)}
+
+
+def judged(model: EvaluatedModel, seed: int, split: str) -> dict[str, MeasuredObjects]:
+    """All rows of the table for one seed."""
+    shapes = Shapes(seed)
+    rows = ious(model, shapes, recipe_of(split, ANSWERS, bounds=True))
+    bold = BOLD[0]["name"]
+    variants = {
+        "category not said": (shapes, recipe_of(split, BOLD, words="alone")),
+        "view weights searched on the train split": (shapes, recipe_of(split, BOLD, search=True)),
+        "twelve views, the whole circle": (Shapes(seed, PROJECTION.replace(views=CIRCLE)), recipe_of(split, BOLD)),
+        "24 views, also from above": (Shapes(seed, PROJECTION.replace(views=CIRCLE + ABOVE)), recipe_of(split, BOLD)),
+        "visibility of the mesh's surface": (Shapes(seed, surface=True), recipe_of(split, BOLD)),
     }
+    return rows | {name: ious(model, *variant)[bold] for name, variant in variants.items()}
 
 
-def smoothed(scores: Tensor, points: NDArray[np.float32]) -> Tensor:
-    """Scores [N, P] averaged over each point's nearest neighbours."""
-    near = cKDTree(points).query(points, NEIGHBOURS)[1]
-    return scores[torch.from_numpy(near)].mean(dim=1)
-
-
-def labelled_cells(shape: Shape, parts: int) -> Tensor:
-    """The share of each part among the points that a patch shows [V, R, C, P]: what perfect patches would say."""
-    grid = SIZE // PATCH
-    row, column = shape.places.pixel.unbind(-1)
-    cell = row // PATCH * grid + column // PATCH
-    counts = torch.zeros(len(cell), grid * grid * parts)
-    counts.scatter_add_(1, cell * parts + torch.from_numpy(shape.parts), shape.places.seen.float())
-    maps = counts.view(len(cell), grid, grid, parts)
-    return maps / maps.sum(dim=-1, keepdim=True).clamp(min=1)
-
-
-def mean_patches(judge: Judge, taught: Sequence[Shape]) -> dict[str, Tensor]:
-    """Perfect words: the mean feature [P, E] of each part's patches on shapes whose parts are known."""
-    totals = {label: torch.zeros_like(words) for label, words in judge.words.items()}
-    for shape in taught:
-        share = labelled_cells(shape, len(totals[shape.label]))
-        totals[shape.label] += torch.einsum("vrcp,vrce->pe", share, judge.patches(shape))
-    return {label: unit(total + 1e-9) for label, total in totals.items()}
-
-
-def best_constants(taught: Sequence[Shape]) -> dict[str, int]:
-    """The part of each category that does best when every point is called it."""
-
-    def does(label: str, part: int) -> float:
-        ious = [iou_of(shape, np.full(POINTS, part)) for shape in taught if shape.label == label]
-        return float(np.mean(ious))
-
-    return {label: max(range(len(category_parts(label))), key=lambda part: does(label, part)) for label in CATEGORIES}
-
-
-def iou_of(shape: Shape, found: Labels) -> float:
-    return shape_iou(found, shape.parts, len(category_parts(shape.label)))
-
-
-def answers(judge: Judge, shape: Shape, perfect: Tensor, constant: int, rng: np.random.Generator) -> dict[str, Labels]:
-    """What each row of the table calls the points of a shape."""
-    words = judge.words[shape.label]
-    patches = judge.patches(shape)
-
-    def read(scores: Tensor) -> Labels:
-        return best_parts(scores, shape.places.seen, shape.points)
-
-    def said(patches: Tensor, words: Tensor = words) -> Tensor:
-        return point_scores(patch_scores(patches, words), shape.places)
-
-    cells = labelled_cells(shape, len(words)).permute(0, 3, 1, 2)
-    return {
-        "best constant": np.full(POINTS, constant),
-        "random parts": rng.integers(len(words), size=POINTS),
-        "faithful": reference_parts(faithful_scores(patches, words, shape.swapped)),
-        "corrected": read(said(patches)),
-        "plain last block": read(said(judge.patches(shape, "plain"))),
-        "value in the last block": read(said(judge.patches(shape, "value", 1))),
-        "value in all blocks": read(said(judge.patches(shape, "value", 4))),
-        "category not said": read(said(patches, judge.bare[shape.label])),
-        "smoothed over neighbours": read(smoothed(said(patches), shape.points)),
-        "in crops, twice as fine": read(said(judge.crops(shape))),
-        "perfect words": read(said(patches, perfect)),
-        "perfect patches": read(point_scores(cells, shape.places)),
-    }
-
-
-def judged(judge: Judge, seed: int, split: str) -> Parted:
-    """Every row's IoU on every shape of a seed."""
-    taught = list(shapes_of(seed, "train"))
-    perfect, constants = mean_patches(judge, taught), best_constants(taught)
-    categories, ious = [], []
-    rng = np.random.default_rng(seed)
-    for shape in shapes_of(seed, split):
-        found = answers(judge, shape, perfect[shape.label], constants[shape.label], rng)
-        ious.append({row: iou_of(shape, labels) for row, labels in found.items()})
-        categories.append(shape.label)
-    return Parted(categories, {row: np.array([each[row] for each in ious]) for row in ious[0]})
-
-
-def summary(runs: Sequence[Parted]) -> dict[str, Any]:
-    """Instance and category mIoU by row, in percent, with percentile intervals over resampled shapes."""
-    categories = np.array([label for run in runs for label in run.categories])
-    joined = {row: np.concatenate([run.by_row[row] for run in runs]) for row in runs[0].by_row}
+def summary(runs: Sequence[Mapping[str, MeasuredObjects]]) -> dict[str, Any]:
+    """Instance mIoU by row, in percent, with percentile intervals over resampled shapes."""
+    categories = np.array([label for run in runs for label in run[BOLD[0]["name"]].labels])
+    joined = {row: np.concatenate([run[row].values for run in runs]) for row in runs[0]}
     draws = np.random.default_rng(0).integers(len(categories), size=(_RESAMPLES, len(categories)))
 
     def percent(values: NDArray[np.float64]) -> dict[str, float]:
@@ -222,7 +163,9 @@ def summary(runs: Sequence[Parted]) -> dict[str, Any]:
             "instance": percent(values),
             "above_constant": percent(values - joined["best constant"]),
             "above_random": percent(values - joined["random parts"]),
-            "by_seed": [_rounded(run.by_row[row].mean()) for run in runs],
+            "above_faithful": percent(values - joined["faithful"]),
+            "above_bold": percent(values - joined[BOLD[0]["name"]]),
+            "by_seed": [_rounded(run[row].values.mean()) for run in runs],
             "by_category": {label: _rounded(values[categories == label].mean()) for label in CATEGORIES},
         }
         for row, values in joined.items()
@@ -242,13 +185,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(2)
     spec = ClipSpec.from_folder(options.weights) if options.weights else ClipSpec.packaged("mini-parts")
-    clip = load_clip(spec)
-    with torch.inference_mode():
-        judge = Judge(clip, spec, spoken(clip, spec, owned=True), spoken(clip, spec, owned=False))
-        runs = [judged(judge, seed, options.split) for seed in options.seeds]
+    model = EvaluatedModel.aligned(DepthAlignedCLIP(load_clip(spec)).eval(), spec, "bench")
+    runs = [judged(model, seed, options.split) for seed in options.seeds]
     found: dict[str, Any] = {"machine": f"2-core {platform.machine()}", "torch": torch.__version__}
     found |= {"weights_sha256": spec.weights_sha256, "split": options.split, "seeds": options.seeds}
-    found |= {"shapes": [len(run.categories) for run in runs], "rows": summary(runs)}
+    found |= {"shapes": [len(run["faithful"].values) for run in runs], "rows": summary(runs)}
     print(json.dumps(found, indent=2))
     if not (options.dry or options.weights):
         (RESULTS / f"mini_parts_{options.split}.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

@@ -4,8 +4,9 @@ The reference looks points up at the pixel mirrored across the main diagonal. `f
 comparison with its numbers; `corrected` looks where the point is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,6 +19,10 @@ from opendlign_core.projection.grid import Cells, cells_of
 from opendlign_core.projection.recipe import ProjectionRecipe, WeightedSplat, resolve_recipe
 from opendlign_core.projection.volume import squeezed_and_probed
 from opendlign_core.samples.places import Lookup, Places
+from opendlign_core.streams import mapped
+
+Placed = tuple[Tensor, Places]
+"""Maps, and the places of points in them."""
 
 SEEN_WITHIN = 0.1
 """A point is seen if its own smoothed depth and its pixel's differ by less than this."""
@@ -79,15 +84,29 @@ def maps_and_places(points: Tensor | NDArray[np.float32], recipe: ProjectionReci
 
     Of a large cloud some views are placed at a time. Raises like `project_points`.
     """
-    count = max(1, PLACED_AT_ONCE // len(points))
-    starts = range(0, len(recipe.views), count)
-    parts = [_some_views(points, recipe.replace(views=recipe.views[start : start + count])) for start in starts]
+    cores = torch.get_num_threads() if torch.as_tensor(points).device.type == "cpu" else 1
+    count = max(1, min(PLACED_AT_ONCE // len(points), -(-len(recipe.views) // cores)))
+    some = [recipe.replace(views=recipe.views[start : start + count]) for start in range(0, len(recipe.views), count)]
+    parts = list(_side_by_side(partial(_some_views, points), some, cores))
     row, column = (np.concatenate([getattr(places, at) for _, places in parts]) for at in ("row", "column"))
     seen = {name: np.concatenate([places.seen[name] for _, places in parts]) for name in recipe.places}
     return torch.cat([depth for depth, _ in parts]), Places.of(row, column, seen)
 
 
-def _some_views(points: Tensor | NDArray[np.float32], recipe: ProjectionRecipe) -> tuple[Tensor, Places]:
+def _side_by_side(
+    place: Callable[[ProjectionRecipe], Placed], some: Sequence[ProjectionRecipe], cores: int
+) -> Iterator[Placed]:
+    """Views on threads of their own: torch's would wait for each other after every small operation."""
+    if cores == 1:
+        yield from map(place, some)
+        return
+    try:
+        yield from mapped(torch.no_grad()(place), iter(some), cores, prepare=partial(torch.set_num_threads, 1))
+    finally:
+        torch.set_num_threads(cores)  # the setting reaches every thread that starts later
+
+
+def _some_views(points: Tensor | NDArray[np.float32], recipe: ProjectionRecipe) -> Placed:
     cells = _cells(points[None], recipe)
     depth, found = _looked_up(cells, recipe, recipe.places)
     row, column = (at[0].cpu().numpy() for at in _pixels(cells, recipe))

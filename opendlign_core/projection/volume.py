@@ -22,7 +22,7 @@ from opendlign_core.projection.filters import (
 from opendlign_core.projection.grid import Cells
 from opendlign_core.projection.recipe import Bilateral, ProjectionRecipe, WindowMax
 
-SLAB_CELLS = {"cpu": 1 << 19, "cuda": 1 << 26}
+SLAB_CELLS = {"cpu": 1 << 20, "cuda": 1 << 26}
 """On a CPU as many as stay in its cache from one pass to the next."""
 _MIN_ROWS = 8
 _SLICE, _ROW, _COLUMN = 0, 1, 2
@@ -130,16 +130,16 @@ def _filled(cells: Cells, slab: Slab, recipe: ProjectionRecipe, room: Room) -> T
     depth = cells.depth[slab.view, slab.points]
     length = (slab.rows + lead) * row_step + lead_slice * slice_step + lead_column
     if recipe.collision == "last":
-        depth = torch.where(_is_last(index, length), depth, 0)
+        depth = torch.where(_is_last(index, room.next(length)), depth, 0)
     # Points are few: spread over the window's slices here, they save whole passes over the box.
     index = torch.cat([index - back * slice_step for back in range(deep[0])])
     return room.next(length).zero_().scatter_reduce_(0, index, depth.repeat(deep[0]), "amax")
 
 
-def _is_last(index: Tensor, length: int) -> Tensor:
-    """Tell which points no later point shares its cell with."""
+def _is_last(index: Tensor, cells: Tensor) -> Tensor:
+    """Tell which points no later point shares its cell with; overwrites the cells."""
     order = torch.arange(1, len(index) + 1, dtype=torch.int32, device=index.device)
-    last = torch.zeros(length, dtype=torch.int32, device=index.device).scatter_reduce_(0, index, order, "amax")
+    last = cells.view(torch.int32).zero_().scatter_reduce_(0, index, order, "amax")
     return last[index] == order
 
 
