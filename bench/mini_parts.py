@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from flows.preset import load_preset
 from opendlign_core.clip import ClipSpec, load_clip
 from opendlign_core.evaluation import DatasetSpec, EvalRecipe, EvaluatedModel, evaluate
 from opendlign_core.evaluation.features import PlacedSample
@@ -25,8 +26,7 @@ from opendlign_core.evaluation.findings import MeasuredObjects
 from opendlign_core.ingestion.procedural import SPLIT_ROUNDS, procedural_cloud, procedural_mesh
 from opendlign_core.ingestion.sampling import sample_surface
 from opendlign_core.projection import RECIPES, maps_and_places
-from opendlign_core.projection.recipe import Bilateral, ProjectionRecipe, WindowMax
-from opendlign_core.samples import LOOKUPS
+from opendlign_core.projection.recipe import ProjectionRecipe
 from opendlign_core.training import DepthAlignedCLIP
 
 RESULTS = Path(__file__).parent / "results"
@@ -37,16 +37,9 @@ CATEGORIES = (
 POINTS = 2048
 ROUNDS = 30
 """Of each category: 21 of the train split, 3 of val, 6 of test."""
-PROJECTION: ProjectionRecipe = RECIPES["opendlign"].replace(
-    size=64,
-    slices=32,
-    densify=WindowMax(window=(3, 3, 3), padding=(1, 1, 1)),
-    smooth=Bilateral(window=(3, 3, 3), support="square"),
-    places=LOOKUPS,
-)
-"""The views that the CLIP knows, in slices thin enough to tell what hides what."""
-CIRCLE = tuple(((30.0 * turn, 0.0, 90.0), (0.0, 20.0, 0.0)) for turn in range(12))
-ABOVE = tuple(((30.0 * turn, 0.0, 90.0), (0.0, 45.0, 0.0)) for turn in range(12))
+PROJECTION: ProjectionRecipe = load_preset("mini-parts").recipes["project"]
+"""Six sides from three heights."""
+TEN = RECIPES["opendlign"].views
 SURFACE = 40_000
 """Points of a mesh that stand for its surface where that decides what hides what."""
 VALUE = {"attention": "value", "blocks": 3}
@@ -66,6 +59,12 @@ ANSWERS: tuple[dict[str, Any], ...] = (
 )
 BOLD = ANSWERS[:1]
 _RESAMPLES = 2000
+Views = tuple[tuple[tuple[float, float, float], ...], ...]
+
+
+def ring(height: float, sides: int) -> Views:
+    """Views of so many sides from so many degrees above."""
+    return tuple(((360.0 / sides * turn, 0.0, 90.0), (0.0, height, 0.0)) for turn in range(sides))
 
 
 @dataclass(frozen=True)
@@ -138,11 +137,17 @@ def judged(model: EvaluatedModel, seed: int, split: str) -> dict[str, MeasuredOb
     shapes = Shapes(seed)
     rows = ious(model, shapes, recipe_of(split, ANSWERS, bounds=True))
     bold = BOLD[0]["name"]
+
+    def seen_from(views: Views, search: bool = False) -> tuple[Shapes, EvalRecipe]:
+        return Shapes(seed, PROJECTION.replace(views=views)), recipe_of(split, BOLD, search=search)
+
     variants = {
         "category not said": (shapes, recipe_of(split, BOLD, words="alone")),
-        "view weights searched on the train split": (shapes, recipe_of(split, BOLD, search=True)),
-        "twelve views, the whole circle": (Shapes(seed, PROJECTION.replace(views=CIRCLE)), recipe_of(split, BOLD)),
-        "24 views, also from above": (Shapes(seed, PROJECTION.replace(views=CIRCLE + ABOVE)), recipe_of(split, BOLD)),
+        "the ten views of classification": seen_from(TEN),
+        "these with weights searched on the train split": seen_from(TEN, search=True),
+        "twelve views from one height": seen_from(ring(20, 12)),
+        "24 views from two heights": seen_from(ring(20, 12) + ring(45, 12)),
+        "36 views from three heights": seen_from(ring(20, 12) + ring(45, 12) + ring(-10, 12)),
         "visibility of the mesh's surface": (Shapes(seed, surface=True), recipe_of(split, BOLD)),
     }
     return rows | {name: ious(model, *variant)[bold] for name, variant in variants.items()}

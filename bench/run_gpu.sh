@@ -1,6 +1,6 @@
 #!/bin/sh
 # Prove the CUDA code on this machine: the GPU tests, then every CUDA bench; or only the parts named as arguments
-# (tests projection synthesis training evaluation), where time is cut in slices. Results go to bench/results/ and, where
+# (tests projection synthesis training evaluation segmentation), where time is cut in slices. Results go to bench/results/ and, where
 # OUT names a folder, those of this run there too. A part that fails does not keep the others from running.
 set -u
 cd "$(dirname "$0")/.."
@@ -19,7 +19,7 @@ from importlib.util import find_spec
 
 # Neither Prefect nor s3fs: what runs here is the library, the benches and a store in a folder.
 needed = """torch torchvision triton diffusers transformers tokenizers safetensors huggingface_hub accelerate regex open_clip
-    ftfy timm numpy scipy sklearn PIL pyarrow pydantic pydantic_settings dotenv importlib_metadata
+    lazy_loader ftfy timm numpy scipy sklearn PIL pyarrow pydantic pydantic_settings dotenv importlib_metadata
     yaml fsspec pytest pytest_timeout"""
 if missing := [name for name in needed.split() if not find_spec(name)]:
     sys.exit(f"missing packages: {' '.join(missing)}")
@@ -30,7 +30,7 @@ if not torch.cuda.is_available():
 print(torch.cuda.get_device_name(), "torch", torch.__version__)
 END
 stamp=$(mktemp)
-for part in ${*:-tests projection synthesis training evaluation}; do
+for part in ${*:-tests projection synthesis training evaluation segmentation}; do
     case $part in
         tests) # Warnings are errors where versions are pinned; here they are whatever the machine has.
             step "$python" -m pytest tests/gpu -q -p no:cacheprovider -o addopts= -o filterwarnings=default -o timeout=900 ;;
@@ -39,7 +39,8 @@ for part in ${*:-tests projection synthesis training evaluation}; do
         training) step "$python" -m bench.training --cuda ;;
         evaluation)
             step "$python" -m bench.evaluation --device cuda --model ViT-H-14-quickgelu --out bench/results/evaluation_cuda.json ;;
-        *) echo "!! no part $part: tests projection synthesis training evaluation"; status=1 ;;
+        segmentation) step "$python" -m bench.segmentation --device cuda --out bench/results/segmentation_cuda.json ;;
+        *) echo "!! no part $part: tests projection synthesis training evaluation segmentation"; status=1 ;;
     esac
 done
 [ -n "${OUT:-}" ] && find bench/results -name '*.json' -newer "$stamp" -exec cp {} "$OUT"/ \;

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from opendlign_core.clip import ClipSpec
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.segmentation.asking import Question
 from opendlign_core.evaluation.segmentation.carrying import Carrier
@@ -30,6 +31,7 @@ class PartsModel:
     """What names the parts of shapes, and how shapes are brought before it."""
 
     segmenter: Segmenter
+    clip: ClipSpec
     source: IngestRecipe
     """How many points of a shape are asked, and how they are chosen."""
     projection: ProjectionRecipe

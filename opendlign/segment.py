@@ -10,13 +10,13 @@ from rich.table import Table
 from opendlign.ask import Changes, StoreUrl
 from opendlign.models import Which, find_trained
 from opendlign.shapes import require_files
-from opendlign.show import console, plain
+from opendlign.show import console, plain, print_unread
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import UpAxis
 
 if TYPE_CHECKING:
     from opendlign.parted import Parted, PartsModel
-    from opendlign_core.evaluation import EvalRecipe, EvaluatedModel, MethodSpec
+    from opendlign_core.evaluation import EvalRecipe
 
 POINTS = (32, 1_000_000)
 
@@ -52,9 +52,11 @@ def segment(
     if points is not None and not POINTS[0] <= points <= POINTS[1]:
         raise BadInput(f"--points {points}: between {POINTS[0]} and {POINTS[1]:,}")
     judge = parts_model(Which(preset, store, set_, model=model), up, points)
-    question, problems, shares = judge.segmenter.question(names, category), list[str](), list[tuple[str, ...]]()
     from opendlign.parted import part, stems, write_parted
+    from opendlign_core.clip.vocabulary import unread_words
 
+    print_unread(judge.clip.model, unread_words(judge.clip, [*names, category]))
+    question, problems, shares = judge.segmenter.question(names, category), list[str](), list[tuple[str, ...]]()
     for path, stem in zip(files, stems(files), strict=True):
         try:
             found = part(path, judge, question)
@@ -119,26 +121,23 @@ def parts_model(which: Which, up: UpAxis | None, points: int | None) -> "PartsMo
             f"the preset {preset.name} names no parts; take mini-parts or shapenetpart, with or without --model"
         )
     from opendlign.parted import PartsModel
+    from opendlign_core.evaluation import METHODS
     from opendlign_core.evaluation.segmentation.benchmark import SEGMENTATION
     from opendlign_core.evaluation.segmentation.segmenter import Segmenter
+    from tasks.judged import frozen_clip, judged_model, require_one_model
+    from tasks.words import clip_of
 
     options = SEGMENTATION.options_in(recipe)
-    model, method = _model_and_method(which, recipe)
+    trained = find_trained(which.open(), which.model) if which.model else None
+    require_one_model(trained is not None, None if trained else recipe.clip)
+    clip = clip_of(trained) if trained else frozen_clip(recipe.clip)
+    model = judged_model(which.open(), trained, None if trained else clip, "auto")
+    method = METHODS["aligned-parts"] if trained else recipe.methods[0]
     source = preset.source.source.model_copy(update={"up_axis": up})
     chosen = {"source": source, "points": points or preset.source.points, "reduction": "fps"}
     ingest = preset.source.model_copy(update=chosen)
     projection = preset.recipes["project"].replace(places=(options.answers[0].mode,))
-    return PartsModel(Segmenter.of(model, method, options), ingest, projection, preset.executions["ingest"])
-
-
-def _model_and_method(which: Which, recipe: "EvalRecipe") -> tuple["EvaluatedModel", "MethodSpec"]:
-    from opendlign_core.evaluation import METHODS
-    from tasks.judged import judged_model
-
-    store = which.open()
-    if which.model:
-        return judged_model(store, find_trained(store, which.model), None, "auto"), METHODS["aligned-parts"]
-    return judged_model(store, None, recipe.clip, "auto"), recipe.methods[0]
+    return PartsModel(Segmenter.of(model, method, options), clip, ingest, projection, preset.executions["ingest"])
 
 
 def _table(found: "Parted") -> Table:

@@ -82,8 +82,14 @@ def test_the_same_file_gives_the_same_parts_and_the_category_may_be_left_out(
     for out in ("a", "b"):
         told(capsys, "chair.off", "--parts", "back,seat,leg", "--out", out)
     assert (place / "a" / "chair.ply").read_bytes() == (place / "b" / "chair.ply").read_bytes()
-    told(capsys, "chair.off", "--category", "chair", "--out", "known")
+    assert "never read" not in told(capsys, "chair.off", "--category", "chair", "--out", "known")
     assert "back" in (place / "known" / "parts.csv").read_text()
+
+
+def test_words_that_the_clip_never_read_are_named(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chair(place / "chair.off")
+    printed = told(capsys, "chair.off", "--parts", "seat,quux", "--category", "chair")
+    assert "never read quux: what it says of them is a guess" in printed
 
 
 def test_good_files_are_answered_and_bad_ones_named(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
