@@ -51,6 +51,7 @@ class Graph:
                 raise BadInput(f"two nodes are called {node.name!r}")
             if not node.output:
                 _check_inputs(node, known)
+                _check_recipe(node, known)
             known[node.name] = node
 
     def of(self, stage: AnyStage | str) -> tuple[Node, ...]:
@@ -164,6 +165,13 @@ def _check_inputs(node: Node, known: Mapping[str, Node]) -> None:
         for name in names:
             if name not in known or known[name].stage.name != port.stage:
                 raise BadInput(f"{node.name}: {port.name} takes a node of {port.stage} that is there, not {name!r}")
+
+
+def _check_recipe(node: Node, known: Mapping[str, Node]) -> None:
+    """Refuse what a stage could only find out after those before it have worked."""
+    given = {port: [known[name].recipe for name in names if known[name].recipe] for port, names in node.inputs.items()}
+    if misfit := node.stage.misfit(node.recipe, given):
+        raise BadInput(f"{node.name}: {misfit}")
 
 
 def _asked(stage: AnyStage, recipes: Mapping[str, Recipe]) -> Sequence[Companion]:

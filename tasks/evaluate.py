@@ -59,6 +59,17 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
         require_one_model(bool(refs.get("model")), recipe.clip)
         return super().identify(recipe, refs, origin)
 
+    def misfit(self, recipe: EvalRecipe, made_from: Mapping[str, Sequence[Any]]) -> str:
+        """Points are judged where clouds keep their parts and maps the places of their points."""
+        clouds, depths = made_from.get("clouds", ()), made_from.get("depths", ())
+        if not recipe.reads.placed:
+            return ""
+        if clouds and not any(one.keep_parts for one in clouds):
+            return "it judges the parts of points: ingest a source that numbers them with keep_parts=true"
+        if depths and not any(one.places for one in depths):
+            return "it judges points where depth maps show them: project with places=[corrected, faithful]"
+        return ""
+
     def lacks(self, recipe: EvalRecipe, there: Collection[tuple[str, str]]) -> str:
         """A data set that no source has an object for."""
         for dataset in recipe.datasets:

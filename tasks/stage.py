@@ -115,6 +115,10 @@ class Stage(ABC, Generic[R, X]):
             upstream |= port.upstream(refs.get(port.name, ()))
         return StageIdentity.of(self.name, self.version, self.fingerprinted(recipe), upstream)
 
+    def misfit(self, recipe: R, made_from: Mapping[str, Sequence[Recipe]]) -> str:
+        """Why it can make nothing of outputs of these recipes, by port, with a remedy; else empty."""
+        return ""
+
     def lacks(self, recipe: R, there: Collection[tuple[str, str]]) -> str:
         """Why it cannot be made from sources that hold objects of these (source, split), with a remedy; else empty."""
         return ""
