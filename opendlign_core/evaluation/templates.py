@@ -32,9 +32,9 @@ _CLEAN_PHOTOS = ("the cool {}", "the dirty {}", "the {}", "one {}")
 
 def imagenet_templates() -> tuple[str, ...]:
     """The eighty templates as open_clip ships them."""
-    from open_clip import OPENAI_IMAGENET_TEMPLATES
+    from opendlign_core.clip.borrowed import borrowed
 
-    return tuple(template("{}") for template in OPENAI_IMAGENET_TEMPLATES)
+    return tuple(template("{}") for template in borrowed("zero_shot_metadata").OPENAI_IMAGENET_TEMPLATES)
 
 
 def depth_templates(plain: Sequence[str], scan: bool = False) -> tuple[str, ...]:
