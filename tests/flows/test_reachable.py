@@ -1,7 +1,10 @@
 """The model of any run can be reached: by the last run, by its preset and source, by its fingerprint."""
 
+import os
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,7 @@ from storage.fingerprint import StageIdentity
 from storage.output import StageOutput
 from storage.stores import open_store
 from tests.flows.planning import fingerprints, planned
+from tests.servers import ROOT
 from tests.threads import torch_threads
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600), pytest.mark.xdist_group("flows")]
@@ -207,3 +211,28 @@ def test_a_model_whose_bytes_changed_is_refused(finished_store: Path, tmp_path: 
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     with pytest.raises(BadInput, match="is not what its manifest says; see opendlign verify"):
         od.load(copied)
+
+
+@pytest.mark.parametrize(
+    ("words", "imported"),
+    [
+        (("plan",), set()),
+        (("run",), set()),
+        (("inspect",), set()),
+        (("classify", "1.off", "--labels", "box,crate"), {"torch"}),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_quick_command_imports_no_engine(
+    words: tuple[str, ...], imported: set[str], finished_store: Path, tiny_preset: str
+) -> None:
+    preset = () if words[0] == "inspect" else ("--preset", tiny_preset)
+    code = (
+        "import sys\nfrom opendlign.main import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit as ended:\n"
+        "    assert ended.code == 0\nprint()\nprint(*{'prefect', 'torch'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", code, *words, *preset, "--store", str(finished_store)]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+    )
+    assert set(done.stdout.splitlines()[-1].split()) == imported
