@@ -1,6 +1,9 @@
 """Care of a store: `verify`, `gc` and `inspect`."""
 
-from typing import Annotated
+import json
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.table import Table
@@ -8,7 +11,7 @@ from rich.table import Table
 from opendlign.show import console, plain
 from storage.collect import delete_all, garbage
 from storage.errors import MissingOutput
-from storage.inventory import outputs
+from storage.inventory import Output, outputs
 from storage.output import find_manifest
 from storage.records import Manifest
 from storage.settings import get_settings
@@ -102,7 +105,13 @@ def _full_fingerprints(store: Store, prefixes: list[str]) -> set[str]:
     return set().union(*chosen.values())
 
 
-def inspect(output: str = "", /, *, store: str | None = None) -> int:
+def inspect(
+    output: str = "",
+    /,
+    *,
+    store: str | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON, for other programs")] = False,
+) -> int:
     """List a store's outputs, or show one of them: recipe, counts, shards, rejected samples.
 
     Parameters
@@ -118,6 +127,8 @@ def inspect(output: str = "", /, *, store: str | None = None) -> int:
     if not found:
         wanted = f"no output {output!r} in {store_url}; `opendlign inspect` lists what there is"
         raise MissingOutput(wanted if output else f"no outputs in {store_url}: is that the store?")
+    if as_json:
+        return _print_json(opened, found, whole=bool(output))
     if len(found) > 1 or not output:
         table = Table("output", "samples", "rejected", "shards", "MB", title=plain(store_url))
         for item in found:
@@ -129,6 +140,18 @@ def inspect(output: str = "", /, *, store: str | None = None) -> int:
         _say(f"{found[0].folder} is unfinished: {len(found[0].objects)} objects, no manifest")
         return 0
     _show(manifest)
+    return 0
+
+
+def _print_json(store: Store, found: Sequence[Output], whole: bool) -> int:
+    """A list of outputs or, where a single one is named, all that is known of it."""
+    from opendlign.outputs import described, details
+
+    listed: Any = described(store, found)
+    if whole and len(found) == 1:
+        manifest = find_manifest(store, found[0].stage, found[0].fingerprint)
+        listed = listed[0] | (details(manifest) if manifest else {})
+    sys.stdout.write(json.dumps(listed, indent=1, ensure_ascii=False) + "\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`opendlign classify`, `index` and `search`: a trained model at work on single shapes."""
+"""`opendlign index` and `search`, and what they share with `classify`: a trained model at work on single shapes."""
 
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
@@ -19,47 +19,10 @@ from storage.usercache import UserCache
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation import EvalSample, Hit
+    from opendlign_core.ingestion import RejectedObject
 
 LAST_RUN = Which()
 Labels = Annotated[str, Parameter(help="Names with commas, a packaged list such as modelnet40, or a file")]
-
-
-def classify(
-    *files: Path,
-    labels: Labels,
-    which: Which = LAST_RUN,
-    picture: Annotated[Path | None, Parameter(help="Write the ten depth views with their scores here")] = None,
-    up: Annotated[UpAxis | None, Parameter(help="The axis that points up in the files")] = None,
-    top: Annotated[int, AtLeastOne] = 5,
-) -> int:
-    """Name shapes: any readable cloud or mesh against any labels.
-
-    Parameters
-    ----------
-    files
-        Clouds or meshes (.ply .obj .off .stl .glb .npy .pcd .xyz .h5 and more).
-    top
-        How many labels to print for each file.
-    """
-    names = wanted_labels(labels)
-    require_files(files)
-    trained = named_model(which)
-    from opendlign_core.evaluation import classification_picture
-    from opendlign_core.evaluation import classify as classify_samples
-
-    warn_of_unread(trained, names)
-    samples = list(read_samples(files, trained, up))
-    for sample, found in zip(samples, classify_samples(trained.model, samples, names), strict=True):
-        console.print(plain(sample.object_id), soft_wrap=True)
-        table = Table("label", "probability")
-        for label, share in found.ranked()[:top]:
-            table.add_row(plain(label), f"{100 * share:.1f} %")
-        console.print(table)
-        if picture is not None:
-            path = picture if len(samples) == 1 else picture.with_stem(f"{picture.stem}-{Path(sample.object_id).stem}")
-            classification_picture(sample, found).save(path)
-            console.print(f"Views: {path}", soft_wrap=True)
-    return 0
 
 
 def index(
@@ -115,7 +78,7 @@ def search(
     from opendlign_core.evaluation import hits_picture, query_embedding
     from opendlign_core.evaluation import search as search_index
 
-    sample = next(read_samples([shape], trained), None) if shape is not None else None
+    sample = read_shape_of(shape, trained) if shape is not None else None
     pixels = read_picture(image) if image is not None else None
     asked = query_embedding(trained.model, query or None, pixels, sample)
     hits = search_index(trained.model, index or default_index(trained), asked, top)
@@ -181,13 +144,46 @@ def require_files(files: Sequence[Path]) -> None:
             raise FileNotFoundError(f"no file {path}")
 
 
-def read_samples(files: Sequence[Path], trained: Trained, up: UpAxis | None = None) -> Iterator["EvalSample"]:
+def shape_files(given: Sequence[Path]) -> list[Path]:
+    """The files that are named, and the shapes in folders that are.
+
+    Raises:
+        BadInput: nothing is named, or a folder holds no shape.
+    """
+    from opendlign_core.ingestion.readers import SUFFIXES
+
+    found: list[Path] = []
+    for path in given:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = sorted(one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file())
+        if not inside:
+            raise BadInput(f"no shapes in {path}; see docs/formats.md for the suffixes that are read")
+        found += inside
+    require_files(found)
+    return found
+
+
+def read_shape_of(path: Path, trained: Trained) -> "EvalSample":
+    """One file as the model sees it; raises `UnreadableShape` naming it."""
+    from opendlign_core.ingestion import RejectedObject, UnreadableShape
+
+    (outcome,) = read_outcomes([path], trained)
+    if isinstance(outcome, RejectedObject):
+        raise UnreadableShape(f"{outcome.entry.uri}: {outcome.reason}")
+    return outcome
+
+
+def read_outcomes(
+    files: Sequence[Path], trained: Trained, up: UpAxis | None = None
+) -> Iterator["EvalSample | RejectedObject"]:
     """Read files as the model's own shapes were: parsed apart, brought to its points, projected by its recipe."""
     import torch
 
     from opendlign_core.evaluation import EvalSample
-    from opendlign_core.ingestion import ObjectEntry, RejectedObject, UnreadableShape, ingest_entries
-    from opendlign_core.projection import project
+    from opendlign_core.ingestion import ObjectEntry, RejectedObject, ingest_entries
+    from opendlign_core.projection import UnusableCloud, project
 
     entries = [
         ObjectEntry.model_validate(
@@ -201,10 +197,15 @@ def read_samples(files: Sequence[Path], trained: Trained, up: UpAxis | None = No
     execution = trained.reading.model_copy(update={"workers": 1})
     for outcome in ingest_entries(entries, recipe, execution, NamedFiles()):
         if isinstance(outcome, RejectedObject):
-            raise UnreadableShape(f"{outcome.entry.uri}: {outcome.reason}")
-        # A copy, because points may lie in memory that is read-only.
-        depth = project(torch.tensor(outcome.points)[None], trained.projection)[0].numpy()
-        yield EvalSample(outcome.entry.uri, None, depth)
+            yield outcome
+            continue
+        try:
+            # A copy, because points may lie in memory that is read-only.
+            depth = project(torch.tensor(outcome.points)[None], trained.projection)[0].numpy()
+        except UnusableCloud as error:
+            yield RejectedObject(outcome.entry, error.reason)
+        else:
+            yield EvalSample(outcome.entry.uri, None, depth)
 
 
 class NamedFiles:

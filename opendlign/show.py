@@ -1,5 +1,7 @@
 """What the terminal shows: plans, progress bars, the benchmark's table."""
 
+import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,7 +33,10 @@ if TYPE_CHECKING:
     from tasks.progress import ProgressState
 
 # Names that come from other people's files must not act as markup anywhere.
-console = Console(highlight=False, markup=False)
+# A program that reads a pipe wants whole lines: what is cut for a screen would be lost to it.
+PIPE_WIDTH = 400
+piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+console = Console(highlight=False, markup=False, width=PIPE_WIDTH if piped else None)
 SHOWN_REJECTIONS = 3
 WORDS_SHOWN = 8
 COLOURS = {"done": "green", "partial": "yellow", "missing": "cyan", "stale": "magenta"}

@@ -29,7 +29,7 @@ RUN = (
     Verb("plan", "run:plan", "Say what `run` would do, stage by stage, and why.", "plan --source folder:~/meshes"),
 )  # fmt: skip
 ASK = (
-    Verb("classify", "shapes:classify", "Name shapes, any cloud or mesh, against any labels.",
+    Verb("classify", "classify:classify", "Name shapes, any cloud or mesh, against any labels.",
          "classify my_mesh.glb --labels chair,table,lamp --picture views.png"),
     Verb("segment", "segment:segment", "Colour shapes by their parts, any cloud or mesh.",
          "segment chair.glb --parts seat,back,leg,armrest --category chair"),
