@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from flows.reference import places_of
 from flows.yaml_text import read_yaml
 from tasks.registry import STAGES
 
@@ -27,7 +28,7 @@ def apply_change(raw: dict[str, Any], change: str) -> None:
     steps = dotted.strip().split(".")
     steps[0] = NOUNS.get(steps[0], steps[0])
     if not found or (len(steps) < 2 and steps[0] != BENCHMARKS):
-        raise ValueError("write it as stage.field=value, such as train.epochs=5")
+        raise ValueError(f"write it as stage.field=value, such as {_example(dotted.strip())}")
     if steps[0] not in FIRST_STEPS:
         raise ValueError(f"no stage {steps[0]!r}; there are {', '.join(FIRST_STEPS)}")
     value = _read_value(text)
@@ -40,6 +41,12 @@ def apply_change(raw: dict[str, Any], change: str) -> None:
     if not isinstance(group, dict):
         raise ValueError(f"{steps[-2]} is no group of fields")
     group[steps[-1]] = value
+
+
+def _example(field: str) -> str:
+    """A change as it is written, of the field that was meant where one is called so."""
+    meant = places_of(field)
+    return f"{meant[0]}=..." if meant else "train.epochs=5"
 
 
 def source_title(ingest: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from flows.reference import places_of
 from opendlign_core.errors import BadInput
 
 M = TypeVar("M", bound=BaseModel)
@@ -26,12 +27,14 @@ def validated(place: str, model: type[M], fields: Any) -> M:
     except ValidationError as error:
         problem = error.errors()[0]
         steps = ".".join(str(step) for step in (place, *problem["loc"]))
-        raise BadInput(f"{steps}: {_unknown_field(problem, model) or problem['msg']}") from error
+        raise BadInput(f"{steps}: {_unknown_field(problem, place, model) or problem['msg']}") from error
 
 
-def _unknown_field(problem: ErrorDetails, model: type[BaseModel]) -> str:
+def _unknown_field(problem: ErrorDetails, place: str, model: type[BaseModel]) -> str:
     """That there is no such field and what may have been meant; empty for any other problem."""
     if problem["type"] != "extra_forbidden":
         return ""
-    meant = get_close_matches(str(problem["loc"][-1]), model.model_fields) if len(problem["loc"]) == 1 else []
+    name = str(problem["loc"][-1])
+    alike = get_close_matches(name, model.model_fields) if len(problem["loc"]) == 1 else []
+    meant = alike or places_of(name, place.removeprefix("execution.").partition(".")[0])
     return f"there is no such field; did you mean {meant[0]}?" if meant else "there is no such field"

@@ -138,7 +138,7 @@ def _built(raw: Mapping[str, Any]) -> Preset:
         raise PresetError(
             f"{', '.join(sorted(unknown))}: no such stage or field; there are {', '.join((*sorted(known), *FIELDS))}"
         )
-    given = {stage.name: raw[stage.name] or {} for stage in STAGES if stage.name in raw}
+    given = _with_needed({stage.name: raw[stage.name] or {} for stage in STAGES if stage.name in raw})
     run = dict(raw.get("execution") or {})
     workers = run.pop("gpu_workers", None)
     if unknown := run.keys() - known:
@@ -157,6 +157,12 @@ def _built(raw: Mapping[str, Any]) -> Preset:
         labels={name: label for name, fields in given.items() if (label := stage_named(name).label(fields))},
         nodes=raw.get("nodes") or {},
     )
+
+
+def _with_needed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The stages of a preset with those that they cannot do without, which are taken with their defaults."""
+    needed = {name for stage in given for name in _reached(stage, set())} - given.keys()
+    return {stage.name: given.get(stage.name, {}) for stage in STAGES if stage.name in {*given, *needed}}
 
 
 def _recipe(name: str, given: Mapping[str, Any], preset: Mapping[str, Any]) -> Any:

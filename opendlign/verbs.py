@@ -42,6 +42,7 @@ LOOK = (
          "compare 3f2a 91bc --page compare.html"),
 )  # fmt: skip
 OTHERS = (
+    Verb("fields", "fields:fields", "List the fields that --set changes, with defaults and use.", "fields train"),
     Verb("urls", "urls:urls", "Print the URLs of a finished output's shards, for other programs.",
          "urls synthesize --store s3://bucket/prefix"),
     Verb("pretrain-mini", "pretrain:pretrain_mini", "Train the small CLIP of the mini preset from nothing.",

@@ -51,8 +51,11 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
         return [Companion("project", name, drawn.replace(**kept), sources) for name, drawn in named.items()]
 
     def spell_out(self, given: Mapping[str, Any], preset: Mapping[str, Any]) -> Mapping[str, Any]:
-        """`clip: package:NAME` stands for a CLIP as in `train`."""
-        return named_clip(given)
+        """`clip: package:NAME` stands for a CLIP as in `train`; without data sets, each judged source is one."""
+        judged = preset.get("benchmarks") or [preset.get("ingest") or {}]
+        names = [name for one in judged if (name := _source_name(one))]
+        datasets = [{"name": name, "sources": [name]} for name in names]
+        return {**({"datasets": datasets} if datasets else {}), **named_clip(given)}
 
     def identify(self, recipe: EvalRecipe, refs: Refs, origin: Origin | None = None) -> StageIdentity:
         """Refuses an evaluation that has no model, or two."""
@@ -123,6 +126,12 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
 
 
 EVALUATE = Evaluate()
+
+
+def _source_name(ingest: Mapping[str, Any]) -> str:
+    """How people and object ids call the source of an ingest recipe that is still a mapping."""
+    source = ingest.get("source")
+    return str(source.get("name") or source.get("adapter", "")) if isinstance(source, Mapping) else ""
 
 
 def evaluated_outputs(inputs: Inputs) -> Iterator[EvaluatedOutputs]:

@@ -123,7 +123,7 @@ def test_a_source_that_is_not_there(verb: str, source: str, message: str, capsys
         (("dlign", "--preset", "tiny.yaml", "--clip", "nosuch"), "write model:tag"),
         (("weights", "import", "absent.pth", *PUBLISHED), "no file absent.pth"),
         (("weights", "import", "bad.off", "--model", "nosuch"), "unknown model 'nosuch'"),
-        (("weights", "import", "bad.off", *PUBLISHED), "bad.off is no checkpoint"),
+        (("weights", "import", "bad.off", *PUBLISHED), "bad.off cannot be read as a PyTorch checkpoint"),
         (("weights", "export", "out.pth", "--model", "99"), "--model 99: 0 trained models"),
         (("data", "import", "absent"), "absent has no folder depth_map"),
         (("data", "export", "bad.off"), "bad.off is a file; name a folder"),
