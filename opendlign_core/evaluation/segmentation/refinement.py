@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from opendlign_core.evaluation.segmentation.choices import AnswerSpec
@@ -25,7 +26,7 @@ def refined(scores: Tensor, seen: Tensor, points: Points, answer: AnswerSpec) ->
 
 def smoothed(scores: Tensor, voice: Tensor, points: Points, neighbours: int) -> tuple[Tensor, Tensor]:
     """Scores [N, P] averaged over each point's so many nearest points, itself included, that have a voice [N]."""
-    near = _nearest(torch.from_numpy(points), torch.from_numpy(points), min(neighbours, len(points)))  # [N, k]
+    near = _nearest(points, points, min(neighbours, len(points)))  # [N, k]
     counted = voice[near].to(scores)
     total = (scores[near] * counted[..., None]).sum(1)
     return total / counted.sum(1, keepdim=True).clamp(min=1), counted.any(1)
@@ -37,16 +38,16 @@ def grouped(scores: Tensor, voice: Tensor, points: Points, groups: int) -> tuple
     Groups gather around points that are spread as far apart as can be.
     """
     centres = _spread(points, min(groups, len(points)))
-    group = _nearest(torch.from_numpy(points), torch.from_numpy(points[centres]), 1)[:, 0]
+    group = _nearest(points, points[centres], 1)[:, 0]
     total = torch.zeros(len(centres), scores.shape[1]).index_add_(0, group, scores * voice[:, None])
     count = torch.zeros(len(centres)).index_add_(0, group, voice.float())
     return (total / count.clamp(min=1)[:, None])[group], (count > 0)[group]
 
 
-def _nearest(points: Tensor, among: Tensor, count: int) -> Tensor:  # [N, 3], [M, 3] -> [N, count]
-    """Rows of the nearest points, in blocks: the distances of many points do not fit into memory at once."""
-    found = [torch.cdist(block, among).topk(count, largest=False).indices for block in torch.split(points, 1024)]
-    return torch.cat(found)
+def _nearest(points: Points, among: Points, count: int) -> Tensor:  # [N, 3], [M, 3] -> [N, count]
+    """Rows of the nearest points."""
+    found = cKDTree(among).query(points, k=range(1, count + 1))[1]
+    return torch.from_numpy(found.astype(np.int64))
 
 
 def _spread(points: Points, count: int) -> NDArray[np.int64]:
