@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,9 +19,10 @@ from tasks.errors import OutputRefused
 
 if TYPE_CHECKING:
     from flows.graph import Graph
-    from flows.plan import NodeStatus
+    from flows.plan import NodeStatus, Planned
     from flows.preset import Preset
     from flows.sources import ListedSource
+    from tasks.requirements import Requirement
 
 OWN_DATA = ("folder", "list")
 """Adapters of shapes that nobody has published numbers on."""
@@ -91,8 +92,10 @@ def bring_up_to_date(asked: Asked) -> list["NodeStatus"]:
     """
     require_sources(asked)
     from flows.plan import plan_graph
+    from flows.requirements import require
 
     statuses = plan_graph(asked.store, asked.graph, asked.sources)
+    require(needs_of(asked, statuses))
     with refusals_shown(asked.store, statuses):
         if any(status.state != "done" for status in statuses):
             print_plan(statuses, asked.store_url)
@@ -100,6 +103,13 @@ def bring_up_to_date(asked: Asked) -> list["NodeStatus"]:
         else:
             _look_again(asked, statuses)
     return statuses
+
+
+def needs_of(asked: Asked, statuses: Iterable["Planned"]) -> list["Requirement"]:
+    """What the unfinished outputs need of this machine."""
+    from flows.requirements import requirements
+
+    return requirements(asked.store, statuses, asked.sources, asked.preset.executions)
 
 
 @contextmanager

@@ -5,8 +5,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from opendlign.ask import Asked, Changes, Source, StoreUrl, ask, bring_up_to_date
-from opendlign.show import console, plain, print_absent, print_outputs, print_plan, print_reports
+from opendlign.ask import Asked, Changes, Source, StoreUrl, ask, bring_up_to_date, needs_of
+from opendlign.show import console, plain, print_absent, print_outputs, print_plan, print_reports, print_requirements
 from opendlign_core.articles import article
 from storage.output import load_manifest
 
@@ -74,6 +74,8 @@ def plan(*, preset: str = "mini", store: StoreUrl = None, set_: Changes = None, 
     asked = ask(preset, store, set_, source)
     if source is not None:
         require_listings(list(asked.sources.values())[:1])
-    print_plan(survey_graph(asked.store, asked.graph, asked.sources), asked.store_url)
+    planned = survey_graph(asked.store, asked.graph, asked.sources)
+    print_plan(planned, asked.store_url)
     print_absent(asked.sources.values())
+    print_requirements(needs_of(asked, planned))
     return 0

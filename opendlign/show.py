@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from flows.sources import ListedSource
     from opendlign_core.evaluation import EvaluationResults, ResultTable
     from tasks.progress import ProgressState
+    from tasks.requirements import Requirement
 
 # Names that come from other people's files must not act as markup anywhere.
 # A program that reads a pipe wants whole lines: what is cut for a screen would be lost to it.
@@ -76,6 +77,13 @@ def print_absent(sources: Iterable["ListedSource"]) -> None:
         if source.listing is None:
             state = "source absent" if source.absent else "source of no use"
             console.print(f"{state}: {source.name}: {source.problem}", soft_wrap=True)
+
+
+def print_requirements(needed: Sequence["Requirement"]) -> None:
+    """What a run would need of this machine; what is not here stands out."""
+    for one in needed:
+        told = one.problem or f"needs {one.name}: {one.state}"
+        console.print(Text(plain(told).plain, "red" if one.problem else ""), soft_wrap=True)
 
 
 @contextmanager

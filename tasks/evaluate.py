@@ -1,7 +1,7 @@
 """Evaluate: a trained model against labelled outputs; numbers, a table of every object, and the report."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from tasks.guard import Verdict, check_regression
 from tasks.judged import frozen_clip, judged_model, require_one_model
 from tasks.ports import Companion, Input, Inputs, Origin, Port, Refs
 from tasks.report import read_results, show_results, write_report
+from tasks.requirements import Requirement, clip_weights, device
 from tasks.samples import EvaluatedOutputs, StoredSamples, judged_objects, objects_to_encode
 from tasks.shards import note_seconds
 from tasks.showcase import Showcase
@@ -61,6 +62,9 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
         """Refuses an evaluation that has no model, or two."""
         require_one_model(bool(refs.get("model")), recipe.clip)
         return super().identify(recipe, refs, origin)
+
+    def requires(self, recipe: EvalRecipe, execution: EvalExecution) -> Iterable[Requirement]:
+        return (*(clip_weights(recipe.clip) if recipe.clip else ()), *device(execution.device))
 
     def misfit(self, recipe: EvalRecipe, made_from: Mapping[str, Sequence[Any]]) -> str:
         """Points are judged where clouds keep their parts and maps the places of their points."""

@@ -57,6 +57,10 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
         """What a source lists matters, where it lies does not."""
         return recipe.model_copy(update={"source": recipe.source.model_copy(update={"url": ""})})
 
+    def bytes_each(self, recipe: IngestRecipe) -> int:
+        """Coordinates, which do not pack well, and colours."""
+        return 15 * recipe.points
+
     def listed(self, recipe: IngestRecipe) -> SourceListing:
         return list_source(recipe)
 

@@ -1,6 +1,6 @@
 """Project: every cloud as its depth maps, shard for shard."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from storage.records import Manifest
 from storage.store import Store
 from tasks.pictures import show_depth
 from tasks.ports import Port
+from tasks.requirements import Requirement, device
 from tasks.shards import ShardBuilder, throughput_table
 from tasks.showcase import Showcase
 from tasks.stage import Job, ShardedStage
@@ -37,6 +38,13 @@ class Project(ShardedStage[ProjectionRecipe, ProjectionExecution]):
         """`base: NAME` starts from a published recipe; other fields change it."""
         changes = {field: value for field, value in given.items() if field != "base"}
         return {**resolve_recipe(self.label(given)).model_dump(), **changes}
+
+    def requires(self, recipe: ProjectionRecipe, execution: ProjectionExecution) -> Iterable[Requirement]:
+        return device(execution.device)
+
+    def bytes_each(self, recipe: ProjectionRecipe) -> int:
+        """Maps pack to less than a byte a pixel."""
+        return len(recipe.views) * recipe.image_size**2 * 8 // 10
 
     def label(self, given: Mapping[str, Any]) -> str:
         """Depth maps go by the name of the published recipe that theirs starts from."""

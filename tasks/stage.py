@@ -5,7 +5,7 @@ A new stage is a subclass of `ShardedStage` or `WholeStage` in a module of its o
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from storage.store import Store
 from tasks.digests import digest_of
 from tasks.ports import Companion, Inputs, Origin, Port, Refs
 from tasks.progress import StageProgress
+from tasks.requirements import Requirement
 from tasks.shards import ShardBuilder, follow_shards
 from tasks.showcase import Showcase
 
@@ -122,6 +123,14 @@ class Stage(ABC, Generic[R, X]):
     def lacks(self, recipe: R, there: Collection[tuple[str, str]]) -> str:
         """Why it cannot be made from sources that hold objects of these (source, split), with a remedy; else empty."""
         return ""
+
+    def requires(self, recipe: R, execution: X) -> Iterable[Requirement]:
+        """What it needs of the machine that it runs on: weights, a device."""
+        return ()
+
+    def bytes_each(self, recipe: R) -> int:
+        """About how many bytes of an object it writes, where that is worth counting."""
+        return 0
 
     @contextmanager
     def opened(self, recipe: R, origin: Any = None) -> Iterator[Any]:

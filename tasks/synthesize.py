@@ -27,6 +27,7 @@ from storage.store import Store
 from tasks.pictures import show_pairs
 from tasks.ports import Inputs, Port
 from tasks.progress import StageProgress
+from tasks.requirements import Requirement, device, hub_model
 from tasks.shards import ShardBuilder, throughput_table
 from tasks.showcase import Showcase
 from tasks.stage import Job, ShardedStage
@@ -52,6 +53,14 @@ class Synthesize(ShardedStage[SynthesisRecipe, SynthesisExecution]):
     shared = True
     in_flight = 2
     shows = ("cost", "throughput", "pairs")
+
+    def requires(self, recipe: SynthesisRecipe, execution: SynthesisExecution) -> Iterable[Requirement]:
+        yield from device(execution.device)
+        painter = recipe.synthesizer
+        if isinstance(painter, ControlNetRecipe):
+            for model in (painter.base, painter.controlnet, painter.lora, painter.tiny_vae):
+                if model is not None:
+                    yield hub_model(model.id, model.revision)
 
     def shards(self, recipe: SynthesisRecipe, inputs: Inputs, origin: Any) -> Sequence[ShardRange]:
         """Shards of `recipe.shard_size` depth objects each, the amount of work a lost worker costs."""

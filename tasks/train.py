@@ -1,6 +1,6 @@
 """Train: aligned shards become the weights of the depth branch; a crash costs at most one epoch, on any machine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from storage.records import Manifest
 from storage.store import Store
 from tasks.checkpoints import StoredCheckpoints
 from tasks.ports import Inputs, Port
+from tasks.requirements import Requirement, clip_weights, device
 from tasks.showcase import Showcase
 from tasks.stage import Job, Need, Whole, WholeStage
 from tasks.tokens import TOKENS, TokensRecipe
@@ -53,6 +54,19 @@ class Train(WholeStage[TrainRecipe, TrainExecution]):
         if "official" in fields:
             fields = {**TrainRecipe.official(fields.pop("official")).model_dump(), **fields}
         return named_clip(fields)
+
+    def requires(self, recipe: TrainRecipe, execution: TrainExecution) -> Iterable[Requirement]:
+        return (*clip_weights(recipe.clip), *device(execution.device))
+
+    def lacks(self, recipe: TrainRecipe, there: Collection[tuple[str, str]]) -> str:
+        """Objects to train on."""
+        splits = sorted({split or "no split" for _, split in there})
+        if TRAIN_SPLIT in splits:
+            return ""
+        return (
+            f"nothing to train on: no object is in the split {TRAIN_SPLIT} (there is {', '.join(splits)}). Name it in "
+            "the list, or draw one with --set ingest.source.options.train_share=0.75 (adapters folder and list)"
+        )
 
     def needs(self, recipe: TrainRecipe, inputs: Inputs) -> Sequence[Need[TokensRecipe]]:
         """The token caches of the cached trainer: of the training objects and, if there are any, of held-out ones."""
