@@ -9,7 +9,7 @@ from rich.table import Table
 
 from opendlign.ask import Changes, StoreUrl
 from opendlign.models import Which, find_trained
-from opendlign.shapes import require_files
+from opendlign.shapes import shape_files
 from opendlign.show import console, plain, print_unread
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import UpAxis
@@ -42,13 +42,13 @@ def segment(
     Parameters
     ----------
     files
-        Clouds or meshes (.ply .obj .off .stl .glb .npy .pcd .xyz .h5 and more).
+        Clouds or meshes (.ply .obj .off .stl .glb .npy .pcd .xyz .h5 and more), and folders of them.
     points
         How many points of a shape are asked (default: as many as the preset's clouds have); all others, and the
         triangles of a mesh, take the part of the nearest.
     """
     names = wanted_parts(parts, category)
-    require_files(files)
+    shapes = shape_files(files)
     if points is not None and not POINTS[0] <= points <= POINTS[1]:
         raise BadInput(f"--points {points}: between {POINTS[0]} and {POINTS[1]:,}")
     judge = parts_model(Which(preset, store, set_, model=model), up, points)
@@ -57,7 +57,7 @@ def segment(
 
     print_unread(judge.clip.model, unread_words(judge.clip, [*names, category]))
     question, problems, shares = judge.segmenter.question(names, category), list[str](), list[tuple[str, ...]]()
-    for path, stem in zip(files, stems(files), strict=True):
+    for path, stem in zip(shapes, stems(shapes), strict=True):
         try:
             found = part(path, judge, question)
         except BadInput as error:
