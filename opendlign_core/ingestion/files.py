@@ -55,7 +55,8 @@ class DirectoryFiles:
     """The files of a local folder. Links are followed as long as they stay inside.
 
     A name that is no text is listed with its odd bytes spelled out, and a link that leads out of the folder or nowhere
-    by its own name; `local` then says what is wrong with it.
+    by its own name; `local` then says what is wrong with it, or with a file that may not be read. A folder that may not
+    be looked into is left out, and named in the log.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -105,6 +106,14 @@ class DirectoryFiles:
 
     def _walk(self, folder: Path, prefix: str, above: frozenset[str]) -> Iterator[tuple[str, FileInfo]]:
         """Files below a folder; `above` holds the real paths of the folders on the way, so that no circle is run."""
+        try:
+            yield from self._entries(folder, prefix, above)
+        except PermissionError:
+            if not prefix:
+                raise
+            _log.warning("%s may not be looked into (permission denied): what it holds is left out", prefix)
+
+    def _entries(self, folder: Path, prefix: str, above: frozenset[str]) -> Iterator[tuple[str, FileInfo]]:
         for entry in os.scandir(folder):
             key = prefix + os.fsencode(entry.name).decode(errors="backslashreplace")
             path = Path(entry.path)
@@ -137,7 +146,9 @@ class DirectoryFiles:
         if not Path(target).is_relative_to(self._inside):
             return "is a link that leaves the source: name the folder that it leads to, or copy it"
         if path.is_dir() or path.is_file():
-            return ""
+            # Who may is asked of the identity that reads, which need not be the one that logged in.
+            may = os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
+            return "" if may else "may not be read (permission denied)"
         return "is a link that leads nowhere" if path.is_symlink() else "does not exist in the source"
 
 

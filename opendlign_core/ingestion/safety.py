@@ -80,6 +80,8 @@ def parsing(kind: str) -> Iterator[None]:
         yield
     except (UnreadableShape, MemoryError):
         raise
+    except PermissionError as error:
+        raise UnreadableShape("may not be read (permission denied)") from error
     except _DOUBTFUL as error:
         if isinstance(error, OSError) and error.errno in _NOT_OF_THE_FILE:
             raise ReadFault(f"could not be read ({_brief(error)})") from error
