@@ -55,8 +55,8 @@ class DirectoryFiles:
     """The files of a local folder. Links are followed as long as they stay inside.
 
     A name that is no text is listed with its odd bytes spelled out, and a link that leads out of the folder or nowhere
-    by its own name; `local` then says what is wrong with it, or with a file that may not be read. A folder that may not
-    be looked into is left out, and named in the log.
+    by its own name; `local` then says what is wrong with it, or with a file that may not be read. A folder that may
+    not be looked into is left out, and named in the log.
     """
 
     def __init__(self, root: str | Path) -> None:
