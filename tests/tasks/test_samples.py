@@ -13,6 +13,7 @@ from opendlign_core.evaluation import VIEWS, DatasetSpec, EvalRecipe, EvalSample
 from opendlign_core.evaluation.cached import Block, FeatureLoader
 from opendlign_core.evaluation.extractor import Extractor
 from opendlign_core.evaluation.features import FeaturePlan
+from opendlign_core.evaluation.findings import ScoredObjects
 from opendlign_core.projection import RECIPES
 from opendlign_core.recipe import FrozenMapping, Recipe
 from opendlign_core.samples import Cloud, CloudMeta, DepthMaps, ImageRecipe, Painted, PaintedMeta, encode_image
@@ -211,7 +212,8 @@ def test_two_views_are_judged_with_one_through_each_branch(store: Store, toys: E
     )
     read, told = StoredSamples(store, [toys]), list[None]()
     cache = StoredFeatures(store, "evaluate/x")
-    results, scored = evaluate(seeded_model(), recipe, read, cache=cache, advance=lambda: told.append(None))
+    results, judged = evaluate(seeded_model(), recipe, read, cache=cache, advance=lambda: told.append(None))
+    scored = [part for part in judged if isinstance(part, ScoredObjects)]
     counts = {(row.dataset, len(row.views)) for row in results.of(VIEWS)}
     assert counts == {("toys", views) for views in range(1, 7)}
     assert [part.scores.shape for part in scored] == [(6, 3), (5, 3)]
