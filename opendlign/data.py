@@ -1,5 +1,6 @@
 """Console commands for data in the reference's own folder layout: depth maps and images in and out."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,7 +8,7 @@ from cyclopts import Parameter
 
 from opendlign.ask import Changes, Source, StoreUrl, wanted_changes
 from opendlign.engine import engine
-from opendlign.show import console, stage_bars
+from opendlign.show import console, plain, stage_bars
 from opendlign_core.errors import BadInput
 from storage.settings import get_settings
 from storage.stores import open_store
@@ -89,6 +90,34 @@ def export_data(
     with stage_bars() as listener:
         objects = depth_folder.export_data(opened, manifest, folder.expanduser(), listener)
     console.print(f"{objects} objects of {manifest.folder} are in {folder}", soft_wrap=True)
+    return 0
+
+
+def card(
+    output: str,
+    /,
+    *,
+    store: StoreUrl = None,
+    out: Annotated[Path | None, Parameter(help="Write it here, such as README.md, instead of printing it")] = None,
+) -> int:
+    """Tell what an output holds as a card in Markdown: sources, licences, splits, settings, what was left out.
+
+    Parameters
+    ----------
+    output
+        STAGE/FINGERPRINT, a beginning is enough; of a trained model it is a model card.
+    """
+    from opendlign.urls import named_output
+    from tasks.cards import dataset_card, model_card
+
+    opened = open_store(store or get_settings().store)
+    manifest = named_output(opened, output)
+    text = model_card(opened, manifest) if manifest.stage == "train" else dataset_card(opened, manifest)
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        out.write_text(text, encoding="utf-8")
+        console.print(plain(f"Wrote {out}"), soft_wrap=True)
     return 0
 
 

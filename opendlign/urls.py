@@ -35,13 +35,14 @@ def urls(
         A stage of the preset, or STAGE/FINGERPRINT (a beginning is enough).
     """
     opened = open_store(store or get_settings().store)
-    manifest = _named(opened, output) if "/" in output else _of_preset(opened, output, preset, set_, source)
+    manifest = named_output(opened, output) if "/" in output else _of_preset(opened, output, preset, set_, source)
     for url in shard_urls(opened, manifest, timedelta(hours=hours)):
         console.print(url, soft_wrap=True)
     return 0
 
 
-def _named(store: Store, name: str) -> Manifest:
+def named_output(store: Store, name: str) -> Manifest:
+    """The finished output whose folder starts so; raises `BadInput` where there are none or several."""
     found = [known for known in outputs(store) if known.folder.startswith(name)]
     if len(found) != 1:
         raise BadInput(f"{len(found)} outputs of {store.url} start with {name}; see `opendlign inspect`")

@@ -65,14 +65,15 @@ SERVICE = (
 WEIGHTS = (
     Verb("import", "weights:import_weights", "Bring a published .pth file into the store as a trained model.",
          "weights import OpenDlign-B32.pth --model ViT-B-32"),
-    Verb("export", "weights:export_weights", "Write a trained model as a .pth file that the published code loads.",
-         "weights export branch.pth --model 3f2a"),
+    Verb("export", "weights:export_weights", "Write a trained model for the published code, open_clip or others.",
+         "weights export my-clip --format open-clip --model 3f2a"),
 )  # fmt: skip
 DATA = (
     Verb("import", "data:import_data", "Bring depth maps and images in the published layout into the store.",
          "data import ~/depth_aligned"),
     Verb("export", "data:export_data", "Write depth maps and images as files in the published layout.",
          "data export ~/depth_aligned"),
+    Verb("card", "data:card", "Tell what an output holds as a card in Markdown.", "data card synthesize/83b8"),
 )  # fmt: skip
 GROUPS = {
     "store": ("Care of a store.", STORE),

@@ -2,18 +2,23 @@
 
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from cyclopts import Parameter
 
 from opendlign.ask import StoreUrl
-from opendlign.show import console
+from opendlign.models import Which, find, find_trained
+from opendlign.show import console, plain
 from opendlign_core.errors import BadInput
 from storage.settings import get_settings
 from storage.stores import open_store
 
 if TYPE_CHECKING:
     from opendlign_core.training import TrainRecipe
+
+Format = Literal["pth", "safetensors", "open-clip"]
+Tower = Literal["frozen", "depth"]
+LAST_RUN = Which()
 
 
 def import_weights(
@@ -47,27 +52,48 @@ def import_weights(
 
 
 def export_weights(
-    file: Path,
+    target: Path,
     /,
     *,
-    model: Annotated[str, Parameter(help="Fingerprint of a train output, or its beginning")],
-    store: StoreUrl = None,
+    which: Which = LAST_RUN,
+    as_format: Annotated[Format, Parameter(name="--format", help="What to write")] = "pth",
+    tower: Annotated[Tower, Parameter(help="The image tower of an open-clip folder")] = "frozen",
 ) -> int:
-    """Write a trained model as a .pth file that the published code loads.
+    """Write a trained model for other programs.
+
+    pth is a checkpoint that the published code loads, safetensors the trained tensors alone, and open-clip a folder
+    that open_clip loads as local-dir: and opendlign_core.load reads with its depth branch. open_clip has one image
+    tower: the frozen one, exactly, or with --tower depth one whose last blocks lie between frozen and trained, which
+    is near to the depth branch and not the same.
 
     Parameters
     ----------
-    file
-        The file to write.
+    target
+        The file or folder to write.
     """
-    store_url = store or get_settings().store
-    from opendlign.models import find_trained
     from tasks import weights
 
-    opened = open_store(store_url)
-    weights.export_weights(opened, find_trained(opened, model), file)
-    console.print(f"Wrote {file}", soft_wrap=True)
+    if tower == "depth" and as_format != "open-clip":
+        raise BadInput("--tower depth is a choice of --format open-clip")
+    if as_format == "open-clip":
+        _export_folder(target, which, tower)
+    else:
+        manifest = find_trained(which.open(), which.model) if which.model else find(which).manifest
+        write = weights.export_weights if as_format == "pth" else weights.export_branch
+        write(which.open(), manifest, target)
+    console.print(plain(f"Wrote {target}"), soft_wrap=True)
     return 0
+
+
+def _export_folder(folder: Path, which: Which, tower: Tower) -> None:
+    from opendlign_core.api.model import Seeing
+    from tasks import weights
+
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInput(f"{folder} is there already; name a new folder")
+    trained = find(which)
+    seeing = Seeing(projection=trained.projection, points=trained.source.points)
+    weights.export_folder(trained.store, trained.manifest, folder, seeing, tower)
 
 
 def train_recipe(model: str) -> "TrainRecipe":

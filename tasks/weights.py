@@ -1,16 +1,36 @@
-"""Published OpenDlign checkpoints as train outputs, and train outputs as checkpoints in the published schema."""
+"""Published OpenDlign checkpoints as train outputs, and train outputs as files for other programs."""
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from opendlign_core.api.model import Seeing
 from opendlign_core.training import STAGE_VERSION, TrainRecipe
 from storage.fetch import Fetcher
 from storage.fingerprint import StageIdentity, digest
 from storage.output import StageOutput, file_sha256
 from storage.records import Manifest
 from storage.store import Store
+from tasks.cards import model_card
+
+if TYPE_CHECKING:
+    from opendlign_core.training import Tower
 
 STAGE = "train"
+LOADING = {
+    "frozen": """## Loading
+
+`open_clip.create_model_and_transforms("local-dir:FOLDER")` gives the frozen CLIP, exactly as it was; the depth branch,
+in `depth_branch.safetensors`, is beyond it. `opendlign_core.load("FOLDER")` gives both.
+""",
+    "depth": """## Loading
+
+`open_clip.create_model_and_transforms("local-dir:FOLDER")` gives a CLIP for depth maps: the weights of its last
+blocks lie between the frozen and the trained ones. That is near to the depth branch, which averages what both give,
+and not the same; the numbers above are the branch's. The frozen tower is not in here.
+""",
+}
+"""What to say of a folder, by its tower."""
 
 
 def import_weights(store: Store, path: Path, recipe: TrainRecipe) -> Manifest:
@@ -31,6 +51,26 @@ def import_weights(store: Store, path: Path, recipe: TrainRecipe) -> Manifest:
         return output.commit_manifest(
             files={"adapter": branch, "clip": clip}, summary={"epochs": checkpoint.epoch + 1}
         )
+
+
+def export_branch(store: Store, manifest: Manifest, path: Path) -> None:
+    """Write the trained tensors of a train output, with their recipe, as a .safetensors file."""
+    with Fetcher(store) as fetcher:
+        fetcher.copy(manifest, "adapter", path)
+
+
+def export_folder(store: Store, manifest: Manifest, folder: Path, seeing: Seeing, tower: "Tower") -> None:
+    """Write a train output as a folder that open_clip reads, with a card; `seeing` is how shapes come before it."""
+    from opendlign_core.training import write_folder
+    from tasks.train import load_branch
+
+    recipe = TrainRecipe.model_validate(manifest.recipe)
+    folder.mkdir(parents=True, exist_ok=True)
+    with Fetcher(store) as fetcher:
+        model = load_branch(fetcher, manifest, "cpu")
+        write_folder(model, recipe, folder, manifest.fingerprint, tower)
+    seeing.write(folder)
+    (folder / "README.md").write_text(f"{model_card(store, manifest)}\n{LOADING[tower]}", encoding="utf-8")
 
 
 def export_weights(store: Store, manifest: Manifest, path: Path) -> None:

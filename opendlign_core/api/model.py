@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from opendlign_core.evaluation import EvaluatedModel
 
 SHAPES_FILE = "shapes.json"
-BRANCH_FILE = "depth_branch.safetensors"
 
 
 class Seeing(BaseModel):
@@ -31,6 +30,10 @@ class Seeing(BaseModel):
         """What a folder says; one that says nothing is seen as the paper does."""
         path = folder / SHAPES_FILE
         return cls.model_validate_json(path.read_text(encoding="utf-8")) if path.is_file() else cls()
+
+    def write(self, folder: Path) -> None:
+        """Beside the weights of a model, for `of`."""
+        (folder / SHAPES_FILE).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ def load(where: str | Path, device: str = "auto") -> Model:
 
 
 def _exported(folder: Path, device: str) -> Model:
+    from opendlign_core.training import BRANCH_FILE
+
     spec, branch = ClipSpec.from_folder(folder), folder / BRANCH_FILE
     if not branch.is_file():
         return Model(_frozen(spec, device), Seeing.of(folder))

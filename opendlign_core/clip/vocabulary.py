@@ -36,14 +36,23 @@ def unread_words(spec: ClipSpec, texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for text in texts for word in split_words(text) if word not in known))
 
 
+def words_file(spec: ClipSpec) -> Path | None:
+    """The list of the words that the CLIP read, where there is one."""
+    if spec.weights.startswith(PACKAGE):
+        path = packaged_folder(spec.weights.removeprefix(PACKAGE)) / WORDS_FILE
+    elif (weights := spec.local_weights) is not None:
+        path = weights.parent / WORDS_FILE
+    else:
+        return None
+    return path if path.is_file() else None
+
+
 def _known(spec: ClipSpec) -> frozenset[str] | None:
     """Every word that the CLIP read; None where nobody says."""
-    if spec.weights.startswith(PACKAGE):
-        return _listed(packaged_folder(spec.weights.removeprefix(PACKAGE)) / WORDS_FILE)
-    weights = spec.local_weights
-    return None if weights is None else _listed(weights.parent / WORDS_FILE)
+    path = words_file(spec)
+    return None if path is None else _listed(path)
 
 
 @cache
-def _listed(path: Path) -> frozenset[str] | None:
-    return frozenset(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else None
+def _listed(path: Path) -> frozenset[str]:
+    return frozenset(path.read_text(encoding="utf-8").splitlines())

@@ -4,6 +4,9 @@ from .depth_branch.cache import build_entries as build_entries
 from .depth_branch.cache import collect as collect
 from .depth_branch.cache import decode_entries as decode_entries
 from .depth_branch.cache import encode_entry as encode_entry
+from .depth_branch.folder import BRANCH_FILE as BRANCH_FILE
+from .depth_branch.folder import Tower as Tower
+from .depth_branch.folder import write_folder as write_folder
 from .depth_branch.learner import DepthBranchLearner as DepthBranchLearner
 from .depth_branch.model import DepthAlignedCLIP as DepthAlignedCLIP
 from .depth_branch.model import Prefix as Prefix
