@@ -33,6 +33,8 @@ ASK = (
          "classify my_mesh.glb --labels chair,table,lamp --picture views.png"),
     Verb("segment", "segment:segment", "Colour shapes by their parts, any cloud or mesh.",
          "segment chair.glb --parts seat,back,leg,armrest --category chair"),
+    Verb("detect", "detect:detect", "Find things in a scan of a room, by any names.",
+         "detect room.ply --labels chair,table,sofa --up z"),
     Verb("search", "shapes:search", "Find shapes by words, picture or shape.", 'search "a red mug" --top 5'),
     Verb("index", "shapes:index", "Embed all objects of a model's source, for `search`.",
          "index --out objects.parquet --split test"),
