@@ -23,6 +23,7 @@ from opendlign_core.ingestion.readers import SUFFIXES
 # What is wrong with the files that must be refused, by the end of their key.
 KNOWN_BAD = {
     "OBJ/number_formats.obj": "3.1+e2",
+    "OBJ/testline.obj": "lines or curves without faces",
     "OFF/invalid.off": "face of 2 corners",
     "PLY/issue623.ply": "too few values",
     "trimesh/empty.obj": "no vertices",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
@@ -13,6 +15,9 @@ from opendlign_core.ingestion.adapters.spec import Adapter, Found
 from opendlign_core.ingestion.files import Files
 from opendlign_core.ingestion.labels import SHAPENET_SYNSETS, plain_label
 from opendlign_core.ingestion.recipe import SourceSpec
+from opendlign_core.ingestion.unread import DRAWINGS, MODELS
+
+_log = logging.getLogger(__name__)
 
 SPLIT_FOLDERS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
@@ -21,7 +26,7 @@ SPLIT_FOLDERS = {
 
 _NOT_ALONE = {".txt", ".csv", ".asc"}
 """Suffixes that are notes more often than shapes where no label folder holds them."""
-_NEVER = {".json", ".zip"}
+_NEVER = {".json", ".zip", ".gz", ".bz2"}
 
 
 def _folder(source: SourceSpec, files: Files) -> Iterable[Found]:
@@ -29,15 +34,19 @@ def _folder(source: SourceSpec, files: Files) -> Iterable[Found]:
 
 
 def _walk(source: SourceSpec, files: Files) -> Iterator[Found]:
-    suffixes = _suffixes(source)
+    suffixes, unread = _suffixes(source), Counter[str]()
     for key in files.list():
         path = PurePosixPath(key)
+        unread.update({path.suffix.lower()} & (MODELS | DRAWINGS))
         if path.suffix.lower() not in suffixes or (len(path.parts) == 1 and path.suffix.lower() in _NOT_ALONE):
             continue
         split, label, rest = _placed(path.parts)
         words = plain_label(label)
         name = "/".join(part for part in (split, label, rest) if part)
         yield Found(name, split, words, key, caption=article(words))
+    if unread:
+        counted = ", ".join(f"{count} {suffix}" for suffix, count in sorted(unread.items()))
+        _log.warning("%s at %s left out: no reader takes them; export them as .glb, .obj or .ply", counted, source.url)
 
 
 def _suffixes(source: SourceSpec) -> set[str]:

@@ -1,13 +1,12 @@
 """One file into one shape, by its suffix."""
 
-import io
-import zipfile
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from opendlign_core.ingestion.cloud import Mesh, PointCloud
 from opendlign_core.ingestion.errors import UnreadableShape
 from opendlign_core.ingestion.packs import PACK_SUFFIXES, Member, Pack
+from opendlign_core.ingestion.readers.archive import member_of, unpacked
 from opendlign_core.ingestion.readers.collada import read_collada
 from opendlign_core.ingestion.readers.gltf_scene import read_gltf
 from opendlign_core.ingestion.readers.las import read_las
@@ -15,11 +14,12 @@ from opendlign_core.ingestion.readers.obj import read_obj
 from opendlign_core.ingestion.readers.off import read_off
 from opendlign_core.ingestion.readers.pcd import read_pcd
 from opendlign_core.ingestion.readers.ply import read_ply
-from opendlign_core.ingestion.readers.shape_file import ShapeFile, from_bytes, from_path
+from opendlign_core.ingestion.readers.shape_file import ShapeFile, from_path
 from opendlign_core.ingestion.readers.stl import read_stl
 from opendlign_core.ingestion.readers.table import read_json, read_table
 from opendlign_core.ingestion.readers.threemf import read_threemf
-from opendlign_core.ingestion.safety import parsing, read_zip_member, require
+from opendlign_core.ingestion.safety import parsing, require
+from opendlign_core.ingestion.unread import why_unread
 
 Reader = Callable[[ShapeFile], PointCloud | Mesh]
 
@@ -43,8 +43,10 @@ _READERS: dict[str, tuple[str, Reader]] = {
     ".laz": ("LAZ", read_las),
 }
 _ARCHIVES = (".zip", ".zae")
+_PACKED = (".gz", ".bz2")
 
-SUFFIXES = frozenset((*_READERS, *_ARCHIVES, *PACK_SUFFIXES))
+_INSIDE = frozenset(_READERS)
+SUFFIXES = frozenset((*_READERS, *_ARCHIVES, *_PACKED, *PACK_SUFFIXES))
 """Every suffix that `read_shape` takes, in lower case."""
 
 
@@ -53,7 +55,7 @@ def read_shape(path: str | Path, member: Member = None, *, parts: bool = False) 
 
     Args:
         path: the file; its suffix tells the format.
-        member: for array files, which array or row (see `ObjectEntry.member`).
+        member: for array files, which array or row (see `ObjectEntry.member`); for archives, the name of a file in it.
         parts: whether the part numbers of array files are read too; those of other files always are.
 
     Raises:
@@ -73,31 +75,23 @@ def read_with_digest(path: Path, member: Member = None, *, parts: bool = False) 
     require(path.is_file(), "does not exist")
     if suffix in PACK_SUFFIXES:
         return Pack(path).shape(member, parts=parts)
-    require(member is None, f"is no array file, so it has no member {member!r}")
+    named = member is None or (suffix in _ARCHIVES and isinstance(member, str))
+    require(named, f"is no array file, so it has no member {member!r}")
     with parsing(suffix.lstrip(".") or "shape"):
         file = from_path(path)
-    shape = read_bytes(file, suffix)
-    return shape, file.digest
+    if suffix in _ARCHIVES:
+        with parsing("zip archive"):
+            return read_bytes(*member_of(file, None if member is None else str(member), _INSIDE)), file.digest
+    if suffix in _PACKED:
+        with parsing(suffix.lstrip(".")):
+            return read_bytes(unpacked(file, suffix), Path(path.stem).suffix.lower()), file.digest
+    return read_bytes(file, suffix), file.digest
 
 
 def read_bytes(file: ShapeFile, suffix: str) -> PointCloud | Mesh:
     """Read bytes in the format of a suffix (lower case, with its dot)."""
-    if suffix in _ARCHIVES:
-        with parsing("zip archive"):
-            return _read_archive(file.data)
     if suffix not in _READERS:
-        raise UnreadableShape(f"has the suffix {suffix or '(none)'}, which no reader takes")
+        raise UnreadableShape(why_unread(suffix))
     kind, reader = _READERS[suffix]
     with parsing(kind):
         return reader(file)
-
-
-def _read_archive(data: bytes) -> PointCloud | Mesh:
-    """Read the one shape of an archive in memory: nothing is unpacked to disk, so no member can escape."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        real = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
-        names = [name for name in real if PurePosixPath(name).suffix.lower() in _READERS]
-        shapes = [name for name in names if PurePosixPath(name).suffix.lower() not in (".txt", ".json", ".csv")]
-        chosen = shapes or names
-        require(len(chosen) == 1, f"holds {len(chosen)} shapes; exactly one is read")
-        return read_bytes(from_bytes(read_zip_member(archive, chosen[0])), PurePosixPath(chosen[0]).suffix.lower())

@@ -16,6 +16,7 @@ def read_obj(file: ShapeFile) -> Mesh | PointCloud:
     vertices: list[list[str]] = []
     corners: list[int] = []
     sizes: list[int] = []
+    drawn = False
     for line in text.split("\n"):
         tokens = line.split()
         if not tokens:
@@ -26,7 +27,10 @@ def read_obj(file: ShapeFile) -> Mesh | PointCloud:
             face = _corners(tokens[1:], len(vertices))
             corners += face
             sizes.append(len(face))
+        elif tokens[0] in ("l", "curv", "surf"):
+            drawn = True
     require(bool(vertices), "has no vertices")
+    require(bool(sizes) or not drawn, "holds lines or curves without faces: a drawing, not a shape")
     points, colors = _vertex_table(vertices)
     return make_shape(points, triangulate(corners, sizes, points), colors)
 

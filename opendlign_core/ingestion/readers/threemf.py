@@ -33,7 +33,7 @@ def read_threemf(file: ShapeFile) -> Mesh | PointCloud:
     """Read every mesh that the build reaches; all meshes where there is no build."""
     objects: dict[_Key, _Object] = {}
     items: list[tuple[_Key, Array]] = []
-    unit = "millimeter"
+    unit, lattice = "millimeter", False
     with zipfile.ZipFile(io.BytesIO(file.data)) as archive:
         models = [name for name in archive.namelist() if name.lower().endswith(".model")]
         require(0 < len(models) <= _MAX_MODELS, f"has {len(models)} model parts")
@@ -43,6 +43,7 @@ def read_threemf(file: ShapeFile) -> Mesh | PointCloud:
             objects.update(_objects(root, part))
             items += [(_reference(item, part), _transform(item)) for item in _all(root, "item")]
             unit = root.get("unit", unit)
+            lattice = lattice or next(_all(root, "beamlattice"), None) is not None
     roots = items or [(key, np.eye(4)) for key in objects]
     vertices: list[Array] = []
     faces: list[Array] = []
@@ -52,6 +53,7 @@ def read_threemf(file: ShapeFile) -> Mesh | PointCloud:
         total += len(placed)
         require(total + sum(map(len, faces)) <= MAX_ELEMENTS, f"has more than {MAX_ELEMENTS} vertices and faces")
         vertices.append(placed)
+    require(bool(vertices) or not lattice, "is a lattice of beams without triangles, which is not read")
     require(bool(vertices), "has no mesh in its build")
     return make_shape(np.concatenate(vertices), np.concatenate(faces), up_axis="z", unit=_UNITS.get(unit, unit))
 
