@@ -1,8 +1,8 @@
 """What a depth tower for open_clip keeps of the depth branch, on a store in which mini has run.
 
 Right answers by the cosines averaged over ten views, all through one tower: the frozen CLIP, the depth branch, and the
-exported single tower for several shares of trained weights. The share that ships is chosen on `val`; `test` is reported
-for it.
+exported single tower for several shares of trained weights. The share that ships is chosen on `val`, and `test` is
+reported for it.
 """
 
 import argparse
