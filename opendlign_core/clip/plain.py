@@ -141,7 +141,7 @@ class _Block(nn.Module):
 
 
 class _LayerNorm(nn.LayerNorm):
-    """Under autocast, too, what leaves has the type of what entered."""
+    """What leaves has the type of what entered, also where a GPU's autocast norms in float32."""
 
     def forward(self, tokens: Tensor) -> Tensor:
         return F.layer_norm(tokens, self.normalized_shape, self.weight, self.bias, self.eps).to(tokens.dtype)
