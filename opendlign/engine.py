@@ -36,7 +36,9 @@ def engine() -> Iterator[None]:
         return
     server = Server.start()
     try:
-        # The server starts while this process imports what it will run.
+        # While the server starts, this process imports what its stages will ask for: seconds that nobody waits for.
+        import torch  # noqa: F401
+
         import flows.stages  # noqa: F401
 
         server.wait()

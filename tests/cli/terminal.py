@@ -42,7 +42,7 @@ class Terminal:
         end = time.monotonic() + PATIENCE
         while text not in self.shown:
             assert time.monotonic() < end, f"waited in vain for {text!r}:\n{self.shown[-2000:]}"
-            assert self._read(0.2) or self.process.poll() is None, f"ended without {text!r}:\n{self.shown[-2000:]}"
+            assert self.read(0.2) or self.process.poll() is None, f"ended without {text!r}:\n{self.shown[-2000:]}"
 
     def ctrl_c(self) -> None:
         os.write(self._screen, b"\x03")
@@ -59,8 +59,8 @@ class Terminal:
         end = time.monotonic() + seconds
         while self.process.poll() is None:
             assert time.monotonic() < end, f"it lives after {seconds:.0f} s:\n{self.shown[-2000:]}"
-            self._read(0.05)
-        while self._read(0):
+            self.read(0.05)
+        while self.read(0):
             pass
         return self.process.returncode
 
@@ -72,7 +72,8 @@ class Terminal:
         self.process.wait()
         os.close(self._screen)
 
-    def _read(self, seconds: float) -> bool:
+    def read(self, seconds: float) -> bool:
+        """Take what it shows within that time; whether there was anything."""
         if not select.select([self._screen], [], [], seconds)[0]:
             return False
         try:
