@@ -19,7 +19,7 @@ SOON = 30.0
 
 Start = Callable[..., Terminal]
 SAID = "stopped; what was committed stays, and the same command continues"
-STAGES = ("ingest", "project", "synthesize", "tokens", "train", "evaluate")
+STAGES = ("ingest", "project", "synthesize", "tokens train", "train", "evaluate")
 
 
 @pytest.fixture
