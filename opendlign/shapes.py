@@ -19,7 +19,7 @@ from storage.usercache import UserCache
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation import EvalSample, Hit
-    from opendlign_core.ingestion import RejectedObject
+    from opendlign_core.ingestion import IngestedObject, RejectedObject
 
 LAST_RUN = Which()
 Labels = Annotated[str, Parameter(help="Names with commas, a packaged list such as modelnet40, or a file")]
@@ -179,11 +179,17 @@ def read_outcomes(
     files: Sequence[Path], trained: Trained, up: UpAxis | None = None
 ) -> Iterator["EvalSample | RejectedObject"]:
     """Read files as the model's own shapes were: parsed apart, brought to its points, projected by its recipe."""
-    import torch
+    from opendlign_core.ingestion import RejectedObject
 
-    from opendlign_core.evaluation import EvalSample
-    from opendlign_core.ingestion import ObjectEntry, RejectedObject, ingest_entries
-    from opendlign_core.projection import UnusableCloud, project
+    for outcome in read_clouds(files, trained, up):
+        yield outcome if isinstance(outcome, RejectedObject) else projected(outcome, trained)
+
+
+def read_clouds(
+    files: Sequence[Path], trained: Trained, up: UpAxis | None = None
+) -> Iterator["IngestedObject | RejectedObject"]:
+    """Read files as the model's own shapes were, parsed apart and brought to its number of points."""
+    from opendlign_core.ingestion import ObjectEntry, ingest_entries
 
     entries = [
         ObjectEntry.model_validate(
@@ -195,17 +201,23 @@ def read_outcomes(
     chosen = "sampling" in trained.source.model_fields_set
     recipe = trained.source if chosen else trained.source.model_copy(update={"sampling": "stratified"})
     execution = trained.reading.model_copy(update={"workers": 1})
-    for outcome in ingest_entries(entries, recipe, execution, NamedFiles()):
-        if isinstance(outcome, RejectedObject):
-            yield outcome
-            continue
-        try:
-            # A copy, because points may lie in memory that is read-only.
-            depth = project(torch.tensor(outcome.points)[None], trained.projection)[0].numpy()
-        except UnusableCloud as error:
-            yield RejectedObject(outcome.entry, error.reason)
-        else:
-            yield EvalSample(outcome.entry.uri, None, depth)
+    yield from ingest_entries(entries, recipe, execution, NamedFiles())
+
+
+def projected(shape: "IngestedObject", trained: Trained) -> "EvalSample | RejectedObject":
+    """A shape as the model sees it, by the recipe of its depth maps."""
+    import torch
+
+    from opendlign_core.evaluation import EvalSample
+    from opendlign_core.ingestion import RejectedObject
+    from opendlign_core.projection import UnusableCloud, project
+
+    try:
+        # A copy, because points may lie in memory that is read-only.
+        depth = project(torch.tensor(shape.points)[None], trained.projection)[0].numpy()
+    except UnusableCloud as error:
+        return RejectedObject(shape.entry, error.reason)
+    return EvalSample(shape.entry.uri, None, depth)
 
 
 class NamedFiles:

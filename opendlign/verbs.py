@@ -36,6 +36,8 @@ ASK = (
     Verb("detect", "detect:detect", "Find things in a scan of a room, by any names.",
          "detect room.ply --labels chair,table,sofa --up z"),
     Verb("search", "shapes:search", "Find shapes by words, picture or shape.", 'search "a red mug" --top 5'),
+    Verb("explore", "explore.command:explore", "Search, turn and classify shapes in a browser, on this machine alone.",
+         "explore --port 8765"),
     Verb("index", "shapes:index", "Embed all objects of a model's source, for `search`.",
          "index --out objects.parquet --split test"),
 )  # fmt: skip

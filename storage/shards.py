@@ -114,6 +114,11 @@ class ShardFile:
     def __len__(self) -> int:
         return len(self._samples)
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The samples' keys, in their order; no sample is read for them."""
+        return tuple(key for key, _ in self._samples)
+
     def __getitem__(self, position: int) -> Sample:
         key, members = self._samples[position]
         return Sample(key, {member.extension: self._bytes(member) for member in members})
