@@ -21,6 +21,7 @@ BROUGHT = {
     "botocore": "aiobotocore",
     "huggingface-hub": "diffusers",
     "pydantic-core": "pydantic",
+    "starlette": "fastapi",
     "threadpoolctl": "scikit-learn",
     "triton": "torch",
     "uvicorn": "prefect",

@@ -71,8 +71,10 @@ class Table:
                 raise BadInput(str(error).replace(str(path), name)) from error
 
     def _shape(self, name: str, path: Path) -> Shape:
-        (shape,) = read_clouds([path], self._trained)
-        seen = shape if isinstance(shape, RejectedObject) else projected(shape, self._trained)
-        if isinstance(shape, RejectedObject) or isinstance(seen, RejectedObject):
-            raise BadInput(f"{name}: {seen.reason if isinstance(seen, RejectedObject) else ''}")
-        return Shape(name, shape.points, seen.depth, shape.colors)
+        (read,) = read_clouds([path], self._trained)
+        if isinstance(read, RejectedObject):
+            raise BadInput(f"{name}: {read.reason}")
+        seen = projected(read, self._trained)
+        if isinstance(seen, RejectedObject):
+            raise BadInput(f"{name}: {seen.reason}")
+        return Shape(name, read.points, seen.depth, read.colors)
