@@ -6,7 +6,7 @@ from scipy.spatial import cKDTree
 
 MOST_POINTS = 8192
 """More than a viewer can tell apart."""
-_NEIGHBOURS = 12
+_NEIGHBOURS = 24
 _GREY = 176
 
 

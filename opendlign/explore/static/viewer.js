@@ -34,7 +34,7 @@ function draw(canvas, cloud, azimuth, elevation, zoom) {
     let normal = [dot(right, cloud.normals, at), dot(up, cloud.normals, at), dot(near, cloud.normals, at)];
     if (normal[2] < 0) normal = normal.map((value) => -value);
     const lit = Math.max(0, normal[0] * LIGHT[0] + normal[1] * LIGHT[1] + normal[2] * LIGHT[2]) / length;
-    const light = (0.4 + 0.65 * lit) * (0.85 + 0.15 * z);
+    const light = (0.66 + 0.4 * lit) * (0.85 + 0.15 * z);
     for (let row = Math.max(0, Math.ceil(y - radius)); row <= Math.min(height - 1, y + radius); row++) {
       const half = Math.sqrt(Math.max(0, radius * radius - (row - y) * (row - y)));
       for (let column = Math.max(0, Math.ceil(x - half)); column <= Math.min(width - 1, x + half); column++) {
