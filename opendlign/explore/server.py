@@ -14,8 +14,8 @@ from starlette.routing import Route
 from opendlign.explore import pages
 from opendlign.explore.answers import Answers
 from opendlign.explore.brought import Table
-from opendlign.explore.command import HOST
 from opendlign.explore.gallery import Gallery, Shape
+from opendlign.explore.listening import HOST
 from opendlign.explore.pages import Place
 from opendlign.explore.turnable import packed
 from opendlign.models import Trained
