@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from opendlign.main import main
@@ -12,6 +13,8 @@ from opendlign_core.ingestion import PointCloud, read_shape
 from opendlign_core.ingestion.procedural.rooms.room import procedural_room
 from opendlign_core.pictures import write_ply
 from opendlign_core.proposal.box_files import read_boxes
+from opendlign_core.proposal.detr.network import Detr3d
+from opendlign_core.proposal.detr.shape import DetrShape
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600), pytest.mark.xdist_group("flows")]
 
@@ -73,6 +76,19 @@ def test_boxes_of_another_program_are_named(
     found = read_boxes(out / "boxes.json").boxes
     assert 1 <= len(found) <= len(rows)
     assert all(np.abs(ROOM.boxes.centres - centre).max(1).min() < 1e-3 for centre in found.centres)
+
+
+def test_3detr_proposes_from_a_checkpoint(
+    room: Path, asked: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(0)
+    checkpoint, out = room.parent / "untrained.pth", room.parent / "out"
+    torch.save({"model": Detr3d(DetrShape()).state_dict(), "epoch": 0}, checkpoint)
+    printed = told(
+        capsys, str(room), *asked, "--proposals", "3detr", "--checkpoint", str(checkpoint), "--out", str(out)
+    )
+    assert "things in 256 boxes" in printed
+    assert len(read_boxes(out / "boxes.json").boxes) >= 1
 
 
 def test_a_lying_scan_is_stood_up(room: Path, asked: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:

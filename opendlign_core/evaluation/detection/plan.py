@@ -31,7 +31,8 @@ def plan(
         outline = [tuple(corner) for corner in ((corners - low) * scale + MARGIN).tolist()]
         colour = PALETTE[mark % len(PALETTE)]
         pen.polygon(outline, outline=colour, width=3)
-        place = min(outline, key=lambda corner: (corner[1], corner[0]))
+        left, top = min(outline, key=lambda corner: (corner[1], corner[0]))
+        place = (max(0.0, min(left, width - font.getlength(caption) - 2)), min(top, height - 18.0))
         frame = pen.textbbox(place, caption, font)
         pen.rectangle(frame, fill=colour)
         pen.text(place, caption, (0, 0, 0) if sum(colour) > 330 else (255, 255, 255), font)

@@ -1,0 +1,135 @@
+"""Boxes for scenes: how much of procedural rooms and of a real flat is found, how well it is named, what it costs.
+
+`OMP_NUM_THREADS=1 python -m bench.scenes [--flat PREFIX] [--store STORE]` writes bench/results/scenes.json. PREFIX is
+that of a scan in VoteNet's layout (`PREFIX_vert_all.npy`, `PREFIX_bbox.npy`); STORE holds a finished run of mini.
+Seconds are those of the processor, on one thread. Parameters of the proposer were chosen on rooms of seed 7; those
+judged here are the test rooms of seed 0.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.spatial import Delaunay
+
+from bench.projection import machine
+from bench.reports import RESULTS, Report
+from opendlign_core.boxes import Boxes
+from opendlign_core.ingestion.procedural.rooms.room import procedural_room
+from opendlign_core.overlap import hull_iou
+from opendlign_core.proposal.detr.model import propose as propose_by_detr
+from opendlign_core.proposal.detr.network import Detr3d
+from opendlign_core.proposal.detr.sampling import ball_query, farthest_points
+from opendlign_core.proposal.detr.shape import DetrShape
+from opendlign_core.proposal.proposals import Proposals
+from opendlign_core.proposal.superpoints.proposing import propose
+from opendlign_core.proposal.superpoints.recipe import SuperpointsRecipe
+from opendlign_core.samples import Scene
+
+TEST_ROOMS = [index for index in range(60) if index % 10 in (2, 7)]
+BENCHMARKED = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39)
+EVERYTHING = SuperpointsRecipe(most=100_000)
+Row = dict[str, Any]
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    started = time.process_time()
+    made = work()
+    return made, round(time.process_time() - started, 3)
+
+
+def recalls(scenes: list[tuple[Any, Boxes]]) -> Row:
+    """Return the share of boxes that are overlapped by more than 0.25 and 0.5, by all proposals and the best 256."""
+    best: dict[str, list[Any]] = {"all": [], "256": []}
+    seconds, counts = [], []
+    for points, there in scenes:
+        found, took = timed(lambda points=points: propose(points, EVERYTHING).boxes)
+        seconds.append(took)
+        counts.append(len(found))
+        for name, some in (("all", found), ("256", found[:256])):
+            best[name].append(hull_iou(some.hulls(), there.hulls()).max(0))
+    row: Row = {"scenes": len(scenes), "boxes": sum(len(there) for _, there in scenes)}
+    for name, overlaps in best.items():
+        joint = np.concatenate(overlaps)
+        row[f"recall_{name}"] = {"0.25": round((joint > 0.25).mean(), 3), "0.5": round((joint > 0.5).mean(), 3)}
+    return row | {"proposals": round(float(np.mean(counts))), "seconds": max(seconds)}
+
+
+def flat(prefix: str) -> tuple[Any, Boxes]:
+    points = np.load(f"{prefix}_vert_all.npy")[:, [0, 2, 1]] * [1, 1, -1]
+    rows = np.load(f"{prefix}_bbox.npy")
+    rows = rows[np.isin(rows[:, 6], BENCHMARKED)]
+    return points, Boxes.of(rows[:, [0, 2, 1]] * [1, 1, -1], rows[:, [3, 5, 4]])
+
+
+def forward(points: Any) -> Row:
+    """Return seconds of 3DETR-m with random weights on 40,000 points, and of its point operations."""
+    torch.manual_seed(0)
+    chosen = points[np.random.default_rng(0).choice(len(points), 40_000, replace=len(points) < 40_000)]
+    model = Detr3d(DetrShape()).eval()
+    torch.nn.init.normal_(model.pos_embedding.gauss_B)
+    propose_by_detr(model, chosen)
+    _, whole = timed(lambda: propose_by_detr(model, chosen))
+    cloud = torch.from_numpy(chosen.astype(np.float32))
+    indices, farthest = timed(lambda: farthest_points(cloud, 2048))
+    _, ball = timed(lambda: ball_query(cloud, cloud[indices], 0.2, 64))
+    return {"seconds": whole, "farthest_points": farthest, "ball_query": ball}
+
+
+def emptiness(points: Any) -> Row:
+    """Return how much faster 64 turned boxes are filled directly than by a triangulation of each."""
+    rng = np.random.default_rng(0)
+    boxes = Boxes.of(points[rng.choice(len(points), 64)], rng.uniform(0.3, 1.5, (64, 3)), rng.uniform(-3, 3, 64))
+    boxes.contain(points)
+    ours, direct = timed(lambda: boxes.contain(points))
+    theirs, slow = timed(
+        lambda: np.array([Delaunay(corners).find_simplex(points) >= 0 for corners in boxes.corners()])
+    )
+    return {"times_faster": round(slow / max(direct, 1e-3), 1), "differing": float((ours != theirs).mean())}
+
+
+def named(store: str, rooms: list[Scene]) -> Row:
+    """Return AP of the last mini run's model in the test rooms, from surfaces and from the true boxes."""
+    from opendlign.detected import Scan, detect
+    from opendlign.models import Which, find
+    from opendlign_core.evaluation.detection.detections import Objects
+    from opendlign_core.evaluation.detection.metrics import score_detections
+
+    trained = find(Which(store=store))
+    names = sorted({thing for room in rooms for thing in room.meta.things})
+    row: Row = {"names": len(names)}
+    for how in ("superpoints", "true boxes"):
+        scenes = []
+        for room in rooms:
+            true = Proposals(room.boxes, np.ones(len(room.boxes)))
+            proposals = true if how == "true boxes" else propose(room.points)
+            there = Objects(room.boxes, np.array([names.index(thing) for thing in room.meta.things]))
+            scenes.append((detect(Scan(room.points), proposals, trained, names).found, there))
+        scores = {f"AP{percent}": score_detections(scenes, percent / 100) for percent in (25, 50)}
+        row[how] = {name: round(100 * score.mean_average_precision, 1) for name, score in scores.items()}
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--flat", help="prefix of a real scan's files")
+    parser.add_argument("--store", help="a store with a finished run of mini")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    report = Report(RESULTS / "scenes.json", machine())
+    rooms = [procedural_room(0, index) for index in TEST_ROOMS]
+    report.add("rooms", lambda: recalls([(room.points, room.boxes) for room in rooms]))
+    if arguments.flat:
+        report.add("flat", lambda: recalls([flat(arguments.flat)]))
+    report.add("3detr", lambda: forward(rooms[1].points))
+    report.add("points in boxes", lambda: emptiness(rooms[1].points.astype(np.float64)))
+    if arguments.store:
+        report.add("named", lambda: named(arguments.store, rooms))
+    report.end()
+
+
+if __name__ == "__main__":
+    main()
