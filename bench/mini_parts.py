@@ -23,6 +23,12 @@ from opendlign_core.clip import ClipSpec, load_clip
 from opendlign_core.evaluation import DatasetSpec, EvalRecipe, EvaluatedModel, evaluate
 from opendlign_core.evaluation.features import PlacedSample
 from opendlign_core.evaluation.findings import MeasuredObjects
+from opendlign_core.evaluation.segmentation.answers import reference_parts
+from opendlign_core.evaluation.segmentation.benchmark import SEGMENTATION
+from opendlign_core.evaluation.segmentation.head import faithful_scores
+from opendlign_core.evaluation.segmentation.judging import look
+from opendlign_core.evaluation.segmentation.metrics import shape_iou
+from opendlign_core.evaluation.segmentation.segmenter import Segmenter
 from opendlign_core.ingestion.procedural import SPLIT_ROUNDS, procedural_cloud, procedural_mesh
 from opendlign_core.ingestion.sampling import sample_surface
 from opendlign_core.projection import RECIPES, maps_and_places
@@ -58,6 +64,7 @@ ANSWERS: tuple[dict[str, Any], ...] = (
     {"name": "enlarged, twice as fine", **VALUE, "finer": 2},
 )
 BOLD = ANSWERS[:1]
+FAITHFULLY = "value in the last three blocks, read faithfully"
 _RESAMPLES = 2000
 Views = tuple[tuple[tuple[float, float, float], ...], ...]
 
@@ -132,10 +139,30 @@ def ious(model: EvaluatedModel, shapes: Shapes, recipe: EvalRecipe) -> dict[str,
     return {part.method.removeprefix("parts, "): part for part in measured if isinstance(part, MeasuredObjects)}
 
 
+def read_faithfully(model: EvaluatedModel, shapes: Shapes, recipe: EvalRecipe) -> MeasuredObjects:
+    """The tokens of the bold row as the faithful mode reads those of the tower as it is: scrambled, and mirrored."""
+    options = SEGMENTATION.options_in(recipe)
+    segmenter, found = Segmenter.of(model, recipe.methods[0], options), list[tuple[PlacedSample, float]]()
+    for sample in shapes.placed(recipe.datasets[0], recipe.datasets[0].split, "opendlign"):
+        tokens = look(segmenter.eye, sample, (segmenter.answer,)).tokens[segmenter.answer]
+        places = segmenter.eye.places(sample.places, "faithful", sample.depth.shape[-1])
+        question = segmenter.question(sample.part_names, sample.label or "")
+        parts = reference_parts(faithful_scores(tokens, question.text, places))
+        found.append((sample, shape_iou(parts, sample.parts, question.parts)))
+    return MeasuredObjects(
+        dataset="parts",
+        method=FAITHFULLY,
+        object_ids=tuple(sample.object_id for sample, _ in found),
+        labels=tuple(sample.label or "" for sample, _ in found),
+        values=np.array([iou for _, iou in found]),
+    )
+
+
 def judged(model: EvaluatedModel, seed: int, split: str) -> dict[str, MeasuredObjects]:
     """All rows of the table for one seed."""
     shapes = Shapes(seed)
     rows = ious(model, shapes, recipe_of(split, ANSWERS, bounds=True))
+    rows[FAITHFULLY] = read_faithfully(model, shapes, recipe_of(split, ANSWERS[1:2]))
     bold = BOLD[0]["name"]
 
     def seen_from(views: Views, search: bool = False) -> tuple[Shapes, EvalRecipe]:

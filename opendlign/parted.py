@@ -16,11 +16,13 @@ from opendlign_core.ingestion import IngestExecution, IngestRecipe, Mesh, PointC
 from opendlign_core.ingestion.entry import UpAxis
 from opendlign_core.ingestion.orient import to_y_up
 from opendlign_core.ingestion.sampling import sample_surface
-from opendlign_core.pictures import PALETTE, Named, Piece, colours_of, turned, write_glb, write_ply
+from opendlign_core.pictures import Named, Piece, colour_of, colours_of, turned, write_glb, write_ply
 from opendlign_core.projection import ProjectionRecipe, UnusableCloud, maps_and_places
 
 DRAWN = 40_000
 """Points of a shape in its picture."""
+
+WRITTEN = (".ply", ".glb", ".png")
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int32]
@@ -59,8 +61,8 @@ class Parted:
 
     @property
     def size(self) -> str:
-        mesh = isinstance(self.shape, Mesh)
-        return f"{len(self.parts):,} {'triangles' if mesh else 'points'}, {self.asked:,} points asked"
+        what = "triangle" if isinstance(self.shape, Mesh) else "point"
+        return f"{len(self.parts):,} {what}{'s' * (len(self.parts) != 1)}, {self.asked:,} points asked"
 
 
 def part(path: Path, model: PartsModel, question: Question) -> Parted:
@@ -97,12 +99,12 @@ def write_parted(found: Parted, stem: Path, title: str) -> Iterator[Path]:
     shape, colours = found.shape, colours_of(found.parts)
     path = stem.with_name(f"{stem.name}.ply")
     if isinstance(shape, Mesh):
-        write_ply(path, shape.vertices, colours, found.parts, shape.faces)
+        write_ply(path, shape.vertices, colours, found.parts, shape.faces, found.names)
         yield path
         path = stem.with_name(f"{stem.name}.glb")
         write_glb(path, list(_pieces(shape, found)))
     else:
-        write_ply(path, shape.points, colours, found.parts)
+        write_ply(path, shape.points, colours, found.parts, names=found.names)
     yield path
     path = stem.with_name(f"{stem.name}.png")
     points, parts = _drawn(found)
@@ -116,7 +118,7 @@ def _pieces(mesh: Mesh, found: Parted) -> Iterator[Piece]:
     parts = found.carrier.to_faces(vertices, faces)
     for number, name in enumerate(found.names):
         if (of_it := parts == number).any():
-            yield Piece.cut(name, vertices, faces[of_it], PALETTE[number % len(PALETTE)])
+            yield Piece.cut(name, vertices, faces[of_it], colour_of(number))
 
 
 def _drawn(found: Parted) -> tuple[Floats, Ids]:
@@ -130,10 +132,25 @@ def _drawn(found: Parted) -> tuple[Floats, Ids]:
 
 def _legend(found: Parted) -> Iterator[Named]:
     for number, (name, share) in enumerate(zip(found.names, found.shares, strict=True)):
-        yield Named(PALETTE[number % len(PALETTE)], f"{name} {100 * share:.0f} %")
+        yield Named(colour_of(number), f"{name} {100 * share:.0f} %")
 
 
-def stems(files: Sequence[Path]) -> list[str]:
-    """What the outputs of files are called: their own names, with a number where two are alike."""
-    names = [path.stem for path in files]
-    return [name if names.count(name) == 1 else f"{name}-{number}" for number, name in enumerate(names, 1)]
+def stems(files: Sequence[Path], folder: Path) -> list[Path]:
+    """What the outputs of files are called in a folder, without suffixes: as the files, with a number where need be.
+
+    Raises:
+        BadInput: a file would be overwritten by what is made of it, or of another.
+    """
+    found, taken = list[Path](), set[str]()
+    for path in files:
+        name, number = path.stem, 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{path.stem}-{number}"
+        taken.add(name.casefold())
+        found.append(folder / name)
+    given = {path.resolve() for path in files}
+    made = {stem.with_name(f"{stem.name}{suffix}").resolve() for stem in found for suffix in WRITTEN}
+    if both := sorted(map(str, given & made)):
+        raise BadInput(f"{both[0]} would be overwritten by what is made of it: name another folder with --out")
+    return found

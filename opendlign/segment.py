@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from opendlign.parted import Parted, PartsModel
     from opendlign_core.evaluation import EvalRecipe
 
-POINTS = (32, 1_000_000)
+POINTS = (32, 100_000)
 
 
 def segment(
@@ -47,17 +47,19 @@ def segment(
         How many points of a shape are asked (default: as many as the preset's clouds have); all others, and the
         triangles of a mesh, take the part of the nearest.
     """
-    names = wanted_parts(parts, category)
-    shapes = shape_files(files)
+    names, shapes = wanted_parts(parts, category), shape_files(files)
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"--out {out}: that is a file; name a folder")
     if points is not None and not POINTS[0] <= points <= POINTS[1]:
         raise BadInput(f"--points {points}: between {POINTS[0]} and {POINTS[1]:,}")
     judge = parts_model(Which(preset, store, set_, model=model), up, points)
     from opendlign.parted import part, stems, write_parted
     from opendlign_core.clip.vocabulary import unread_words
 
+    places = stems(shapes, out)
     print_unread(judge.clip.model, unread_words(judge.clip, [*names, category]))
     question, problems, shares = judge.segmenter.question(names, category), list[str](), list[tuple[str, ...]]()
-    for path, stem in zip(shapes, stems(shapes), strict=True):
+    for path, stem in zip(shapes, places, strict=True):
         try:
             found = part(path, judge, question)
         except BadInput as error:
@@ -66,7 +68,7 @@ def segment(
         out.mkdir(parents=True, exist_ok=True)
         console.print(plain(f"{path}: {found.size}"), soft_wrap=True)
         console.print(_table(found))
-        console.print(plain(", ".join(map(str, write_parted(found, out / stem, path.name)))), soft_wrap=True)
+        console.print(plain(", ".join(map(str, write_parted(found, stem, path.name)))), soft_wrap=True)
         shares += [(str(path), name, f"{share:.4f}") for name, share in zip(names, found.shares, strict=True)]
     return _finish(out / "parts.csv", shares, problems)
 
@@ -79,18 +81,26 @@ def wanted_parts(given: str, category: str) -> tuple[str, ...]:
     """
     if not given:
         return _known_parts(category)
-    if Path(given).suffix or "/" in given:
-        if not Path(given).is_file():
-            raise FileNotFoundError(f"no file of parts {given}")
-        lines = Path(given).read_text(encoding="utf-8").splitlines()
-    else:
-        lines = given.split(",")
-    names = tuple(line.strip() for line in lines if line.strip())
+    names = tuple(line.strip() for line in _given(given) if line.strip())
     if len(names) < 2:
         raise BadInput(f"--parts {given!r}: name at least two, as in --parts seat,back,leg")
-    if twice := [name for place, name in enumerate(names) if name in names[:place]]:
+    folded = [name.casefold() for name in names]
+    if twice := [name for place, name in enumerate(names) if folded[place] in folded[:place]]:
         raise BadInput(f"--parts {given!r}: {twice[0]} is named twice")
     return names
+
+
+def _given(words: str) -> list[str]:
+    """The names between commas, or the lines of a file; a file that is not there is known by its name alone."""
+    path = Path(words)
+    if "," not in words and (path.suffix or "/" in words) and not path.is_file():
+        raise FileNotFoundError(f"no file of parts {words}")
+    if not path.is_file():
+        return words.split(",")
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{words} is no text in UTF-8: name the parts one a line") from error
 
 
 def _known_parts(category: str) -> tuple[str, ...]:
@@ -100,9 +110,9 @@ def _known_parts(category: str) -> tuple[str, ...]:
     named = {name: parts for name, parts in known.items() if len(parts) > 1}
     if not category:
         raise BadInput("name the parts, as in --parts seat,back,leg, or --category with one whose parts are known")
-    if category not in named:
+    if category.lower() not in named:
         raise BadInput(f"no parts of {category!r} are known, name them with --parts; known are {', '.join(named)}")
-    return named[category]
+    return named[category.lower()]
 
 
 def parts_model(which: Which, up: UpAxis | None, points: int | None) -> "PartsModel":
@@ -128,6 +138,8 @@ def parts_model(which: Which, up: UpAxis | None, points: int | None) -> "PartsMo
     from tasks.words import clip_of
 
     options = SEGMENTATION.options_in(recipe)
+    if options.shipped or options.parts:
+        raise BadInput("shipped sentences and options.segmentation.parts are for benchmarks: name parts by --parts")
     trained = find_trained(which.open(), which.model) if which.model else None
     require_one_model(trained is not None, None if trained else recipe.clip)
     clip = clip_of(trained) if trained else frozen_clip(recipe.clip)

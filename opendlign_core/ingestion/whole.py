@@ -27,8 +27,6 @@ def read_whole(path: Path, recipe: IngestRecipe, execution: IngestExecution) -> 
 
 
 def as_ingested(path: Path, shape: PointCloud | Mesh, recipe: IngestRecipe) -> IngestedObject:
-    """A whole shape brought to the recipe's points, y up, as ingestion brings that file."""
-    entry = ObjectEntry(
-        object_id=f"file/{path}", source="file", split="", uri=str(path), up_axis=recipe.source.up_axis
-    )
+    """A whole shape brought to the recipe's points, y up; which points these are does not depend on where it lies."""
+    entry = ObjectEntry(object_id="file/shape", source="file", split="", uri=str(path), up_axis=recipe.source.up_axis)
     return finish(entry, shape, "", recipe)

@@ -2,6 +2,7 @@ from .clouds import cloud_picture as cloud_picture
 from .glb import Piece as Piece
 from .glb import write_glb as write_glb
 from .palette import PALETTE as PALETTE
+from .palette import colour_of as colour_of
 from .palette import colours_of as colours_of
 from .palette import css_colour as css_colour
 from .ply import write_ply as write_ply

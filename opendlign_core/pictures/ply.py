@@ -1,5 +1,6 @@
 """Coloured clouds and meshes as PLY files, which nearly every program for shapes opens."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,17 @@ _NAMES = {"<f4": "float", "<i4": "int", "u1": "uchar"}
 
 
 def write_ply(
-    path: Path, points: Floats, colours: Colours, parts: Ids | None = None, faces: NDArray[np.integer] | None = None
+    path: Path,
+    points: Floats,
+    colours: Colours,
+    parts: Ids | None = None,
+    faces: NDArray[np.integer] | None = None,
+    names: Sequence[str] = (),
 ) -> None:
     """Write a cloud [N, 3], or a mesh of such vertices and triangles [F, 3], in binary.
 
     Colours [N or F, 3] and part numbers [N or F] belong to the points of a cloud and to the triangles of a mesh. The
-    numbers are written as a property `part`, which `opendlign` itself reads back as parts.
+    numbers are written as a property `part`, and the parts' names as comments; `opendlign` reads both back.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -45,13 +51,14 @@ def write_ply(
     if parts is not None:
         marked["part"] = parts
     with path.open("wb") as file:
-        file.write(_header(tables).encode())
+        file.write(_header(tables, names).encode())
         for table in tables.values():
             table.tofile(file)
 
 
-def _header(tables: dict[str, NDArray[np.void]]) -> str:
+def _header(tables: dict[str, NDArray[np.void]], names: Sequence[str]) -> str:
     lines = ["ply", "format binary_little_endian 1.0"]
+    lines += [f"comment part {number} {' '.join(name.split())}" for number, name in enumerate(names)]
     for element, table in tables.items():
         lines.append(f"element {element} {len(table)}")
         fields = [name for name in table.dtype.names or () if name != "corners"]

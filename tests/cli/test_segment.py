@@ -86,6 +86,18 @@ def test_the_same_file_gives_the_same_parts_and_the_category_may_be_left_out(
     assert "back" in (place / "known" / "parts.csv").read_text()
 
 
+def test_outputs_never_share_a_name_and_parts_do_not_depend_on_where_a_file_lies(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("a/chair.off", "b/Chair.off", "chair-2.off")
+    for name in names:
+        (place / name).parent.mkdir(exist_ok=True)
+        chair(place / name)
+    told(capsys, *names, "--parts", "st.back,seat/cushion,leg", "--out", "out")
+    found = sorted((place / "out").glob("*.ply"))
+    assert len(found) == 3 and len({path.read_bytes() for path in found}) == 1
+
+
 def test_words_that_the_clip_never_read_are_named(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chair(place / "chair.off")
     printed = told(capsys, "chair.off", "--parts", "seat,quux", "--category", "chair")
@@ -99,13 +111,13 @@ def test_good_files_are_answered_and_bad_ones_named(place: Path, capsys: pytest.
     (place / "bad.off").write_text("OFF\n0 0 0\n")
     printed = told(capsys, "chair.off", "bad.off", "other/chair.off", *CHAIR, code=2)
     assert "left out: bad.off" in printed
-    assert sorted(path.name for path in (place / "parts").glob("*.ply")) == ["chair-1.ply", "chair-3.ply"]
+    assert sorted(path.name for path in (place / "parts").glob("*.ply")) == ["chair-2.ply", "chair.ply"]
 
 
 THREE = np.eye(3, dtype=np.float32)
 BAD = {
     "one part only": (("shape.npy", "--parts", "seat"), "name at least two"),
-    "a part twice": (("shape.npy", "--parts", "seat,leg,seat"), "seat is named twice"),
+    "a part twice": (("shape.npy", "--parts", "seat,leg,Seat"), "Seat is named twice"),
     "no parts": (("shape.npy",), "name the parts, as in --parts seat,back,leg"),
     "an unknown category without parts": (("shape.npy", "--category", "sofabed"), "no parts of 'sofabed' are known"),
     "an absent list of parts": (("shape.npy", "--parts", "parts.txt"), "no file of parts parts.txt"),
@@ -116,7 +128,10 @@ BAD = {
     "points in one place": (("same.npy", *CHAIR), "same.npy has points that all coincide"),
     "a preset without parts": (("shape.npy", *CHAIR, "--preset", "mini"), "the preset mini names no parts"),
     "an unknown model": (("shape.npy", *CHAIR, "--model", "abc"), "0 trained models"),
-    "too few points asked": (("shape.npy", *CHAIR, "--points", "3"), "--points 3: between 32 and 1,000,000"),
+    "too few points asked": (("shape.npy", *CHAIR, "--points", "3"), "--points 3: between 32 and 100,000"),
+    "a folder that is a file": (("shape.npy", *CHAIR, "--out", "three.npy"), "--out three.npy: that is a file"),
+    "its own input": (("own.ply", *CHAIR, "--out", "."), "own.ply would be overwritten by what is made of it"),
+    "a list that is no text": (("shape.npy", "--parts", "three.npy"), "three.npy is no text in UTF-8"),
 }
 
 
@@ -128,6 +143,7 @@ def test_what_cannot_be_asked_is_one_sentence_and_writes_nothing(
     np.save(place / "three.npy", THREE)
     np.save(place / "same.npy", np.ones((100, 3), np.float32))
     (place / "empty.off").write_text("OFF\n0 0 0\n")
+    chair(place / "own.ply")
     words, sentence = BAD[case]
     before = sorted(place.rglob("*"))
     printed = told(capsys, *words, code=2)

@@ -53,9 +53,11 @@ def test_a_whole_shape_becomes_the_cloud_that_ingestion_makes_of_its_file(tmp_pa
         def local(self, key: str) -> Path:
             return Path(key)
 
-    entry = ObjectEntry(object_id=f"file/{path}", source="file", split="", uri=str(path), up_axis="z")
+    entry = ObjectEntry(object_id="file/shape", source="file", split="", uri=str(path), up_axis="z")
     (theirs,) = ingest_entries([entry], RECIPE, EXECUTION, Here())  # type: ignore[arg-type]
     assert np.array_equal(mine.points, theirs.points)  # type: ignore[union-attr]
+    moved = path.rename(tmp_path / "elsewhere.ply")
+    assert np.array_equal(as_ingested(moved, read_whole(moved, RECIPE, EXECUTION), RECIPE).points, mine.points)
     assert mine.up_axis == "z"
 
 

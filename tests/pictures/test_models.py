@@ -7,7 +7,7 @@ import pytest
 import trimesh
 
 from opendlign_core.ingestion import Mesh, PointCloud, read_shape
-from opendlign_core.pictures import PALETTE, Named, Piece, colours_of, turned, write_glb, write_ply
+from opendlign_core.pictures import PALETTE, Named, Piece, colour_of, colours_of, turned, write_glb, write_ply
 
 CORNERS = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
 SIDES = np.array([[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]])
@@ -15,12 +15,13 @@ PARTS = np.array([0, 0, 1, 2], np.int32)
 
 
 def test_a_cloud_is_read_back_with_its_colours_and_parts(tmp_path: Path) -> None:
-    write_ply(tmp_path / "cloud.ply", CORNERS, colours_of(PARTS), PARTS)
+    write_ply(tmp_path / "cloud.ply", CORNERS, colours_of(PARTS), PARTS, names=["seat", "back rest", "leg"])
     found = read_shape(tmp_path / "cloud.ply", parts=True)
     assert isinstance(found, PointCloud)
     assert np.array_equal(found.points, CORNERS)
     assert found.colors is not None and np.array_equal(found.colors, colours_of(PARTS))
     assert found.parts is not None and found.parts.tolist() == PARTS.tolist()
+    assert found.part_names == ("seat", "back rest", "leg")
 
 
 def test_a_mesh_is_read_back_with_the_parts_of_its_triangles(tmp_path: Path) -> None:
@@ -62,10 +63,11 @@ def test_a_model_of_nothing_is_refused(tmp_path: Path) -> None:
 
 
 def test_points_without_a_part_are_grey_and_colours_repeat_after_the_last() -> None:
-    found = colours_of(np.array([-1, 0, len(PALETTE)]))
+    found = colours_of(np.array([-1, 0, 2 * len(PALETTE), *range(2 * len(PALETTE))]))
     assert found[0].tolist() == [215, 215, 215]
     assert found[1].tolist() == found[2].tolist() == list(PALETTE[0])
-    assert len(set(PALETTE)) == len(PALETTE) == 12
+    assert len({tuple(colour) for colour in found[3:].tolist()}) == 24
+    assert found[3 + 15].tolist() == list(colour_of(15))
 
 
 def test_a_picture_shows_a_shape_from_four_sides_above_its_legend() -> None:
