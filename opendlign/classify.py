@@ -11,7 +11,16 @@ from rich.table import Table
 
 from opendlign.ask import AtLeastOne
 from opendlign.models import Trained, Which
-from opendlign.shapes import LAST_RUN, Labels, named_model, read_outcomes, shape_files, wanted_labels, warn_of_unread
+from opendlign.shapes import (
+    LAST_RUN,
+    Labels,
+    named_model,
+    read_outcomes,
+    require_picture,
+    shape_files,
+    wanted_labels,
+    warn_of_unread,
+)
 from opendlign.show import console, plain
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import UpAxis
@@ -45,6 +54,8 @@ def classify(
     names, shapes = wanted_labels(labels), shape_files(files)
     if out is not None and out.suffix.lower() not in SUFFIXES:
         raise BadInput(f"--out {out}: name a file that ends in {' or '.join(SUFFIXES)}")
+    if picture is not None:
+        require_picture(picture)
     trained = named_model(which)
     warn_of_unread(trained, names)
     problems, answers = list[str](), list["Classification"]()

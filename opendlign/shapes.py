@@ -19,7 +19,7 @@ from storage.usercache import UserCache
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation import EvalSample, Hit
-    from opendlign_core.ingestion import IngestedObject, RejectedObject
+    from opendlign_core.ingestion import IngestedObject, ObjectEntry, RejectedObject
 
 LAST_RUN = Which()
 Labels = Annotated[str, Parameter(help="Names with commas, a packaged list such as modelnet40, or a file")]
@@ -151,6 +151,7 @@ def shape_files(given: Sequence[Path]) -> list[Path]:
         BadInput: nothing is named, or a folder holds no shape.
     """
     from opendlign_core.ingestion.readers import SUFFIXES
+    from opendlign_core.ingestion.unread import why_unread
 
     found: list[Path] = []
     for path in given:
@@ -162,6 +163,8 @@ def shape_files(given: Sequence[Path]) -> list[Path]:
             raise BadInput(f"no shapes in {path}; see docs/formats.md for the suffixes that are read")
         found += inside
     require_files(found)
+    if not any(path.suffix.lower() in SUFFIXES for path in found):
+        raise BadInput("; ".join(f"{path} {why_unread(path.suffix.lower())}" for path in found))
     return found
 
 
@@ -189,14 +192,9 @@ def read_clouds(
     files: Sequence[Path], trained: Trained, up: UpAxis | None = None
 ) -> Iterator["IngestedObject | RejectedObject"]:
     """Read files as the model's own shapes were, parsed apart and brought to its number of points."""
-    from opendlign_core.ingestion import ObjectEntry, ingest_entries
+    from opendlign_core.ingestion import ingest_entries
 
-    entries = [
-        ObjectEntry.model_validate(
-            {"object_id": f"file/{path}", "source": "file", "split": "", "uri": str(path), "up_axis": up}
-        )
-        for path in files
-    ]
+    entries = named_entries(files, up)
     # A file of one's own loses no part to chance, unless somebody asks for that.
     chosen = "sampling" in trained.source.model_fields_set
     recipe = trained.source if chosen else trained.source.model_copy(update={"sampling": "stratified"})
@@ -218,6 +216,25 @@ def projected(shape: "IngestedObject", trained: Trained) -> "EvalSample | Reject
     except UnusableCloud as error:
         return RejectedObject(shape.entry, error.reason)
     return EvalSample(shape.entry.uri, None, depth)
+
+
+def named_entries(files: Sequence[Path], up: UpAxis | None) -> list["ObjectEntry"]:
+    """Named files as ingestion takes them, with the axis that points up in them, where that is said."""
+    from opendlign_core.ingestion import ObjectEntry
+
+    return [
+        ObjectEntry(object_id=f"file/{path}", source="file", split="", uri=str(path), up_axis=up) for path in files
+    ]
+
+
+def require_picture(path: Path) -> None:
+    """Refuse, before anything slow begins, a picture that could not be written in the end."""
+    from PIL import Image
+
+    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+        raise BadInput(f"--picture {path}: name a file that ends in .png, .jpg or .webp")
+    if not path.parent.is_dir():
+        raise BadInput(f"--picture {path}: there is no folder {path.parent}")
 
 
 class NamedFiles:

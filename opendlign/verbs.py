@@ -42,6 +42,8 @@ ASK = (
          "index --out objects.parquet --split test"),
 )  # fmt: skip
 LOOK = (
+    Verb("preview", "preview:preview", "Draw the depth maps of shapes before anything is trained.",
+         "preview --source folder:~/meshes --count 12"),
     Verb("compare", "compare:compare", "Hold one evaluation against another, object by object.",
          "compare 3f2a 91bc --page compare.html"),
 )  # fmt: skip

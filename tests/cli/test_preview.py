@@ -1,0 +1,90 @@
+"""`opendlign preview`: depth maps of files and sources, and what looks wrong with them, without a trained model."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from opendlign.main import main
+from opendlign.preview import lies, pinholes
+
+
+@pytest.fixture
+def shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Boards that lie unless z is up, one file that is no shape, and one that no reader takes."""
+    folder = tmp_path / "shapes" / "board"
+    folder.mkdir(parents=True)
+    box = np.random.default_rng(0).random((3000, 3)).astype(np.float32)
+    for number in range(3):
+        np.save(folder / f"{number}.npy", box * np.float32([4, 0.5 + 0.1 * number, 4]))
+    (folder / "broken.off").write_text("OFF\n")
+    (tmp_path / "a.fbx").write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    return folder.parent
+
+
+def preview(*words: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(("preview", *words))
+    return int(ended.value.code or 0)
+
+
+def test_a_source_is_drawn_and_what_lies_or_is_broken_is_told(
+    shapes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert preview("--source", f"folder:{shapes}", "--set", "ingest.points=1024") == 2
+    told = " ".join(capsys.readouterr().out.split())
+    assert "3 shapes: preview.png" in told
+    assert "3 of 3 lie, such as board/0.npy" in told
+    assert "left out: board/broken.off:" in told
+    with Image.open("preview.png") as drawn:
+        width, height = drawn.size
+    assert width > 10 * 100
+    assert height > 3 * 100
+
+
+def test_another_axis_puts_shapes_upright(shapes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert preview(str(shapes / "board/0.npy"), "--up", "z", "--set", "ingest.points=1024", "--picture", "p.jpg") == 0
+    told = capsys.readouterr().out
+    assert "1 shapes: p.jpg" in told
+    assert "lie" not in told
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "name either files or a --source"),
+        (("a.fbx",), "a.fbx has the suffix .fbx, which no reader takes: export it as .glb"),
+        (("shapes", "--picture", "p.xyz"), "name a file that ends in .png"),
+        (("shapes", "--picture", "absent/p.png"), "there is no folder absent"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_at_once(
+    shapes: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
+) -> None:
+    assert preview(*words) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_pinholes_are_told_from_the_holes_of_a_shape() -> None:
+    depth = np.ones((1, 32, 32), np.float32)
+    depth[0, 4:28, 4:28] = 0.5
+    assert pinholes(depth) == 0
+    depth[0, 10:18, 10:18] = 1  # a window
+    assert pinholes(depth) == 0
+    depth[0, 6, 6:26:2] = 1
+    assert pinholes(depth) == pytest.approx(10 / (24 * 24 - 64 - 10))
+
+
+def test_tables_of_nothing_but_height_stand() -> None:
+    assert not lies(np.array([[0, 0, 0], [1, 1, 1]], np.float32))
+
+
+def test_classify_refuses_a_picture_that_could_not_be_written(
+    shapes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save("a.npy", np.eye(3, dtype=np.float32))
+    with pytest.raises(SystemExit):
+        main(("classify", "a.npy", "--labels", "a,b", "--picture", "v.xyz"))
+    assert "--picture v.xyz: name a file that ends in .png" in capsys.readouterr().err
