@@ -17,7 +17,7 @@ def shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir(parents=True)
     box = np.random.default_rng(0).random((3000, 3)).astype(np.float32)
     for number in range(3):
-        np.save(folder / f"{number}.npy", box * np.float32([4, 0.5 + 0.1 * number, 4]))
+        np.save(folder / f"{number}.npy", box * np.array([4, 0.5 + 0.1 * number, 4], np.float32))
     (folder / "broken.off").write_text("OFF\n")
     (tmp_path / "a.fbx").write_bytes(b"x")
     monkeypatch.chdir(tmp_path)
