@@ -69,6 +69,18 @@ def test_sections_without_data_are_left_out() -> None:
     assert 'id="provenance"' in page
 
 
+def test_the_page_says_how_many_of_the_classes_were_judged() -> None:
+    data = filled_report()
+    row, words = data.results.of(ZERO_SHOT)[0], "classes have objects to be judged on"
+    every = [one.model_copy(update={"objects": 5}) for one in row.classes]
+    lacking = [one.model_copy(update={"objects": 0}) for one in every[:2]] + every[2:]
+    for classes, told in ((every, ""), (lacking, f"{len(every) - 2} of {len(every)} {words}")):
+        results = with_rows(data.results, "zero-shot", row.model_copy(update={"classes": tuple(classes)}))
+        page = render_report(dataclasses.replace(data, results=results))
+        assert told in page
+        assert (words in page) == bool(told)
+
+
 def test_published_numbers_can_be_left_out() -> None:
     page = render_report(dataclasses.replace(filled_report(), show_published=False))
     assert 'class="published"' not in page

@@ -105,6 +105,8 @@ def _class_panel(row: ZeroShotResult) -> Markup:
     shown = ranked if len(ranked) <= _BARS else [*ranked[: _BARS // 2], *ranked[-_BARS // 2 :]]
     method = f"{row.method} ({SEARCHED_ON_TEST})" if row.searched_on_test else row.method
     words = f"Top-1 per class, {method}."
+    if len(ranked) < len(row.classes):
+        words += f" {len(ranked)} of {len(row.classes)} classes have objects to be judged on."
     if len(shown) < len(ranked):
         words += f" The best and the worst {_BARS // 2} of {len(ranked)} classes."
     title = tag("h3", dataset_title(row.dataset))
