@@ -1,6 +1,9 @@
 """`opendlign segment`: shapes of any kind in colours of their parts, and one sentence where that cannot be."""
 
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from PIL import Image
 from opendlign.main import main
 from opendlign_core.ingestion import Mesh, PointCloud, procedural_cloud, read_shape
 from opendlign_core.ingestion.procedural import procedural_mesh
+from tests.servers import ROOT
 
 CHAIR = ("--category", "chair", "--parts", "back,seat,leg")
 
@@ -149,3 +153,20 @@ def test_what_cannot_be_asked_is_one_sentence_and_writes_nothing(
     printed = told(capsys, *words, code=2)
     assert printed.startswith("error: ") and sentence in printed
     assert [path for path in sorted(place.rglob("*")) if path.name != "store"] == before
+
+
+def test_five_million_points_take_bounded_memory_and_all_come_back(place: Path) -> None:
+    cloud = procedural_cloud(2, 0, 5000, ("chair",)).points
+    shift = np.random.default_rng(0).normal(scale=0.003, size=(1000, 1, 3)).astype(np.float32)
+    np.save(place / "many.npy", (cloud[None] + shift).reshape(-1, 3))
+    words = [sys.executable, "-m", "opendlign", "segment", "many.npy", *CHAIR, "--out", "out"]
+    with subprocess.Popen(
+        words, cwd=place, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE
+    ) as run:
+        assert run.stdout is not None
+        printed = run.stdout.read().decode()
+        _, status, usage = os.wait4(run.pid, 0)
+        run.returncode = os.waitstatus_to_exitcode(status)
+    assert run.returncode == 0 and "5,000,000 points, 2,048 points asked" in printed
+    assert usage.ru_maxrss < 2 << 20  # KiB; some 0.6 GiB are libraries
+    assert (place / "out" / "many.ply").stat().st_size > 5_000_000 * 19
