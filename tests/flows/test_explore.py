@@ -149,11 +149,17 @@ def page(url: str) -> Iterator[Any]:
         running.close()
 
 
+def follow(page: Any, link: str) -> None:
+    """Click, and wait for the page that comes: its script listens from then on."""
+    with page.expect_navigation(wait_until="load"):
+        page.click(link)
+
+
 @pytest.mark.browser
 def test_a_visitor_searches_turns_classifies_and_brings_things(page: Any, url: str, tmp_path: Path) -> None:
     page.fill("input[name=q]", "a mug")
-    page.click("text=Search >> nth=-1")
-    page.click("#hits a >> nth=0")
+    follow(page, "text=Search >> nth=-1")
+    follow(page, "#hits a >> nth=0")
     canvas = page.locator("#viewer[data-turned]")
     canvas.wait_for()
     before = canvas.get_attribute("data-turned")
@@ -165,18 +171,18 @@ def test_a_visitor_searches_turns_classifies_and_brings_things(page: Any, url: s
     page.mouse.up()
     page.wait_for_function(f"document.getElementById('viewer').dataset.turned !== '{before}'")
     page.fill("input[name=labels]", "chair, mug")
-    page.click("text=Classify")
+    follow(page, "text=Classify")
     assert page.locator("#tuned li").count() == page.locator("#frozen li").count() == 2
     (tmp_path / "cube.off").write_text(CUBE)
     Image.new("RGB", (40, 40), "red").save(tmp_path / "red.png")
     for name, shown in (("cube.off", "#viewer[data-turned]"), ("red.png", "img.asked")):
-        page.click("text=Search")
+        follow(page, "text=Search")
         page.set_input_files("#file", str(tmp_path / name))
         page.locator(shown).wait_for()
         assert name in page.content()
-    page.click("text=Pairs")
+    follow(page, "text=Pairs")
     assert page.locator(".shot img").count() == 12
-    page.click("text=Turned away")
+    follow(page, "text=Turned away")
     assert page.locator("#rejected tbody tr").count() > 0
     assert page.problems == []
     assert [asked for asked in page.asked if not asked.startswith((url, "data:"))] == []
