@@ -134,17 +134,21 @@ def parts_model(which: Which, up: UpAxis | None, points: int | None) -> "PartsMo
     from opendlign_core.evaluation import METHODS
     from opendlign_core.evaluation.segmentation.benchmark import SEGMENTATION
     from opendlign_core.evaluation.segmentation.segmenter import Segmenter
-    from tasks.judged import frozen_clip, judged_model, require_one_model
+    from tasks.judged import frozen_clip, load_frozen, require_one_model
+    from tasks.train import load_trained
     from tasks.words import clip_of
 
     options = SEGMENTATION.options_in(recipe)
     if options.shipped or options.parts:
         raise BadInput("shipped sentences and options.segmentation.parts are for benchmarks: name parts by --parts")
-    trained = find_trained(which.open(), which.model) if which.model else None
-    require_one_model(trained is not None, None if trained else recipe.clip)
-    clip = clip_of(trained) if trained else frozen_clip(recipe.clip)
-    model = judged_model(which.open(), trained, None if trained else clip, "auto")
-    method = METHODS["aligned-parts"] if trained else recipe.methods[0]
+    if which.model:
+        store = which.open()
+        trained = find_trained(store, which.model)
+        clip, model, method = clip_of(trained), load_trained(store, trained, "auto"), METHODS["aligned-parts"]
+    else:
+        require_one_model(False, recipe.clip)
+        clip = frozen_clip(recipe.clip)
+        model, method = load_frozen(clip, "auto"), recipe.methods[0]
     source = preset.source.source.model_copy(update={"up_axis": up})
     chosen = {"source": source, "points": points or preset.source.points, "reduction": "fps"}
     ingest = preset.source.model_copy(update=chosen)

@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from opendlign_core.errors import BadInput
+from opendlign_core.evaluation.estimates import estimate
 from opendlign_core.evaluation.findings import Estimate
 from opendlign_core.evaluation.labels import fold
-from opendlign_core.evaluation.paired import paired_mean, paired_share
+from opendlign_core.evaluation.paired import paired_share
 from opendlign_core.evaluation.specs import BootstrapSpec
 
 
@@ -128,7 +129,7 @@ def _compared(
     pairs = [(name, before[name], after[name]) for name in common]
     was, now = np.array([old.worth for _, old, _ in pairs]), np.array([new.worth for _, _, new in pairs])
     named = all(new.value is None for _, _, new in pairs)
-    share = paired_share(was > 0, now > 0, bootstrap) if named else paired_mean(was, now, bootstrap)
+    share = paired_share(was > 0, now > 0, bootstrap) if named else estimate(now - was, bootstrap)
     return Compared(
         *key,
         before=float(was.mean()),

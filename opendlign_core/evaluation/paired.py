@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from opendlign_core.evaluation.classification.metrics import best_classes, percentiles
+from opendlign_core.evaluation.classification.metrics import best_classes
+from opendlign_core.evaluation.estimates import between
 from opendlign_core.evaluation.findings import Estimate, Judged, ScoredObjects
 from opendlign_core.evaluation.specs import BootstrapSpec
 
 Hits = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -52,21 +52,7 @@ def paired_share(before: Hits, after: Hits, bootstrap: BootstrapSpec) -> Estimat
     won, lost, objects = int((after & ~before).sum()), int((before & ~after).sum()), len(before)
     shares = np.array([won, lost, objects - won - lost]) / objects
     draws = np.random.default_rng(bootstrap.seed).multinomial(objects, shares, bootstrap.samples)
-    interval = percentiles((draws[:, 0] - draws[:, 1]) / objects, bootstrap)
-    value = (won - lost) / objects
-    return Estimate(value=value) if interval is None else Estimate(value=value, low=interval.low, high=interval.high)
-
-
-def paired_mean(before: Floats, after: Floats, bootstrap: BootstrapSpec) -> Estimate:
-    """The mean of `after` less that of `before`, both [N] for the same objects, resampled by the object.
-
-    >>> paired_mean(np.array([0.5, 0.5]), np.array([0.75, 0.5]), BootstrapSpec(samples=0)).value
-    0.125
-    """
-    gained, rng = after - before, np.random.default_rng(bootstrap.seed)
-    counts = rng.multinomial(len(gained), np.full(len(gained), 1 / len(gained)), bootstrap.samples)
-    interval, value = percentiles(counts @ gained / len(gained), bootstrap), float(gained.mean())
-    return Estimate(value=value) if interval is None else Estimate(value=value, low=interval.low, high=interval.high)
+    return between((won - lost) / objects, (draws[:, 0] - draws[:, 1]) / objects, bootstrap)
 
 
 def gains_over(against: str, judged: Sequence[Judged], bootstrap: BootstrapSpec) -> Iterator[Gain]:

@@ -85,7 +85,7 @@ def maps_and_places(points: Tensor | NDArray[np.float32], recipe: ProjectionReci
     Of a large cloud some views are placed at a time. Raises like `project_points`.
     """
     cores = torch.get_num_threads() if torch.as_tensor(points).device.type == "cpu" else 1
-    count = max(1, min(PLACED_AT_ONCE // len(points), -(-len(recipe.views) // cores)))
+    count = max(1, min(PLACED_AT_ONCE // max(1, len(points)), -(-len(recipe.views) // cores)))
     some = [recipe.replace(views=recipe.views[start : start + count]) for start in range(0, len(recipe.views), count)]
     parts = list(_side_by_side(partial(_some_views, points), some, cores))
     row, column = (np.concatenate([getattr(places, at) for _, places in parts]) for at in ("row", "column"))

@@ -9,27 +9,10 @@ import pytest
 import yaml
 
 from storage.stores import open_store
+from tests.cubes import CUBE
 from tests.flows.conftest import TINY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-CUBE = """OFF
-8 6 0
-0 0 0
-1 0 0
-1 1 0
-0 1 0
-0 0 1
-1 0 1
-1 1 1
-0 1 1
-4 0 3 2 1
-4 4 5 6 7
-4 0 1 5 4
-4 1 2 6 5
-4 2 3 7 6
-4 3 0 4 7
-"""
 
 
 def opendlign(*words: str, cwd: Path) -> str:

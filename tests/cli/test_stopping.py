@@ -10,7 +10,7 @@ from opendlign.ending import PATIENCE
 from storage.stores import open_store
 from storage.upkeep import verify_store
 from tests.cli.terminal import Terminal
-from tests.cli.test_run import CUBE
+from tests.cubes import CUBE
 from tests.integration.harness import running, until
 from tests.integration.presets import write_preset
 

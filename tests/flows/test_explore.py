@@ -18,7 +18,7 @@ from opendlign.explore.turnable import normals, packed
 from opendlign.models import Which, find
 from opendlign_core.errors import BadInput
 from tests.browser.test_report import CHROMIUM
-from tests.flows.test_reachable import CUBE
+from tests.cubes import CUBE
 from tests.threads import torch_threads
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600), pytest.mark.xdist_group("flows")]

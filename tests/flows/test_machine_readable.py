@@ -13,8 +13,8 @@ import pytest
 from opendlign.main import main
 from storage.output import load_manifest
 from storage.stores import open_store
+from tests.cubes import CUBE
 from tests.flows.planning import fingerprints
-from tests.flows.test_reachable import CUBE
 from tests.servers import ROOT
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600), pytest.mark.xdist_group("flows")]

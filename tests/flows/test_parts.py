@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from flows.plan import plan_graph
 from flows.preset import load_preset
 from flows.regenerate import regenerate
 from flows.sources import list_sources
 from opendlign_core.errors import BadInput
+from opendlign_core.evaluation.segmentation.benchmark import SEGMENTATION
 from storage.stores import open_store
 
 SMALL = (
@@ -36,6 +39,10 @@ def test_a_frozen_clip_names_the_parts_of_unseen_shapes(tmp_path: Path) -> None:
     assert rows["perfect pixels"] > 0.9 > rows["perfect words"] > rows["random parts"]
     assert rows["value-3 smoothed"] > rows["faithful"], "eight test shapes, 4 categories: far apart in all of 66"
     assert "Shapes in colours of their parts" in page.read_text()
+    with get_client(sync_client=True) as client:
+        keep = ArtifactFilter(key=ArtifactFilterKey(any_=[f"evaluate-{name}" for name in SEGMENTATION.shows]))
+        found = {artifact.key for artifact in client.read_artifacts(artifact_filter=keep)}
+    assert found == {f"evaluate-{name}" for name in SEGMENTATION.shows} != set()
     # The note of the last run is written anew, outputs are not.
     outputs = [path for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != "runs"]
     before = {path: path.stat().st_mtime_ns for path in outputs}

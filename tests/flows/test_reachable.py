@@ -23,29 +23,13 @@ from storage.errors import MissingOutput
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput
 from storage.stores import open_store
+from tests.cubes import CUBE
 from tests.flows.planning import fingerprints, planned
 from tests.servers import ROOT
 from tests.threads import torch_threads
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600), pytest.mark.xdist_group("flows")]
 
-CUBE = """OFF
-8 6 0
-0 0 0
-1 0 0
-1 1 0
-0 1 0
-0 0 1
-1 0 1
-1 1 1
-0 1 1
-4 0 3 2 1
-4 4 5 6 7
-4 0 1 5 4
-4 1 2 6 5
-4 2 3 7 6
-4 3 0 4 7
-"""
 OTHER = "list:shapes.csv"
 
 

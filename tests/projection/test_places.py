@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from opendlign_core.projection import RECIPES, project_points
+from opendlign_core.projection import RECIPES, UnusableCloud, project_points
 from opendlign_core.projection import points as points_module
 from opendlign_core.projection.filters import Room, gaussian_pass, gaussian_weights
 from opendlign_core.projection.points import maps_and_places
@@ -29,6 +29,11 @@ def test_a_cloud_has_the_same_maps_and_places_however_many_views_are_placed_at_a
     true = project_points(cloud[None], SMALL)
     assert np.array_equal(places.row, true.rows[0].numpy())
     assert np.array_equal(places.column, true.columns[0].numpy())
+
+
+def test_a_cloud_without_points_is_refused_by_what_it_lacks() -> None:
+    with pytest.raises(UnusableCloud, match="has no points"):
+        maps_and_places(torch.zeros(0, 3), SMALL)
 
 
 def test_places_are_of_maps_as_points_make_them() -> None:

@@ -1,6 +1,8 @@
 """From the points that were asked to all that a shape has: its own points, or its triangles."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +33,16 @@ class Carrier:
     parts: NDArray[np.integer]
     asked: Floats
 
+    @cached_property
+    def _tree(self) -> Any:
+        return cKDTree(self.asked)
+
     def to_points(self, points: Floats) -> Parts:  # [N, 3] -> [N]
         """Every point's part: that of the nearest asked point."""
-        tree, found = cKDTree(self.asked), np.empty(len(points), np.int32)
+        found = np.empty(len(points), np.int32)
         for start in range(0, len(points), _AT_ONCE):
             block = slice(start, start + _AT_ONCE)
-            found[block] = self.parts[tree.query(points[block], workers=-1)[1]]
+            found[block] = self.parts[self._tree.query(points[block], workers=-1)[1]]
         return found
 
     def to_faces(self, vertices: Floats, faces: Faces) -> Parts:  # [F]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from opendlign_core.evaluation.classification.metrics import percentiles
+from opendlign_core.evaluation.estimates import between, estimate, resampled
 from opendlign_core.evaluation.features import PlacedSample
 from opendlign_core.evaluation.findings import Estimate, Numbers, Row
 from opendlign_core.evaluation.segmentation.metrics import accuracy, part_ious
@@ -121,20 +121,3 @@ def _category(name: str, scores: Sequence[ShapeScore], parts: tuple[str, ...], s
         miou=estimate(np.array([score.iou for score in scores]), spec),
         parts=dict(zip(parts, map(float, by_part), strict=True)),
     )
-
-
-def estimate(values: Floats, spec: BootstrapSpec) -> Estimate:
-    """The mean of shapes' values with its interval."""
-    return between(float(values.mean()), resampled(values, spec), spec)
-
-
-def between(value: float, draws: Floats, spec: BootstrapSpec) -> Estimate:
-    """A value with the percentiles of what resampling made of it; without any where nothing was resampled."""
-    interval = percentiles(draws, spec)
-    return Estimate(value=value) if interval is None else Estimate(value=value, low=interval.low, high=interval.high)
-
-
-def resampled(values: Floats, spec: BootstrapSpec) -> Floats:  # [N] -> [samples]
-    """The mean of every resampling."""
-    rng = np.random.default_rng(spec.seed)
-    return rng.multinomial(len(values), np.full(len(values), 1 / len(values)), spec.samples) @ values / len(values)

@@ -9,6 +9,7 @@ import numpy as np
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.cases import Case
+from opendlign_core.evaluation.estimates import estimate
 from opendlign_core.evaluation.features import PlacedSample
 from opendlign_core.evaluation.findings import Findings, MeasuredObjects
 from opendlign_core.evaluation.lab import counted
@@ -22,7 +23,6 @@ from opendlign_core.evaluation.segmentation.counting import (
     SegmentationResult,
     ShapeScore,
     ShownShape,
-    estimate,
     estimates,
     named_answer,
 )
