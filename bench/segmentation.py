@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.evaluation import fastest
 from opendlign_core.clip import ClipSpec, choose_device, load_clip
 from opendlign_core.evaluation import DatasetSpec, EvalExecution, EvalRecipe, EvaluatedModel, evaluate
 from opendlign_core.evaluation.features import PlacedSample
@@ -42,17 +43,6 @@ SMALL = RECIPES["opendlign"].replace(
 )
 """As `mini-parts` projects."""
 Row = dict[str, Any]
-
-
-def fastest(runs: int, *sides: Callable[[], object]) -> list[float]:
-    """Milliseconds of every side, the fastest of `runs` rounds in which all take turns."""
-    times: list[list[float]] = [[] for _ in sides]
-    for _ in range(runs):
-        for found, side in zip(times, sides, strict=True):
-            start = time.perf_counter()
-            side()
-            found.append(1e3 * (time.perf_counter() - start))
-    return [min(found) for found in times]
 
 
 def shapes(count: int, recipe: ProjectionRecipe) -> list[PlacedSample]:
@@ -81,7 +71,8 @@ def projection(runs: int, device: str) -> list[Row]:
     ):
         cloud = torch.tensor(procedural_cloud(1, 0, points, CATEGORIES).points, device=device)
         placed = recipe.replace(places=("corrected",))
-        alone, both = fastest(runs, partial(_maps, cloud, recipe), partial(_maps_and_places, cloud, placed))
+        sides = partial(_maps, cloud, recipe), partial(_maps_and_places, cloud, placed)
+        alone, both = (1e3 * seconds for seconds in fastest(runs, *sides))
         rows.append(
             {"recipe": name, "points": points, "views": len(recipe.views), "maps_ms": round(alone, 1),
              "maps_and_places_ms": round(both, 1), "ratio": round(both / alone, 2)}

@@ -4,7 +4,7 @@ The reference looks points up at the pixel mirrored across the main diagonal. `f
 comparison with its numbers; `corrected` looks where the point is.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,11 +15,11 @@ from torch import Tensor
 
 from opendlign_core.errors import BadInput
 from opendlign_core.projection.checks import as_points, refuse_unusable
+from opendlign_core.projection.cores import on_all_cores
 from opendlign_core.projection.grid import Cells, cells_of
 from opendlign_core.projection.recipe import ProjectionRecipe, WeightedSplat, resolve_recipe
 from opendlign_core.projection.volume import squeezed_and_probed
 from opendlign_core.samples.places import Lookup, Places
-from opendlign_core.streams import mapped
 
 Placed = tuple[Tensor, Places]
 """Maps, and the places of points in them."""
@@ -78,7 +78,6 @@ def project_points(
     return ProjectedPoints(depth, cells, pixel, difference, difference.abs() < SEEN_WITHIN)
 
 
-@torch.no_grad()
 def maps_and_places(points: Tensor | NDArray[np.float32], recipe: ProjectionRecipe) -> tuple[Tensor, Places]:
     """The maps [V, S, S] of one cloud [N, 3] and the places that the recipe keeps of its points.
 
@@ -87,23 +86,11 @@ def maps_and_places(points: Tensor | NDArray[np.float32], recipe: ProjectionReci
     cores = torch.get_num_threads() if torch.as_tensor(points).device.type == "cpu" else 1
     count = max(1, min(PLACED_AT_ONCE // max(1, len(points)), -(-len(recipe.views) // cores)))
     some = [recipe.replace(views=recipe.views[start : start + count]) for start in range(0, len(recipe.views), count)]
-    parts = list(_side_by_side(partial(_some_views, points), some, cores))
+    place = torch.no_grad()(partial(_some_views, points))  # anew in each thread
+    parts = list(map(place, some) if cores == 1 else on_all_cores(place, some))
     row, column = (np.concatenate([getattr(places, at) for _, places in parts]) for at in ("row", "column"))
     seen = {name: np.concatenate([places.seen[name] for _, places in parts]) for name in recipe.places}
     return torch.cat([depth for depth, _ in parts]), Places.of(row, column, seen)
-
-
-def _side_by_side(
-    place: Callable[[ProjectionRecipe], Placed], some: Sequence[ProjectionRecipe], cores: int
-) -> Iterator[Placed]:
-    """Views on threads of their own: torch's would wait for each other after every small operation."""
-    if cores == 1:
-        yield from map(place, some)
-        return
-    try:
-        yield from mapped(torch.no_grad()(place), iter(some), cores, prepare=partial(torch.set_num_threads, 1))
-    finally:
-        torch.set_num_threads(cores)  # the setting reaches every thread that starts later
 
 
 def _some_views(points: Tensor | NDArray[np.float32], recipe: ProjectionRecipe) -> Placed:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from opendlign_core.clip.device import choose_device
 from opendlign_core.projection.checks import UnusableCloud, unusable
+from opendlign_core.projection.cores import on_all_cores
 from opendlign_core.projection.engine import project
 from opendlign_core.projection.points import maps_and_places
 from opendlign_core.projection.recipe import (
@@ -60,20 +61,10 @@ def _computed(
     how: ProjectionExecution,
     device: torch.device,
 ) -> Generator[Batch, None, None]:
-    """Project whole batches side by side on a CPU, one after the other on a GPU.
-
-    Torch's own threads would split each of many small operations and wait for each other after every one, which
-    keeps two cores hardly busier than one.
-    """
+    """Project whole batches side by side on a CPU, one after the other on a GPU."""
     compute = partial(_batch_maps, recipe=recipe, backend=how.backend, device=device)
-    if device.type != "cpu":
-        yield from mapped(compute, batches, 1)
-        return
-    cores = torch.get_num_threads()
-    try:
-        yield from mapped(compute, batches, cores, prepare=partial(torch.set_num_threads, 1))
-    finally:
-        torch.set_num_threads(cores)  # the setting reaches every thread that starts later
+    with closing(on_all_cores(compute, batches) if device.type == "cpu" else mapped(compute, batches, 1)) as found:
+        yield from found
 
 
 def _batch_maps(batch: list[Cloud], recipe: ProjectionRecipe, backend: str, device: torch.device) -> Batch:
