@@ -1,0 +1,1 @@
+"""Pose: how well the turn of a thing is told from its photo."""

@@ -1,0 +1,51 @@
+"""What an encoder says of photos, kept once for all heads."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from opendlign_core.errors import BadInput
+from opendlign_core.evaluation.pose.probing.bank import Inputs
+from opendlign_core.evaluation.pose.probing.choices import Reading, block_numbers
+
+
+@dataclass(frozen=True)
+class ProbeFeatures:
+    """Class tokens [N, K, D] of the blocks that some head reads, and the mean patch token [N, D] of the last block."""
+
+    classes: Tensor
+    pooled: Tensor
+    numbers: tuple[int, ...]
+    """Which blocks the class tokens are of, from 0."""
+    depth: int
+    """How many blocks the encoder has."""
+
+    def inputs(self, readings: tuple[Reading, ...]) -> Inputs:
+        """What heads see, float32: class tokens in the order of their blocks, then the mean patch token."""
+        return {reading: self._seen(reading) for reading in readings}
+
+    def _seen(self, reading: Reading) -> Tensor:
+        places = [self.numbers.index(number) for number in block_numbers(reading.blocks, self.depth)]
+        tokens = self.classes[:, places].flatten(1)
+        return (torch.cat([tokens, self.pooled], 1) if reading.pooled else tokens).float()
+
+
+def blocks_read(readings: tuple[Reading, ...], depth: int) -> tuple[int, ...]:
+    """The blocks that some reading needs, and the last one.
+
+    Raises:
+        BadInput: the encoder is too shallow for a reading.
+    """
+    if depth < 4 and any(reading.blocks != "1_last" for reading in readings):
+        raise BadInput(
+            f"the encoder has {depth} blocks; heads that read four of them need four (probe.blocks=[1_last])"
+        )
+    numbers = {number for reading in readings for number in block_numbers(reading.blocks, depth)}
+    return tuple(sorted(numbers | {depth - 1}))
+
+
+def of_blocks(outputs: list[Tensor], numbers: tuple[int, ...], depth: int) -> ProbeFeatures:
+    """From raw block outputs [N, 1 + P, D], class token first; the last of them is the encoder's last block."""
+    classes = torch.stack([tokens[:, 0] for tokens in outputs], 1)
+    return ProbeFeatures(classes.cpu(), outputs[-1][:, 1:].mean(1).cpu(), numbers, depth)
