@@ -1,4 +1,4 @@
-"""Pickled dictionaries of arrays (OpenShape and ULIP `.npy` files), read without executing what they name.
+"""Pickled dictionaries of arrays (OpenShape's, ULIP's and ImageNet3D's), read without executing what they name.
 
 The pickle machine runs on an allow-list: only the constructors that numpy arrays and plain containers need exist, and
 each is replaced by a function that checks its arguments.
@@ -32,8 +32,26 @@ def load_array_dictionary(source: str | Path | bytes) -> dict[str, Any]:
     with parsing("array dictionary"):
         header = read_npy_header(data[:MAX_NPY_HEADER])
         require(header.dtype.hasobject and header.shape == (), "is a plain array, not a dictionary")
-        loaded = _Unpickler(io.BytesIO(data[header.start :]), encoding="latin1").load()
-        return _dictionary(loaded)
+        return _dictionary(_unpickled(data[header.start :]))
+
+
+def load_dictionary_rows(data: bytes) -> list[dict[str, Any]]:
+    """The rows of a `.npy` file that holds a row of pickled dictionaries.
+
+    Raises:
+        UnreadableShape: for anything else, naming the object that the pickle tried to build.
+    """
+    with parsing("row of dictionaries"):
+        header = read_npy_header(data[:MAX_NPY_HEADER])
+        require(header.dtype.hasobject and len(header.shape) == 1, "holds no row of dictionaries")
+        loaded = _unpickled(data[header.start :])
+        rows = loaded.tolist() if isinstance(loaded, np.ndarray) else loaded
+        require(isinstance(rows, list) and len(rows) == header.shape[0], "holds no row of dictionaries")
+        return [_dictionary(row) for row in rows]
+
+
+def _unpickled(data: bytes) -> Any:
+    return _Unpickler(io.BytesIO(data), encoding="latin1").load()
 
 
 def _dictionary(loaded: Any) -> dict[str, Any]:

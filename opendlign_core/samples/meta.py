@@ -7,6 +7,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
+from opendlign_core.camera import Pose
+
 
 class Meta(BaseModel):
     """Who an object is. Fields that are not declared are kept, so a copy through `as_dict` loses nothing."""
@@ -79,6 +81,45 @@ class SceneMeta(Meta):
     unit: str = "m"
     things: tuple[str, ...] = ()
     """What the things with boxes are called, in the order of their boxes."""
+
+
+class CadReference(BaseModel):
+    """The CAD that a photo's pose is said of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    uri: str
+    """Where it was read from: a key inside the source."""
+    digest: str
+    """sha256 of its vertices and triangles, by which the CADs of a shard are named."""
+    number: int
+    """Which of its category's CADs it is."""
+
+
+class PhotoMeta(Meta):
+    """What is known of an object in a photo; pixels are those of the picture in the sample."""
+
+    licence: str = ""
+    uri: str = ""
+    """Where the whole photo was read from: a key inside its source."""
+    digest: str = ""
+    """sha256 of the photo's bytes."""
+    height: int
+    width: int
+    shown: tuple[int, int, int, int]
+    """First row, end of rows, first column and end of columns that show the photo; the rest is padding."""
+    pose: Pose
+    angles_only: bool = False
+    """Whether nobody annotated more than the pose's angles; its distance is a guess then."""
+    box: tuple[float, float, float, float]
+    """Left, top, right and bottom of the object; not cut at the picture's border."""
+    cad: CadReference | None = None
+    status: str = ""
+    """How well the object is seen: `status_good`, `status_partially`, `status_barely`, `status_bad` or nothing."""
+    dense: bool | None = None
+    """Whether another object of its category is very near; None where nobody says."""
+    scale: float = 1.0
+    """By which the photo was enlarged."""
 
 
 class DepthMeta(Meta):

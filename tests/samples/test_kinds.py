@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from opendlign_core.boxes import Boxes
+from opendlign_core.camera import Pose
 from opendlign_core.samples import (
+    CadReference,
     Cloud,
     CloudMeta,
     DepthMaps,
@@ -20,6 +22,8 @@ from opendlign_core.samples import (
     ImageRecipe,
     Painted,
     PaintedMeta,
+    PhotoMeta,
+    PosedPhoto,
     Scene,
     SceneMeta,
     TokenEntry,
@@ -65,6 +69,15 @@ SAMPLES: dict[str, TypedSample[Any]] = {
         SceneMeta.of(CHAIR.who(), things=("chair", "lamp")), POINTS, Boxes.of(POINTS[:2], POINTS[2:4]),
         (POINTS * 255).astype(np.uint8), np.array([0, 1, 2, 2, 1], np.int32),
         Boxes.of(POINTS[:2], POINTS[2:4], [0.5, -1]),
+    ),
+    "photo": PosedPhoto(
+        PhotoMeta.of(
+            CHAIR.who(), height=8, width=8, shown=(0, 8, 1, 7), box=(0.5, 1, 9, 7), status="status_good", dense=False,
+            pose=Pose(azimuth=6, elevation=-0.5, theta=0.25, distance=4, px=4, py=4.5, viewport=3000), scale=0.75,
+            cad=CadReference(uri="CAD/chair/01.off", digest="cd" * 32, number=1),
+        ),
+        encode_image(PICTURES[0], ImageRecipe(format="jpeg")),
+        "jpg",
     ),
 }  # fmt: skip
 
