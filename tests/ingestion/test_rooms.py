@@ -1,5 +1,7 @@
 """Procedural rooms: the same room every time, things that stand where they may, boxes around what is seen."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,8 @@ from opendlign_core.boxes import Boxes
 from opendlign_core.ingestion.procedural import LABELS
 from opendlign_core.ingestion.procedural.rooms.furniture import Placed, make_thing
 from opendlign_core.ingestion.procedural.rooms.layout import FEWEST, MOST, Layout, lay_out
-from opendlign_core.ingestion.procedural.rooms.room import LEAST_SEEN, procedural_room
-from opendlign_core.ingestion.procedural.rooms.scanning import SPACING, evenly, seen_from
+from opendlign_core.ingestion.procedural.rooms.room import LEAST_SEEN, procedural_room, scanned_room
+from opendlign_core.ingestion.procedural.rooms.scanning import SPACING, blurred, evenly, holes, seen_from
 from opendlign_core.ingestion.procedural.shape import Draw
 from opendlign_core.overlap import iou
 from opendlign_core.samples import Scene
@@ -16,8 +18,9 @@ from opendlign_core.samples import Scene
 ROOMS = [procedural_room(0, index) for index in range(4)]
 
 
+@cache
 def layouts() -> list[Layout]:
-    return [lay_out(Draw(np.random.default_rng(seed))) for seed in range(40)]
+    return [lay_out(Draw(np.random.default_rng(seed))) for seed in range(25)]
 
 
 def test_a_room_depends_on_seed_and_index_alone() -> None:
@@ -59,6 +62,49 @@ def test_small_things_stand_on_something() -> None:
 def _below(placed: Placed) -> Boxes:
     box = placed.box
     return Boxes.of(box.centres * [1, 0, 1] + [0, placed.base - 0.01, 0], box.sizes * [1, 0, 1] + [0, 0.01, 0])
+
+
+def test_what_is_fixed_to_walls_is_in_nobodys_way() -> None:
+    seen = set()
+    for layout in layouts():
+        for fixture in layout.shell.fixtures:
+            seen.add(fixture.label)
+            half = np.array([layout.width, layout.depth]) / 2
+            assert (np.abs(fixture.solid.vertices[:, ::2]) <= half + 0.02).all()
+            assert fixture.solid.vertices[:, 1].min() >= 0 and fixture.solid.vertices[:, 1].max() <= layout.height
+        for placed in layout.things:
+            if placed.base == 0:
+                assert not iou(placed.box, layout.shell.taken).any()
+    assert seen == {"door", "window", "curtain", "picture", "cupboard"}
+
+
+def test_the_wall_behind_a_door_is_not_there_and_the_door_is() -> None:
+    room = scanned_room(0, 0)
+    place = [fixture.label for fixture in room.layout.shell.fixtures].index("door")
+    door = room.owner == len(room.layout.things) + place
+    low, high = room.points[door].min(0) + 0.1, room.points[door].max(0) - 0.1
+    thin = int(np.argmin(high - low))
+    across = [axis for axis in range(3) if axis != thin]
+    over = ((room.points[:, across] > low[across]) & (room.points[:, across] < high[across])).all(1)
+    flat = over & (np.abs(room.points[:, thin] - np.median(room.points[door, thin])) < 0.1)
+    assert door.sum() > 200 and not (flat & (room.owner == -1)).any()
+
+
+def test_clutter_has_no_name() -> None:
+    room = scanned_room(0, 2)
+    scene = procedural_room(0, 2)
+    nameless = room.owner >= len(room.layout.things)
+    assert len(room.layout.clutter) and nameless.any()
+    assert scene.instances is not None and not scene.instances[nameless].any()
+
+
+def test_a_drifting_scanner_moves_points_by_centimetres_and_misses_some() -> None:
+    points = np.random.default_rng(0).uniform(-2, 2, (5000, 3))
+    moved = np.abs(blurred(points, np.random.default_rng(1)) - points)
+    assert 0.002 < moved.mean() < 0.02 and moved.max() < 0.06
+    floor = points * [1, 0, 1]
+    shares = [holes(floor, np.random.default_rng(seed)).mean() for seed in range(20)]
+    assert 0 < max(shares) < 0.15 and min(shares) < max(shares) / 3
 
 
 def test_a_thing_fills_its_box_however_it_is_turned() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from opendlign_core.boxes import Boxes
 from opendlign_core.ingestion.procedural import captions
 from opendlign_core.ingestion.procedural.dataset import MAX_STRETCH, select_categories
-from opendlign_core.ingestion.procedural.paint import COLOURS, palette
+from opendlign_core.ingestion.procedural.paint import COLOURS, Paint, palette
+from opendlign_core.ingestion.procedural.primitives import box, sphere
 from opendlign_core.ingestion.procedural.shape import Draw
 from opendlign_core.ingestion.procedural.solid import Solid
 from opendlign_core.pictures.clouds import UInt8
@@ -81,6 +82,29 @@ def standing_on(draw: Draw, carrier: Placed) -> Iterator[Placed]:
         if free > 0 and thing.extents[2] < depth:
             x, z = _turned(side * (thing.extents[0] / 2 + free / 2), 0.0, carrier.degrees)
             yield Placed(thing, carrier.degrees + draw.uniform(-20, 20), carrier.x + x, carrier.z + z, height)
+
+
+def make_clutter(draw: Draw) -> Thing:
+    """Something small of no name: a box, a bag, a pile."""
+    wide, high, deep = draw.uniform(0.1, 0.4), draw.uniform(0.05, 0.35), draw.uniform(0.1, 0.4)
+    at = (0.0, high / 2, 0.0)
+    solid = box(wide, high, deep, at) if draw.chance(0.6) else sphere(0.5).scale(wide, high, deep).move(*at)
+    return Thing("clutter", solid.painted(Paint.BODY), palette(_any_colour(draw), _any_colour(draw), draw.rng))
+
+
+def _any_colour(draw: Draw) -> tuple[int, int, int]:
+    return COLOURS[draw.pick(tuple(COLOURS))]
+
+
+def clutter_on(draw: Draw, carrier: Placed) -> Iterator[Placed]:
+    """Up to three small things of no name, side by side on one that carries them."""
+    width, height, depth = carrier.thing.extents
+    count = draw.integer(0, 3)
+    for number in range(count):
+        thing = make_clutter(draw)
+        if thing.extents[0] < width / count and thing.extents[2] < depth:
+            x, z = _turned(((number + 0.5) / count - 0.5) * width, 0.0, carrier.degrees)
+            yield Placed(thing, carrier.degrees, carrier.x + x, carrier.z + z, height)
 
 
 def seats_around(draw: Draw, served: Placed) -> Iterator[Placed]:

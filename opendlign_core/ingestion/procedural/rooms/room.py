@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,7 @@ from opendlign_core.ingestion.procedural.paint import COLOURS, palette
 from opendlign_core.ingestion.procedural.primitives import sample_surface
 from opendlign_core.ingestion.procedural.rooms.furniture import Thing
 from opendlign_core.ingestion.procedural.rooms.layout import Layout, lay_out
-from opendlign_core.ingestion.procedural.rooms.scanning import NOISE, SPACING, evenly, seen_from
-from opendlign_core.ingestion.procedural.rooms.shell import shell
+from opendlign_core.ingestion.procedural.rooms.scanning import SPACING, blurred, evenly, holes, seen_from
 from opendlign_core.ingestion.procedural.shape import Draw
 from opendlign_core.ingestion.procedural.solid import Solid
 from opendlign_core.samples.meta import SceneMeta
@@ -37,26 +37,48 @@ def procedural_room(seed: int, index: int, source: str = "rooms") -> Scene:
     >>> room.meta.split, 5 <= len(room.meta.things) <= 15, room.points.shape[1]
     ('test', True, 3)
     """
-    draw = Draw(np.random.default_rng([STREAM, seed, index]))
-    layout = lay_out(draw)
-    points, colours, owner = _surfaces(draw, layout)
-    chosen = _scan(draw, layout, points)
-    noise = draw.rng.normal(0, NOISE, (len(chosen), 3))
-    scanned: NDArray[np.float32] = (points[chosen] + noise).astype(np.float32)
-    colours, owner = colours[chosen], owner[chosen]
-    kept = [thing for thing in range(len(layout.things)) if (owner == thing + 1).sum() >= LEAST_SEEN]
-    number = np.zeros(len(layout.things) + 1, np.int32)
-    number[np.array(kept, np.int64) + 1] = np.arange(1, len(kept) + 1)
+    room = scanned_room(seed, index)
+    kept = [number for number in range(len(room.layout.things)) if room.seen(number) >= LEAST_SEEN]
+    number = np.zeros(room.solids, np.int32)
+    number[kept] = np.arange(1, len(kept) + 1)
+    instances = np.append(number, np.int32(0))[room.owner]
+    things = [room.layout.things[thing] for thing in kept]
     meta = SceneMeta(
         object_id=f"{source}/{seed}-{index:06d}",
         source=source,
         split=SPLIT_ROUNDS[index % len(SPLIT_ROUNDS)],
         licence=LICENCE,
-        things=tuple(layout.things[thing].thing.label for thing in kept),
+        things=tuple(placed.thing.label for placed in things),
     )
-    instances = number[owner]
-    whole = [layout.things[thing].box for thing in kept]
-    return Scene(meta, scanned, extents(scanned, instances, len(kept)), colours, instances, _together(whole))
+    boxes = extents(room.points, instances, len(kept))
+    return Scene(meta, room.points, boxes, room.colours, instances, _together([placed.box for placed in things]))
+
+
+@dataclass(frozen=True, eq=False)
+class ScannedRoom:
+    """What a scanner saw of a room, and of which solid it saw each point."""
+
+    layout: Layout
+    points: NDArray[np.float32]  # [N, 3]
+    colours: NDArray[np.uint8]  # [N, 3]
+    owner: NDArray[np.int64]  # [N], the solid by its place among things, fixtures, clutter; -1 for floor and walls
+
+    @property
+    def solids(self) -> int:
+        return len(self.layout.things) + len(self.layout.shell.fixtures) + len(self.layout.clutter)
+
+    def seen(self, solid: int) -> int:
+        return int((self.owner == solid).sum())
+
+
+def scanned_room(seed: int, index: int) -> ScannedRoom:
+    """The room before it is known what has a name: the fixtures of its walls and the clutter are told apart too."""
+    draw = Draw(np.random.default_rng([STREAM, seed, index]))
+    layout = lay_out(draw)
+    points, colours, owner = _surfaces(draw, layout)
+    chosen = _scan(draw, layout, points)
+    scanned = blurred(points[chosen], draw.rng).astype(np.float32)
+    return ScannedRoom(layout, scanned, colours[chosen], owner[chosen])
 
 
 def extents(points: NDArray[np.float32], instances: NDArray[np.int32], things: int) -> Boxes:
@@ -75,14 +97,20 @@ def _together(boxes: Sequence[Boxes]) -> Boxes:
 def _surfaces(
     draw: Draw, layout: Layout
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.int64]]:  # [N, 3], [N, 3], [N]
-    """Points all over the room's surfaces with colours, and 1 + the thing of each, 0 for the room itself."""
+    """Points all over the room's surfaces with colours, and the number of the solid of each."""
     plain = COLOURS["white"]
-    room = Thing("room", shell(draw, layout.width, layout.depth, layout.height), palette(plain, plain, draw.rng))
-    solids = [(room.solid, room), *((placed.solid, placed.thing) for placed in layout.things)]
+    shell = Thing("room", layout.shell.solid, palette(plain, plain, draw.rng))
+    solids = [(placed.solid, placed.thing) for placed in layout.things]
+    solids += [(fixture.solid, fixture) for fixture in layout.shell.fixtures]
+    solids += [(placed.solid, placed.thing) for placed in layout.clutter]
+    solids.append((shell.solid, shell))
     sampled = [sample_surface(solid, round(_area(solid) * DENSE), draw.rng) for solid, _ in solids]
     colours = [thing.colours[solid.paint[face]] for (solid, thing), (_, face) in zip(solids, sampled, strict=True)]
-    owner = np.repeat(np.arange(len(solids)), [len(face) for _, face in sampled])
-    return np.concatenate([points for points, _ in sampled]), np.concatenate(colours), owner
+    numbers = [*range(len(solids) - 1), -1]
+    owner = np.repeat(numbers, [len(face) for _, face in sampled])
+    points = np.concatenate([points for points, _ in sampled])
+    bare = ~((owner == -1) & layout.shell.covers(points))
+    return points[bare], np.concatenate(colours)[bare], owner[bare]
 
 
 def _area(solid: Solid) -> float:
@@ -91,11 +119,12 @@ def _area(solid: Solid) -> float:
 
 
 def _scan(draw: Draw, layout: Layout, points: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The points that are seen from any of the scanner's places, evenly spaced."""
+    """The points that are seen from any of the scanner's places, evenly spaced, but for a few holes."""
     seen = np.zeros(len(points), bool)
     for x, z in QUARTERS:
         aside, height, ahead = draw.uniform(0.1, 0.4), draw.uniform(1.3, 1.8), draw.uniform(0.1, 0.4)
         seen |= seen_from(points, np.array([x * layout.width * aside, height, z * layout.depth * ahead]))
     # Chosen before it is known who is seen: a stray ray through a surface then shows a stray point, not a whole cube.
     even = evenly(points, SPACING, draw.rng)
-    return even[seen[even]]
+    even = even[seen[even]]
+    return even[~holes(points[even], draw.rng)]

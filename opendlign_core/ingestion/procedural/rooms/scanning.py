@@ -14,6 +14,10 @@ THROUGH, WIDENING = 0.03, 0.025
 rays are wide, and surfaces lean."""
 SPACING, NOISE = 0.045, 0.004
 """Metres between points, and the deviation of each."""
+WAVES, DRIFT = 5, 0.005
+"""Surfaces that are put together from many pictures are warped: by so many waves, of at most so many metres each."""
+HOLES, WIDEST = 25, 0.15
+"""Places where the scanner saw nothing, at most, and the radius of each in metres, at most."""
 
 
 def seen_from(points: Floats, scanner: Floats) -> NDArray[np.bool_]:  # [N, 3], [3] -> [N]
@@ -34,6 +38,24 @@ def evenly(points: Floats, spacing: float, rng: np.random.Generator) -> NDArray[
     sizes = cubes.max(0) + 1
     number = (cubes[:, 0] * sizes[1] + cubes[:, 1]) * sizes[2] + cubes[:, 2]
     return np.sort(shuffled[np.unique(number, return_index=True)[1]])
+
+
+def blurred(points: Floats, rng: np.random.Generator) -> Floats:  # [N, 3] -> [N, 3]
+    """Points as a scanner that drifts a little gives them."""
+    moved = points + rng.normal(0, NOISE, points.shape)
+    for _ in range(WAVES):
+        along = rng.normal(size=3)
+        along *= 2 * np.pi / (np.linalg.norm(along) * rng.uniform(0.5, 3.0))
+        moved += np.sin(points @ along + rng.uniform(0, 2 * np.pi))[:, None] * rng.uniform(-DRIFT, DRIFT, 3)
+    return moved
+
+
+def holes(points: Floats, rng: np.random.Generator) -> NDArray[np.bool_]:  # [N, 3] -> [N]
+    """Which points lie where the scanner saw nothing: too dark, too shiny, or passed by too fast."""
+    missed = np.zeros(len(points), bool)
+    for centre in points[rng.integers(0, len(points), rng.integers(0, HOLES + 1))]:
+        missed |= ((points - centre) ** 2).sum(1) < rng.uniform(0.02, WIDEST) ** 2
+    return missed
 
 
 def _rays(offsets: Floats) -> tuple[NDArray[np.int64], Floats]:
