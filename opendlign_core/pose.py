@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 TURN = 2 * np.pi
+BINS = 40
+"""Classes of each angle where a pose is learnt as one of so many, as ImageNet3D's models do."""
 
 
 def rotation(angles: NDArray[np.floating[Any]]) -> Floats:  # [..., 3] -> [..., 3, 3]
@@ -41,6 +43,21 @@ def mirrored(angles: Floats) -> Floats:  # [..., 3]
     """The pose of the thing in the mirrored image, exact for things that are their own mirror image in x."""
     azimuth, elevation, theta = np.moveaxis(np.asarray(angles), -1, 0)
     return np.stack([TURN - azimuth, elevation, -theta], -1)
+
+
+def binned(angles: NDArray[np.floating[Any]]) -> NDArray[np.int64]:  # [...] radians, any turn
+    """The bin of each angle, 0 to 39, in the precision of the angles."""
+    return np.floor(np.asarray(angles) / TURN % 1 * BINS).astype(np.int64) % BINS
+
+
+def centres(bins: NDArray[np.integer[Any]]) -> Floats:  # [...] radians
+    """The angle in the middle of each bin: up to 4.5 degrees from what was binned."""
+    return (np.asarray(bins) % BINS + 0.5) / BINS * TURN
+
+
+def decoded(logits: NDArray[np.floating[Any]]) -> Floats:  # [N, 3 * 40] -> [N, 3]
+    """Azimuth, elevation and theta of the highest logits (of equal ones the first)."""
+    return centres(np.asarray(logits).reshape(len(logits), 3, BINS).argmax(-1))
 
 
 def _about(angle: Floats, axis: int) -> Floats:  # [...] -> [..., 3, 3]

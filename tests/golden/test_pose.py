@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from opendlign_core.evaluation.pose.bins import binned, centres, decoded
 from opendlign_core.evaluation.pose.probing.bank import HeadBank, Stack, cosine
 from opendlign_core.evaluation.pose.probing.choices import Blocks, ProbeSpec, Reading, block_numbers
 from opendlign_core.evaluation.pose.probing.features import ProbeFeatures, blocks_read, of_blocks
 from opendlign_core.evaluation.pose.scores import PoseScore, grouped, split_by, with_classes
-from opendlign_core.pose import mirrored, pose_error, rotation
+from opendlign_core.pose import binned, centres, decoded, mirrored, pose_error, rotation
+from opendlign_core.training.pose.learner import losses
+from opendlign_core.training.pose.network import Told
 
 Golden = Callable[[str], list[Path]]
 Arrays = Mapping[str, Any]
@@ -54,6 +55,14 @@ def test_logits_are_poses(golden_files: Golden) -> None:
         poses = decoded(data["decode/logits"])
         np.testing.assert_allclose(poses, data["decode/pose"], atol=1e-12)
         np.testing.assert_allclose(pose_error(poses, data["decode/gt"]), data["decode/error"], atol=1e-12)
+
+
+def test_the_losses_of_pose_and_category_are_the_reference_s(golden_files: Golden) -> None:
+    for data in arrays(golden_files, "pose_metrics_?.npz"):
+        told = Told(torch.from_numpy(data["decode/logits"]), torch.from_numpy(data["joint/class_logits"]))
+        found = losses(told, torch.from_numpy(data["decode/gt"]), torch.from_numpy(data["joint/class"]).long())
+        np.testing.assert_allclose(found["pose"], data["joint/pose_loss"], atol=1e-5)
+        np.testing.assert_allclose(found["category"], data["joint/class_loss"], atol=1e-5)
 
 
 def test_a_mirrored_photo_has_the_mirrored_pose(golden_files: Golden) -> None:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from opendlign_core.evaluation.pose.bins import BINS
 from opendlign_core.evaluation.pose.probing.choices import Reading
+from opendlign_core.pose import BINS
 
 ANGLES = 3
 MOMENTUM = 0.9

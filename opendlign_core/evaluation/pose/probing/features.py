@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from opendlign_core.errors import BadInput
@@ -20,6 +22,10 @@ class ProbeFeatures:
     """Which blocks the class tokens are of, from 0."""
     depth: int
     """How many blocks the encoder has."""
+
+    def take(self, rows: NDArray[np.int64]) -> "ProbeFeatures":
+        """The same of some photos."""
+        return ProbeFeatures(self.classes[rows], self.pooled[rows], self.numbers, self.depth)
 
     def inputs(self, readings: tuple[Reading, ...]) -> Inputs:
         """What heads see, float32: class tokens in the order of their blocks, then the mean patch token."""
