@@ -7,6 +7,7 @@ import pickle
 import struct
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -131,12 +132,72 @@ def gltf(transform: dict[str, list[float]] | None = None) -> bytes:
 
 
 def glb(transform: dict[str, list[float]] | None = None) -> bytes:
-    document, binary = gltf_document(False, transform)
+    return as_glb(*gltf_document(False, transform))
+
+
+def as_glb(document: dict[str, object], binary: bytes) -> bytes:
     text = json.dumps(document).encode()
     text += b" " * (-len(text) % 4)
     binary += b"\x00" * (-len(binary) % 4)
     chunks = struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", len(binary), 0x004E4942) + binary
     return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
+
+
+def draco_glb() -> bytes:
+    """The wedge as Draco stores it, to 14 bits."""
+    import DracoPy
+
+    packed = DracoPy.encode(VERTICES.astype(np.float32), FAN.astype(np.uint32), quantization_bits=14)
+    extension = {"KHR_draco_mesh_compression": {"bufferView": 0, "attributes": {"POSITION": 0}}}
+    document, _ = gltf_document(False)
+    document |= {
+        "extensionsRequired": list(extension),
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}, "indices": 1, "extensions": extension}]}],
+        "accessors": [
+            {"componentType": 5126, "count": 6, "type": "VEC3"},
+            {"componentType": 5123, "count": FAN.size, "type": "SCALAR"},
+        ],
+        "bufferViews": [{"buffer": 0, "byteLength": len(packed)}],
+        "buffers": [{"byteLength": len(packed)}],
+    }
+    return as_glb(document, packed)
+
+
+MESHOPT = Path(__file__).with_name("meshopt.npz")
+"""Streams that meshoptimizer's encoder wrote, and what it was given, by name."""
+
+
+def meshopt_glb(positions: str = "wedge", extension: str = "EXT_meshopt_compression") -> bytes:
+    """The wedge in whole numbers (`wedge`) or floats (`wedge in floats`), as meshopt stores it."""
+    with np.load(MESHOPT) as streams:
+        vertices, faces = (streams[f"{name}/stream"].tobytes() for name in (positions, "faces of the wedge"))
+    whole = positions == "wedge"
+    apart = {"byteStride": 8} if whole else {}
+    packed_vertices = {"mode": "ATTRIBUTES", "count": 6, "byteStride": 8 if whole else 12, "byteLength": len(vertices)}
+    packed_faces = {"mode": "TRIANGLES", "count": FAN.size, "byteStride": 2, "byteLength": len(faces)}
+    packed = [
+        {"buffer": 0, "byteOffset": 0, **packed_vertices, "filter": "NONE" if whole else "EXPONENTIAL"},
+        {"buffer": 0, "byteOffset": len(vertices), **packed_faces},
+    ]
+    document, _ = gltf_document(False)
+    document |= {
+        "extensionsRequired": [extension, "KHR_mesh_quantization"],
+        "accessors": [
+            {"bufferView": 0, "componentType": 5122 if whole else 5126, "count": 6, "type": "VEC3"},
+            {"bufferView": 1, "componentType": 5123, "count": FAN.size, "type": "SCALAR"},
+        ],
+        "bufferViews": [
+            {
+                "buffer": 1,
+                "byteLength": 6 * 8,
+                "extensions": {extension: packed[0]},
+                **apart,
+            },
+            {"buffer": 1, "byteLength": FAN.size * 2, "extensions": {extension: packed[1]}},
+        ],
+        "buffers": [{"byteLength": len(vertices) + len(faces)}, {"byteLength": 1 << 10}],
+    }
+    return as_glb(document, vertices + faces)
 
 
 def dae(up: str = "Z_UP") -> bytes:
@@ -251,7 +312,7 @@ SAMPLES: dict[str, tuple[Callable[[], bytes], ...]] = {
     ".csv": (csv,),
     ".json": (json_points,),
     ".gltf": (gltf,),
-    ".glb": (glb,),
+    ".glb": (glb, meshopt_glb, draco_glb),
     ".dae": (dae,),
     ".3mf": (threemf,),
     ".npy": (npy, npy_dictionary),

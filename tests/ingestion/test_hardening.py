@@ -158,13 +158,6 @@ def test_gltf_nodes_in_a_circle_and_repeated_meshes(tmp_path: Path) -> None:
     assert "no tree" in refusal(tmp_path, json.dumps(document).encode(), "a.gltf")
 
 
-def test_gltf_compression_is_declared_unsupported(tmp_path: Path) -> None:
-    document, _ = samples.gltf_document(embed=True)
-    document["extensionsRequired"] = ["KHR_draco_mesh_compression"]
-    reason = refusal(tmp_path, json.dumps(document).encode(), "a.gltf")
-    assert "KHR_draco_mesh_compression, which is not supported" in reason
-
-
 @pytest.mark.parametrize("suffix", [".dae", ".3mf"])
 def test_xml_entities_are_not_expanded(tmp_path: Path, suffix: str) -> None:
     bomb = b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "bbbb">]><a>&b;</a>'

@@ -30,7 +30,6 @@ KNOWN_BAD = {
     "trimesh/empty.ply": "no points",
     "trimesh/empty.stl": "no triangles",
     "trimesh/empty_nodes.glb": "no triangles or points",
-    "quaternius_glb/Wolf.glb": "KHR_draco_mesh_compression",
     "pyntcloud/diamond.json": "not a valid JSON",
 }
 FOLDERS = {
@@ -114,6 +113,17 @@ def test_counts_of_well_known_files(data_dir: Path, key: str, points: int, faces
         assert (len(shape.vertices), len(shape.faces)) == (points, faces)
     else:
         assert (len(shape.points), 0) == (points, faces)
+
+
+def test_a_compressed_animal_is_what_its_own_decoder_gave(data_dir: Path) -> None:
+    folder = data_dir / "animals" / "quaternius_glb"
+    if not (folder / "Wolf.glb").exists():
+        pytest.skip("no Wolf.glb")
+    shape = read_shape(folder / "Wolf.glb")
+    assert isinstance(shape, Mesh)
+    with np.load(folder / "Wolf_decoded.npz") as decoded:
+        np.testing.assert_array_equal(shape.faces, decoded["faces"])
+        np.testing.assert_allclose(shape.vertices, decoded["rest_vertices"], atol=1e-5)
 
 
 def test_the_same_shape_in_many_formats_has_one_box(data_dir: Path) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from opendlign_core.ingestion.errors import UnreadableShape
+from opendlign_core.ingestion.readers.meshopt_attributes import decoded_attributes, filtered
+from opendlign_core.ingestion.readers.meshopt_indices import decoded_indices
 from opendlign_core.ingestion.readers.shape_file import ShapeFile
 from opendlign_core.ingestion.safety import MAX_FILE_BYTES, checked_count, require
 from opendlign_core.ingestion.shapes import Array
@@ -17,8 +19,8 @@ _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 _JSON_CHUNK, _BINARY_CHUNK = 0x4E4F534A, 0x004E4942
 
-# Extensions that change how geometry is stored; others (materials, lights) leave it as it is.
-_GEOMETRY_EXTENSIONS = ("KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_meshopt_compression")
+_MESHOPT = ("EXT_meshopt_compression", "KHR_meshopt_compression")
+_MODES = ("ATTRIBUTES", "TRIANGLES", "INDICES")
 
 
 class GltfDocument:
@@ -30,12 +32,14 @@ class GltfDocument:
         require(isinstance(document, dict), "is no glTF object")
         version = str(document.get("asset", {}).get("version", ""))
         require(version.startswith("2"), f"is glTF version {version or 'unknown'}; version 2 is read")
-        for name in _GEOMETRY_EXTENSIONS:
-            unsupported = name in document.get("extensionsRequired", [])
-            require(not unsupported, f"requires {name}, which is not supported: export it without compression")
         self.json: dict[str, Any] = document
         self._companion = file.companion
         self._buffers: dict[int, bytes] = {}
+        self._unpacked: dict[int, bytes] = {}
+
+    def requires(self, extension: str) -> bool:
+        """Whether the file holds what an extension stores in no other form; a form that needs none is preferred."""
+        return extension in self.json.get("extensionsRequired", [])
 
     def items(self, kind: str) -> list[dict[str, Any]]:
         """A top-level list of the document (`nodes`, `meshes`, ...)."""
@@ -65,7 +69,7 @@ class GltfDocument:
             values = np.zeros((count, width), dtype=component)
         if "sparse" in accessor:
             values = self._with_sparse(values, accessor["sparse"], component, width)
-        return _normalised(values) if accessor.get("normalized") else values
+        return normalised(values) if accessor.get("normalized") else values
 
     def _with_sparse(self, values: Array, sparse: dict[str, Any], component: str, width: int) -> Array:
         count, where, what = int(sparse["count"]), sparse["indices"], sparse["values"]
@@ -76,18 +80,39 @@ class GltfDocument:
         return patched
 
     def _view(self, index: Any, offset: int, component: str, count: int, width: int) -> Array:
-        view = self.item("bufferViews", index)
-        data = self._buffer(view["buffer"])
+        data = self.bytes_of(index)
         item = np.dtype(component).itemsize
-        stride = int(view.get("byteStride", item * width))
-        view_start, length = int(view.get("byteOffset", 0)), int(view["byteLength"])
-        inside = view_start >= 0 and 0 <= length <= len(data) - view_start
-        require(inside, f"has a buffer view of {length} bytes at {view_start} in a buffer of {len(data)}")
+        stride, length = int(self.item("bufferViews", index).get("byteStride", item * width)), len(data)
         require(offset >= 0 and item * width <= stride <= 4096, "has a buffer view of an impossible stride")
         needed = offset + (count - 1) * stride + item * width if count > 0 else 0
         require(count >= 0 and needed <= length, f"needs {needed} bytes of a buffer view of {length}")
-        start = view_start + offset
-        return np.ndarray((count, width), component, data, start, (stride, item)) if count else np.zeros((0, width))
+        return np.ndarray((count, width), component, data, offset, (stride, item)) if count else np.zeros((0, width))
+
+    def bytes_of(self, index: Any) -> memoryview:
+        """The bytes of a buffer view, decompressed where they are compressed."""
+        view = self.item("bufferViews", index)
+        for extension in filter(self.requires, _MESHOPT):
+            if packed := view.get("extensions", {}).get(extension):
+                if index not in self._unpacked:
+                    self._unpacked[index] = self._decompressed(packed)
+                return memoryview(self._unpacked[index])
+        return self._slice(view)
+
+    def _slice(self, view: dict[str, Any]) -> memoryview:
+        data = self._buffer(view["buffer"])
+        start, length = int(view.get("byteOffset", 0)), int(view["byteLength"])
+        inside = start >= 0 and 0 <= length <= len(data) - start
+        require(inside, f"has a buffer view of {length} bytes at {start} in a buffer of {len(data)}")
+        return memoryview(data)[start : start + length]
+
+    def _decompressed(self, packed: dict[str, Any]) -> bytes:
+        mode, size = packed.get("mode"), int(packed["byteStride"])
+        require(mode in _MODES, f"has a buffer view of the unknown compression {mode!r}")
+        count = checked_count(int(packed["count"]), "compressed elements", MAX_FILE_BYTES, size)
+        stream = bytes(self._slice(packed))
+        if mode != "ATTRIBUTES":
+            return decoded_indices(stream, count, size, str(mode)).tobytes()
+        return filtered(decoded_attributes(stream, count, size), packed.get("filter", "NONE")).tobytes()
 
     def _buffer(self, index: Any) -> bytes:
         if index not in self._buffers:
@@ -127,7 +152,8 @@ def _data_uri(uri: str) -> bytes:
         raise UnreadableShape(f"has a data URI that is not base64 ({error})") from error
 
 
-def _normalised(values: Array) -> Array:
+def normalised(values: Array) -> Array:
+    """Whole numbers as the fractions of -1 to 1 that they stand for."""
     if values.dtype.kind == "f":
         return values
     scale: Callable[[Array], Array] = lambda array: np.maximum(array / np.iinfo(values.dtype).max, -1.0)  # noqa: E731

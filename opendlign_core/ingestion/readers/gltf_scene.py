@@ -9,11 +9,10 @@ import numpy as np
 from opendlign_core.ingestion.cloud import Mesh, PointCloud
 from opendlign_core.ingestion.polygons import fan_triangles, strip_triangles
 from opendlign_core.ingestion.readers.gltf import GltfDocument
+from opendlign_core.ingestion.readers.gltf_primitive import FAN, POINTS, STRIP, TRIANGLES, Primitive
 from opendlign_core.ingestion.readers.shape_file import ShapeFile
 from opendlign_core.ingestion.safety import MAX_ELEMENTS, require
 from opendlign_core.ingestion.shapes import Array, make_cloud, make_shape
-
-_POINTS, _TRIANGLES, _STRIP, _FAN = 0, 4, 5, 6
 
 
 @dataclass(frozen=True)
@@ -103,18 +102,15 @@ def _rotation(quaternion: Array) -> Array:
 def _node_parts(
     document: GltfDocument, node: dict[str, Any], world: Array, worlds: dict[int, Array]
 ) -> Iterator[_Part]:
-    for primitive in document.item("meshes", node["mesh"]).get("primitives", []):
-        attributes = primitive.get("attributes", {})
-        mode = primitive.get("mode", _TRIANGLES)
-        if "POSITION" not in attributes or mode not in (_POINTS, _TRIANGLES, _STRIP, _FAN):
+    for entry in document.item("meshes", node["mesh"]).get("primitives", []):
+        primitive = Primitive(document, entry)
+        if "POSITION" not in primitive or primitive.mode not in (POINTS, TRIANGLES, STRIP, FAN):
             continue
-        positions = document.accessor(attributes["POSITION"]).astype(np.float64)
+        positions = primitive["POSITION"].astype(np.float64)
         require(positions.shape[1] == 3, f"has positions of {positions.shape[1]} numbers")
-        blend = _skin_transforms(document, node, attributes, worlds)
+        blend = _skin_transforms(document, node, primitive, worlds)
         vertices = _apply(world, positions) if blend is None else _apply_each(blend, positions)
-        yield _Part(
-            vertices, _faces(document, primitive, mode, len(positions)), _colors(document, primitive, vertices)
-        )
+        yield _Part(vertices, _faces(primitive, len(positions)), _colors(document, primitive, vertices))
 
 
 def _apply(transform: Array, positions: Array) -> Array:
@@ -129,49 +125,49 @@ def _apply_each(transforms: Array, positions: Array) -> Array:
 
 
 def _skin_transforms(
-    document: GltfDocument, node: dict[str, Any], attributes: dict[str, Any], worlds: dict[int, Array]
+    document: GltfDocument, node: dict[str, Any], primitive: Primitive, worlds: dict[int, Array]
 ) -> Array | None:
     """Blended joint transforms [N, 4, 4] of a skinned mesh in its rest pose, for which its own node counts nothing."""
-    if not {"JOINTS_0", "WEIGHTS_0"} <= attributes.keys() or "skin" not in node:
+    if "JOINTS_0" not in primitive or "WEIGHTS_0" not in primitive or "skin" not in node:
         return None
     skin = document.item("skins", node["skin"])
     joints = np.stack([worlds.get(joint, np.eye(4)) for joint in skin["joints"]])
     if "inverseBindMatrices" in skin:
         inverse = document.accessor(skin["inverseBindMatrices"]).reshape(-1, 4, 4).transpose(0, 2, 1)
         joints = joints @ inverse[: len(joints)]
-    weights = document.accessor(attributes["WEIGHTS_0"]).astype(np.float64)
+    weights = primitive["WEIGHTS_0"].astype(np.float64)
     total = weights.sum(axis=1, keepdims=True)
     if not bool((total > 0).all()):
         return None
-    chosen = joints[document.accessor(attributes["JOINTS_0"]).astype(np.int64)]  # [N, 4, 4, 4]
+    chosen = joints[primitive["JOINTS_0"].astype(np.int64)]  # [N, 4, 4, 4]
     blended: Array = np.einsum("nk,nkij->nij", weights / total, chosen)
     return blended
 
 
-def _faces(document: GltfDocument, primitive: dict[str, Any], mode: int, vertices: int) -> Array:
-    if mode == _POINTS:
+def _faces(primitive: Primitive, vertices: int) -> Array:
+    mode = primitive.mode
+    if mode == POINTS:
         return np.zeros((0, 3), dtype=np.int64)
-    if "indices" in primitive:
-        indices = document.accessor(primitive["indices"])[:, 0].astype(np.int64)
-        require(bool((indices < vertices).all()), f"has a face on a vertex beyond its {vertices}")
-    else:
+    indices = primitive.indices
+    if indices is None:
         indices = np.arange(vertices)
-    if mode == _STRIP:
+    require(bool((indices < vertices).all()), f"has a face on a vertex beyond its {vertices}")
+    if mode == STRIP:
         return strip_triangles(indices)
-    if mode == _FAN:
+    if mode == FAN:
         return fan_triangles(indices)
     return indices[: len(indices) // 3 * 3].reshape(-1, 3)
 
 
-def _colors(document: GltfDocument, primitive: dict[str, Any], vertices: Array) -> Array | None:
+def _colors(document: GltfDocument, primitive: Primitive, vertices: Array) -> Array | None:
     """Vertex colours times the material's base colour, as fractions; None where neither is given."""
     factor = None
-    if "material" in primitive:
-        material = document.item("materials", primitive["material"]).get("pbrMetallicRoughness", {})
+    if primitive.material is not None:
+        material = document.item("materials", primitive.material).get("pbrMetallicRoughness", {})
         factor = material.get("baseColorFactor") if "baseColorTexture" not in material else None
     base = np.ones(3) if factor is None else np.asarray(factor, dtype=np.float64)[:3]
-    if "COLOR_0" in primitive["attributes"]:
-        colors = document.accessor(primitive["attributes"]["COLOR_0"])[:, :3].astype(np.float64)
+    if "COLOR_0" in primitive:
+        colors = primitive["COLOR_0"][:, :3].astype(np.float64)
         require(colors.shape == vertices.shape, "has vertex colours that do not match its positions")
         return np.clip(colors * base, 0, 1)
     return None if factor is None else np.tile(np.clip(base, 0, 1), (len(vertices), 1))
