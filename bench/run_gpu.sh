@@ -1,6 +1,6 @@
 #!/bin/sh
 # Prove the CUDA code on this machine: the GPU tests, then every CUDA bench; or only the parts named as arguments
-# (tests projection synthesis training evaluation segmentation), where time is cut in slices. Results go to bench/results/ and, where
+# (tests projection layers synthesis training evaluation segmentation), where time is cut in slices. Results go to bench/results/ and, where
 # OUT names a folder, those of this run there too. A part that fails does not keep the others from running.
 set -u
 cd "$(dirname "$0")/.."
@@ -30,17 +30,18 @@ if not torch.cuda.is_available():
 print(torch.cuda.get_device_name(), "torch", torch.__version__)
 END
 stamp=$(mktemp)
-for part in ${*:-tests projection synthesis training evaluation segmentation}; do
+for part in ${*:-tests projection layers synthesis training evaluation segmentation}; do
     case $part in
         tests) # Warnings are errors where versions are pinned; here they are whatever the machine has.
             step "$python" -m pytest tests/gpu -q -p no:cacheprovider -o addopts= -o filterwarnings=default -o timeout=900 ;;
         projection) step "$python" -m bench.projection_cuda ;;
+        layers) step "$python" -m bench.rasterize --cuda ;;
         synthesis) step "$python" -m bench.synthesis_cuda ;;
         training) step "$python" -m bench.training --cuda ;;
         evaluation)
             step "$python" -m bench.evaluation --device cuda --model ViT-H-14-quickgelu --out bench/results/evaluation_cuda.json ;;
         segmentation) step "$python" -m bench.segmentation --device cuda --out bench/results/segmentation_cuda.json ;;
-        *) echo "!! no part $part: tests projection synthesis training evaluation segmentation"; status=1 ;;
+        *) echo "!! no part $part: tests projection layers synthesis training evaluation segmentation"; status=1 ;;
     esac
 done
 [ -n "${OUT:-}" ] && find bench/results -name '*.json' -newer "$stamp" -exec cp {} "$OUT"/ \;

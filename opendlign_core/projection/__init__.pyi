@@ -1,5 +1,7 @@
 from .checks import UnusableCloud as UnusableCloud
 from .engine import project as project
+from .layers.rasterize import Layers as Layers
+from .layers.rasterize import rasterize_layers as rasterize_layers
 from .points import ProjectedPoints as ProjectedPoints
 from .points import maps_and_places as maps_and_places
 from .points import project_points as project_points

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import projection_cuda, synthesis_cuda
+from bench import projection_cuda, rasterize, synthesis_cuda
 from bench.reports import Report
 from bench.synthesis import depth_maps
 from tests.threads import torch_threads
@@ -24,6 +24,12 @@ def test_the_projection_bench_measures_a_recipe() -> None:
     assert row["largest_difference"] < 1e-5
     assert row["clouds_per_second"] > 0
     assert 0 < row["share_of_write_bandwidth"] < 1
+
+
+def test_the_rasteriser_s_bench_compares_devices() -> None:
+    row = rasterize.on_cuda(rasterize.cases(600)["12 quadrupeds"], repeats=1, device="cpu")
+    assert row["differing_coverage"] == row["largest_difference"] == 0
+    assert row["surfaces"] > 10_000
 
 
 def test_the_synthesis_bench_measures_every_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

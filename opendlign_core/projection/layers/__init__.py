@@ -1,0 +1,5 @@
+"""Meshes as all the surfaces along every pixel's ray; heavy names are imported when first used."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
