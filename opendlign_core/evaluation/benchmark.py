@@ -33,11 +33,13 @@ class Reads:
     """Features of the painted images, for the primary method."""
     placed: bool = False
     """Depth maps with the places of points that have parts."""
+    proposed: bool = False
+    """Depth maps of what is in proposed boxes of scenes."""
 
     @property
     def maps(self) -> bool:
         """Whether depth maps are read at all."""
-        return self.depth or self.placed
+        return self.depth or self.placed or self.proposed
 
 
 @dataclass(frozen=True)

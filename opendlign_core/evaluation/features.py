@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from opendlign_core.boxes import Boxes
 from opendlign_core.evaluation.specs import Branch, MethodSpec
 from opendlign_core.samples import Places
 
@@ -34,6 +36,24 @@ class PlacedSample:
     """By number of the part."""
     depth: Floats  # [V, S, S]
     places: Places
+
+
+@dataclass(frozen=True, eq=False)
+class ProposedScene:
+    """One scene with what stands in it, and the boxes that somebody proposed there."""
+
+    scene_id: str
+    points: Floats  # [N, 3], y up, those that the boxes were proposed on
+    truth: Boxes  # G
+    things: tuple[str, ...]
+    """What the true boxes hold, in their order."""
+    boxes: Boxes  # K
+    objectness: NDArray[np.floating[Any]]  # [K], in [0, 1]
+    crops: tuple[str, ...]
+    """Ids of the objects in the boxes, in their order."""
+    probabilities: NDArray[np.floating[Any]] | None = None  # [K, C], of the proposer's own classes
+    classes: tuple[str, ...] = ()
+    """Names of these."""
 
 
 @dataclass(frozen=True)

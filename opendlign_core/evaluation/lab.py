@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -11,7 +11,14 @@ from opendlign_core.evaluation.cached import FeatureCache, FeatureLoader, rememb
 from opendlign_core.evaluation.choices import EvalChoices
 from opendlign_core.evaluation.execution import EvalExecution
 from opendlign_core.evaluation.extractor import Extractor
-from opendlign_core.evaluation.features import EvalSample, FeaturePlan, Floats, PlacedSample, ViewFeatures
+from opendlign_core.evaluation.features import (
+    EvalSample,
+    FeaturePlan,
+    Floats,
+    PlacedSample,
+    ProposedScene,
+    ViewFeatures,
+)
 from opendlign_core.evaluation.model import EvaluatedModel, text_classifier, text_key
 from opendlign_core.evaluation.specs import DatasetSpec, MethodSpec, PixelNorm
 
@@ -38,6 +45,18 @@ class EvalSource(Protocol):
 
     def views(self) -> Mapping[str, int]:
         """How many depth maps an object has, by the name of the projection."""
+        ...
+
+    def proposed(self) -> Mapping[str, Sequence["ProposedSource"]]:
+        """Kind of a proposer -> what it proposed in the scenes, once for each of its draws."""
+        ...
+
+
+class ProposedSource(EvalSource, Protocol):
+    """Where the objects in proposed boxes come from: `samples` gives their depth maps."""
+
+    def scenes(self, dataset: DatasetSpec, split: str | None) -> Iterable[ProposedScene]:
+        """The scenes of a data set's split with their boxes, one at a time, in a fixed order."""
         ...
 
 

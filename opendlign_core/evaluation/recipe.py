@@ -46,6 +46,7 @@ class EvalRecipe(EvalChoices):
             train=any(read.train for read in reads),
             painted=any(read.painted for read in reads),
             placed=any(read.placed for read in reads),
+            proposed=any(read.proposed for read in reads),
         )
 
     def projections(self) -> tuple[str, ...]:

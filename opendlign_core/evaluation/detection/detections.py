@@ -43,6 +43,9 @@ class Detections:
     scores: NDArray[np.floating[Any]]  # [M]
     origins: NDArray[np.int64]  # [M], which of the scene's proposals each is
 
+    def __getitem__(self, chosen: NDArray[Any]) -> Self:
+        return type(self)(self.boxes[chosen], self.classes[chosen], self.scores[chosen], self.origins[chosen])
+
 
 @dataclass(frozen=True, eq=False)
 class Objects:

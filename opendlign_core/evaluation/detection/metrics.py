@@ -36,6 +36,34 @@ class ClassCurve:
 
 
 @dataclass(frozen=True, eq=False)
+class ClassRanking:
+    """The detections of one class from the highest score to the lowest, before they are counted."""
+
+    right: NDArray[np.bool_]  # [M], the first of those that stand for an object
+    scenes: NDArray[np.int64]  # [M], where each is
+    objects: NDArray[np.int64]  # [S], of the class in each scene
+
+    @property
+    def curve(self) -> ClassCurve:
+        found = np.cumsum(self.right)
+        return ClassCurve(found / max(int(self.objects.sum()), 1), found / np.arange(1, len(self.right) + 1))
+
+    def average_precisions(self, copies: NDArray[np.int64]) -> Floats:  # [D, S] -> [D]
+        """The average precision where each scene is there so many times; NaN where none has an object.
+
+        >>> ranking = ClassRanking(np.array([True, False, True]), np.array([0, 0, 1]), np.array([1, 1]))
+        >>> ranking.average_precisions(np.array([[1, 1], [1, 0], [0, 2]])).round(3).tolist()
+        [0.833, 1.0, 1.0]
+        """
+        weights, objects = copies[:, self.scenes], copies @ self.objects
+        found, counted = np.cumsum(weights * self.right, axis=1), np.cumsum(weights, axis=1)
+        precisions = found / np.maximum(counted, 1)
+        falling = np.maximum.accumulate(precisions[:, ::-1], axis=1)[:, ::-1]
+        areas = (np.diff(found, axis=1, prepend=0) * falling).sum(1)
+        return np.asarray(np.divide(areas, objects, out=np.full(len(copies), np.nan), where=objects > 0))
+
+
+@dataclass(frozen=True, eq=False)
 class DetectionScore:
     """How well the things of all scenes were found, at one overlap."""
 
@@ -64,19 +92,23 @@ def score_detections(scenes: Sequence[Scene], overlap: float) -> DetectionScore:
     >>> score_detections([right], 0.5).mean_average_precision
     1.0
     """
+    return DetectionScore({number: ranking.curve for number, ranking in rankings(scenes, overlap).items()})
+
+
+def rankings(scenes: Sequence[Scene], overlap: float) -> dict[int, ClassRanking]:
+    """The detections of every class that was detected or is there, as `score_detections` counts them."""
     numbers = {int(number) for scene in scenes for part in scene for number in part.classes}
-    return DetectionScore({number: _curve(scenes, number, overlap) for number in sorted(numbers)})
+    return {number: _ranking(scenes, number, overlap) for number in sorted(numbers)}
 
 
-def _curve(scenes: Sequence[Scene], number: int, overlap: float) -> ClassCurve:
-    hits, scores, objects = [np.zeros(0, np.int64)], [np.zeros(0)], 0
-    for found, there in scenes:
-        hit, score = _matches(found, there, number, overlap)
-        hits.append(np.where(hit < 0, hit, hit + objects))
-        scores.append(score)
-        objects += int((there.classes == number).sum())
-    falling = np.argsort(-np.concatenate(scores), kind="stable")
-    return _ranked(np.concatenate(hits)[falling], objects)
+def _ranking(scenes: Sequence[Scene], number: int, overlap: float) -> ClassRanking:
+    objects = np.array([int((there.classes == number).sum()) for _, there in scenes], np.int64)
+    before = np.cumsum(objects) - objects
+    found = [_matches(*scene, number, overlap) for scene in scenes]
+    hits = np.concatenate([np.where(hit < 0, hit, hit + start) for (hit, _), start in zip(found, before, strict=True)])
+    where = np.repeat(np.arange(len(scenes)), [len(hit) for hit, _ in found])
+    falling = np.argsort(-np.concatenate([scores for _, scores in found]), kind="stable")
+    return ClassRanking(_first(hits[falling]), where[falling], objects)
 
 
 def _matches(found: Detections, there: Objects, number: int, overlap: float) -> tuple[NDArray[np.int64], NDArray[Any]]:
@@ -90,12 +122,11 @@ def _matches(found: Detections, there: Objects, number: int, overlap: float) -> 
     return np.where(shared[np.arange(len(hit)), hit] > overlap, hit, -1), scores
 
 
-def _ranked(hits: NDArray[np.int64], objects: int) -> ClassCurve:
-    """The curve of detections in falling order, from the object that each hits."""
+def _first(hits: NDArray[np.int64]) -> NDArray[np.bool_]:  # [M]
+    """Which of the hits, in falling order, is the first of its object."""
     first = np.zeros(len(hits), bool)
     first[np.unique(hits, return_index=True)[1]] = True
-    right = np.cumsum(first & (hits >= 0))
-    return ClassCurve(right / max(objects, 1), right / np.arange(1, len(hits) + 1))
+    return first & (hits >= 0)
 
 
 def _mean(values: Sequence[float]) -> float:

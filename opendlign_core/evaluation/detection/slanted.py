@@ -1,0 +1,97 @@
+"""A scene in perspective from above with boxes and names: how high things stand, and what they look like."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from opendlign_core.boxes import Boxes
+from opendlign_core.pictures import colour_of
+
+Floats = NDArray[np.float64]
+
+MARGIN = 20
+AZIMUTH, ELEVATION, DISTANCE = 25.0, 50.0, 2.6
+"""Degrees to the right of the front and above, and how many of the scene's radii the eye is away."""
+CEILING, BEFORE = 0.8, 0.06
+"""The share of the height that is shown, and of the sides next to the eye that is not: they would hide the rest."""
+_EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
+_DARKEST = 0.45
+
+
+def slanted(
+    points: NDArray[Any],  # [N, 3], y up
+    boxes: Boxes,
+    captions: Sequence[str],
+    marks: Sequence[int],
+    size: int = 900,
+) -> Image.Image:
+    """Grey points, the lower the darker, behind the edges of boxes; `marks` number the colours of boxes."""
+    eye = _Eye.on(points)
+    seen = _unhidden(points)
+    places = eye.places(seen)
+    low, scale = places[:, :2].min(0), (size - 2 * MARGIN) / float(np.ptp(places[:, 0]))
+    height = int(np.ptp(places[:, 1]) * scale) + 2 * MARGIN
+    picture = Image.fromarray(_painted((places[:, :2] - low) * scale + MARGIN, places[:, 2], seen[:, 1], height, size))
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(size=13)
+    for corners, caption, mark in zip(boxes.corners(), captions, marks, strict=True):
+        drawn = ((eye.places(corners)[:, :2] - low) * scale + MARGIN).tolist()
+        for start, end in _EDGES:
+            pen.line((*drawn[start], *drawn[end]), fill=colour_of(mark), width=2)
+        top = min(drawn, key=lambda corner: corner[1])
+        frame = pen.textbbox((top[0], max(0, top[1] - 8)), caption, font)
+        pen.rectangle(frame, fill=colour_of(mark))
+        pen.text((frame[0], max(0, top[1] - 8)), caption, _legible(mark), font)
+    return picture
+
+
+@dataclass(frozen=True, eq=False)
+class _Eye:
+    """Where a scene is looked at from: the eye, and the axes of its picture (right, down, away)."""
+
+    place: Floats  # [3]
+    axes: Floats  # [3, 3]
+
+    @classmethod
+    def on(cls, points: NDArray[Any]) -> Self:
+        low, high = points.min(0), points.max(0)
+        turn, rise = np.radians([AZIMUTH, ELEVATION])
+        back = np.array([np.sin(turn) * np.cos(rise), np.sin(rise), np.cos(turn) * np.cos(rise)])
+        right = np.array([np.cos(turn), 0.0, -np.sin(turn)])
+        place = (low + high) / 2 + back * DISTANCE * float(np.linalg.norm(high - low)) / 2
+        return cls(place, np.stack([right, -np.cross(back, right), -back]))
+
+    def places(self, points: NDArray[Any]) -> Floats:  # [N, 3] -> [N, 3]
+        """Right and down in the picture, and how far away."""
+        right, down, away = ((points - self.place) @ self.axes.T).T
+        return np.stack([right / away, down / away, away], axis=1)
+
+
+def _unhidden(points: NDArray[Any]) -> NDArray[Any]:
+    """The points without the ceiling and what stands at the sides next to the eye."""
+    low, high = points.min(0), points.max(0)
+    near = high - BEFORE * (high - low)
+    shown = (
+        (points[:, 1] <= low[1] + CEILING * (high[1] - low[1])) & (points[:, 2] <= near[2]) & (points[:, 0] <= near[0])
+    )
+    return points[shown] if shown.any() else points
+
+
+def _painted(
+    places: Floats, away: Floats, heights: NDArray[Any], height: int, width: int
+) -> NDArray[np.uint8]:  # [N, 2], [N], [N] -> [height, width, 3]
+    picture = np.full((height, width), 255, np.uint8)
+    level = (heights - heights.min()) / max(float(np.ptp(heights)), 1e-9)
+    shade = (235 * (_DARKEST + (1 - _DARKEST) * level)).astype(np.uint8)
+    order = np.argsort(-away)  # what is written later is nearer
+    column, row = np.clip(places[order].astype(int), 0, np.array([width, height]) - 2).T
+    for right, down in ((0, 0), (1, 0), (0, 1), (1, 1)):  # scans are sparse: a point is four pixels
+        picture[row + down, column + right] = shade[order]
+    return np.repeat(picture[..., None], 3, axis=2)
+
+
+def _legible(mark: int) -> tuple[int, int, int]:
+    return (0, 0, 0) if sum(colour_of(mark)) > 330 else (255, 255, 255)
