@@ -115,6 +115,9 @@ class Shapes:
     def views(self) -> Mapping[str, int]:
         return {"opendlign": len(self.projection.views)}
 
+    def proposed(self) -> Mapping[str, Sequence[Any]]:
+        return {}
+
 
 def recipe_of(
     split: str, answers: Sequence[Mapping[str, Any]], bounds: bool = False, words: str = "owned", search: bool = False

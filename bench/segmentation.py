@@ -12,7 +12,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import cycle, islice
@@ -141,6 +141,9 @@ class Stream:
 
     def views(self) -> Mapping[str, int]:
         return {"bench": 10}
+
+    def proposed(self) -> Mapping[str, Sequence[Any]]:
+        return {}
 
 
 def recipe_of(answers: tuple[str, ...], bounds: bool, cropped: bool) -> EvalRecipe:

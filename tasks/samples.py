@@ -1,6 +1,6 @@
 """The store as evaluation wants to see it: labelled depth maps by data set, split and projection."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from opendlign_core.evaluation import EvalSample
     from opendlign_core.evaluation.features import PlacedSample
+    from opendlign_core.evaluation.lab import ProposedSource
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,10 @@ class StoredSamples:
                     cloud.meta.object_id, cloud.meta.label or None, cloud.points[:count], parts[:count],
                     cloud.meta.part_names, maps.maps(), places,
                 )  # fmt: skip
+
+    def proposed(self) -> Mapping[str, Sequence["ProposedSource"]]:
+        """What was proposed in the scenes, by kind of the proposer."""
+        return {}
 
     def count(self, dataset: DatasetSpec, split: str | None, projection: str) -> int:
         """How many objects `samples` goes through, told from the catalogs."""

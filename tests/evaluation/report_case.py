@@ -6,6 +6,13 @@ from opendlign_core.evaluation.classification.counting import examples_of, summa
 from opendlign_core.evaluation.classification.few_shot import FewShotResult
 from opendlign_core.evaluation.classification.retrieval import RetrievalResult
 from opendlign_core.evaluation.classification.views import ViewsResult
+from opendlign_core.evaluation.detection.counting import (
+    ClassResult,
+    DetectionResult,
+    Errors,
+    OverlapResult,
+    ShownScene,
+)
 from opendlign_core.evaluation.findings import Estimate, ScoredObjects
 from opendlign_core.evaluation.labels import packaged_labels
 from opendlign_core.evaluation.report.data import Curve, ExamplePicture, ImagePair, ReportData, StageCost
@@ -68,6 +75,23 @@ def filled_report() -> ReportData:
             ),
         ),
     )
+    things = DetectionResult(
+        dataset="modelnet40",
+        method="opendlign",
+        boxes="superpoints",
+        scenes=2,
+        objects=9,
+        proposals=31.5,
+        overlaps={
+            percent: OverlapResult(precision=Estimate(value=0.3, low=0.2, high=0.4), recall=0.6, draws=(0.3,))
+            for percent in (25, 50)
+        },
+        classes=(ClassResult(name="<bed>", objects=9, precision={25: 0.3, 50: 0.3}, recall={25: 0.6, 50: 0.6}),),
+        errors=Errors(
+            detections={"right": 5, "background": 3}, missed=4, unseen=1, precision=0.3, mended={"background": 0.5}
+        ),
+        shown=(ShownScene(scene_id="set/<room>", found=5, things=9, plan=black, slanted=black),),
+    )
     results = EvaluationResults(
         model="ViT-tiny",
         model_fingerprint="0123abcd",
@@ -77,6 +101,7 @@ def filled_report() -> ReportData:
             "views": views,
             "retrieval": (found,),
             "segmentation": (parts,),
+            "detection": (things,),
         },
         examples=tuple(examples_of(scored[0], 2)),
         notes=("A note about <the run>.",),

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from opendlign_core.evaluation import DatasetSpec, EvalSample
 from opendlign_core.evaluation.features import PlacedSample
+from opendlign_core.evaluation.lab import ProposedSource
 from opendlign_core.projection.recipe import RECIPES
 
 CLASSES = ("chair", "table", "lamp", "sofa", "bed", "desk")
@@ -40,6 +41,9 @@ class ListSource:
 
     def views(self) -> Mapping[str, int]:
         return {"opendlign": len(self.test[0].depth) if self.test else 10}
+
+    def proposed(self) -> Mapping[str, Sequence[ProposedSource]]:
+        return {}
 
 
 class MemoryCache(dict[str, Mapping[str, NDArray[Any]]]):

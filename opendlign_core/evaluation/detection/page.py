@@ -84,8 +84,8 @@ def errors(rows: Rows) -> Markup:
         return NOTHING
     words = (
         "Of the best name of every box, at an overlap of 25 %. Wrong name: the box is right, its name is not. Bad "
-        "box: it overlaps a thing by 10 to 25 %. Duplicate: the thing is found already. Background: no thing is there. The "
-        "bars tell what AP25 is and what it would be if one kind of error alone were mended."
+        "box: it overlaps a thing by 10 to 25 %. Duplicate: the thing is found already. Background: nothing is there. "
+        "The bars tell what AP25 is and what it would be if one kind of error alone were mended."
     )
     return joined([tag("p", words, class_="note"), panels(map(_error_panel, rows))])
 
