@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from opendlign_core.ingestion.pack_files import NpzArrays
+from opendlign_core.ingestion.readers import INSIDE
+from opendlign_core.ingestion.readers.archive import shapes_inside
 from opendlign_core.ingestion.safety import MAX_FILE_BYTES, parsing, read_bounded, require
 
 MOST_ROWS = 10_000_000
@@ -97,9 +100,15 @@ def _parquet_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
+def _archive_shapes(path: Path) -> list[str]:
+    with zipfile.ZipFile(path) as archive:
+        return shapes_inside(archive, INSIDE)
+
+
 FORMS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "labels": ("HDF5", _hdf5_labels),
     "clouds": ("HDF5", _hdf5_clouds),
     "pack": ("NumPy archive", _pack_columns),
     "table": ("Parquet", _parquet_rows),
+    "archive": ("zip archive", _archive_shapes),
 }

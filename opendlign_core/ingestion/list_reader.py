@@ -47,6 +47,11 @@ class ListReader:
         found: list[dict[str, str]] = self._read("table", path, key)
         return found
 
+    def archive(self, path: Path, key: str) -> list[str]:
+        """The names of all shapes in a `.zip`."""
+        found: list[str] = self._read("archive", path, key)
+        return found
+
     def _read(self, form: str, path: Path, key: str) -> Any:
         try:
             reply = self._child.climb(LISTING, MOST_LIST_BYTES, kind="list", form=form, path=str(path))

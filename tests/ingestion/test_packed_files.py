@@ -9,7 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from opendlign_core.ingestion import DirectoryFiles, Mesh, SourceSpec, UnreadableShape, list_entries, read_shape
+from opendlign_core.ingestion import (
+    DirectoryFiles,
+    IngestExecution,
+    IngestRecipe,
+    Mesh,
+    ObjectEntry,
+    RejectedObject,
+    SourceSpec,
+    UnreadableShape,
+    ingest_entries,
+    list_entries,
+    read_shape,
+)
 from opendlign_core.ingestion.adapters.lists import split_uri
 from tests.ingestion import samples
 
@@ -94,12 +106,40 @@ def test_a_lattice_is_refused_by_name(tmp_path: Path) -> None:
         read_shape(path)
 
 
+def listed(folder: Path, **options: str) -> list[ObjectEntry]:
+    return list(list_entries(SourceSpec(adapter="folder", url=str(folder), options=options), DirectoryFiles(folder)))
+
+
 def test_files_that_no_reader_takes_are_counted_by_suffix(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "mug"
     folder.mkdir()
-    for name in ("a.off", "b.fbx", "c.FBX", "d.blend", "notes.md", "e.off.gz"):
+    for name in ("a.off", "b.fbx", "c.FBX", "d.blend", "notes.md", "e.tar.gz", "f.json"):
         (folder / name).write_bytes(samples.off())
+    (folder / "g.zip").write_bytes(samples.zipped({"readme.md": b"x"}))
     with caplog.at_level(logging.WARNING):
-        entries = list(list_entries(SourceSpec(adapter="folder", url=str(tmp_path)), DirectoryFiles(tmp_path)))
-    assert [entry.uri for entry in entries] == ["mug/a.off"]
-    assert "1 .blend, 2 .fbx at" in caplog.text
+        assert [entry.uri for entry in listed(tmp_path)] == ["mug/a.off"]
+    assert "1 .blend, 2 .fbx, 1 .zip without a shape at" in caplog.text
+
+
+def test_a_folder_takes_packed_files_and_every_shape_of_an_archive(tmp_path: Path, recipe: IngestRecipe) -> None:
+    (tmp_path / "mug").mkdir()
+    written(tmp_path / "mug", "a.off.gz", gzip.compress(samples.off()))
+    written(tmp_path / "mug", "one.zip", samples.zipped({"deep/a.obj": samples.obj(), "notes.txt": b"1 2 3"}))
+    written(tmp_path / "mug", "two.zip", samples.zipped({"a.obj": samples.obj(), "sub/b.stl": samples.stl_binary()}))
+    written(tmp_path, "all.zip", samples.zipped({"cup/a.off": samples.off(), "test/cup/b.off": samples.off()}))
+    written(tmp_path, "notes.txt.gz", gzip.compress(b"1 2 3"))
+    written(tmp_path / "mug", "torn.zip", samples.zipped({"a.obj": samples.obj()})[:60])
+    entries = listed(tmp_path)
+    assert [(entry.object_id, entry.split, entry.label, entry.member) for entry in entries] == [
+        ("folder/cup/all.zip/a.off", "train", "cup", "cup/a.off"),
+        ("folder/test/cup/all.zip/b.off", "test", "cup", "test/cup/b.off"),
+        ("folder/mug/a.off.gz", "train", "mug", None),
+        ("folder/mug/one.zip", "train", "mug", None),
+        ("folder/mug/torn.zip", "train", "mug", None),
+        ("folder/mug/two.zip/a.obj", "train", "mug", "a.obj"),
+        ("folder/mug/two.zip/sub/b.stl", "train", "mug", "sub/b.stl"),
+    ]
+    outcomes = ingest_entries(entries, recipe, IngestExecution(workers=1), DirectoryFiles(tmp_path))
+    refused = [one.entry.uri for one in outcomes if isinstance(one, RejectedObject)]
+    assert refused == ["mug/torn.zip"]
+    assert [entry.uri for entry in listed(tmp_path, suffixes="gz")] == ["mug/a.off.gz", "notes.txt.gz"]

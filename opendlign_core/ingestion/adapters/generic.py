@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from opendlign_core.articles import article
-from opendlign_core.errors import BadInput
+from opendlign_core.ingestion.adapters.folder_files import FolderFiles
 from opendlign_core.ingestion.adapters.listing import Listing, stem
 from opendlign_core.ingestion.adapters.selection import SELECTION_OPTIONS, listed_parts, select
 from opendlign_core.ingestion.adapters.spec import Adapter, Found
 from opendlign_core.ingestion.files import Files
 from opendlign_core.ingestion.labels import SHAPENET_SYNSETS, plain_label
 from opendlign_core.ingestion.recipe import SourceSpec
-from opendlign_core.ingestion.unread import DRAWINGS, MODELS
 
 _log = logging.getLogger(__name__)
 
@@ -24,41 +22,25 @@ SPLIT_FOLDERS = {
     "test": "test", "testing": "test", "eval": "test",
 }  # fmt: skip
 
-_NOT_ALONE = {".txt", ".csv", ".asc"}
-"""Suffixes that are notes more often than shapes where no label folder holds them."""
-_NEVER = {".json", ".zip", ".gz", ".bz2"}
-
 
 def _folder(source: SourceSpec, files: Files) -> Iterable[Found]:
     return select(source, _walk(source, files))
 
 
 def _walk(source: SourceSpec, files: Files) -> Iterator[Found]:
-    suffixes, unread = _suffixes(source), Counter[str]()
-    for key in files.list():
+    inside = FolderFiles(source, files)
+    for key, member in inside.objects():
         path = PurePosixPath(key)
-        unread.update({path.suffix.lower()} & (MODELS | DRAWINGS))
-        if path.suffix.lower() not in suffixes or (len(path.parts) == 1 and path.suffix.lower() in _NOT_ALONE):
-            continue
-        split, label, rest = _placed(path.parts)
-        words = plain_label(label)
-        name = "/".join(part for part in (split, label, rest) if part)
-        yield Found(name, split, words, key, caption=article(words))
-    if unread:
-        counted = ", ".join(f"{count} {suffix}" for suffix, count in sorted(unread.items()))
-        _log.warning("%s at %s left out: no reader takes them; export them as .glb, .obj or .ply", counted, source.url)
-
-
-def _suffixes(source: SourceSpec) -> set[str]:
-    from opendlign_core.ingestion.readers import SUFFIXES
-
-    given = [f".{suffix.strip().lstrip('.').lower()}" for suffix in source.option("suffixes", "").split(",") if suffix]
-    unknown = set(given) - set(SUFFIXES)
-    if unknown:
-        raise BadInput(
-            f"no reader for {', '.join(sorted(unknown))}; there are readers for {', '.join(sorted(SUFFIXES))}"
+        # The folders of an archive go on where those around it end; its own name keeps its members apart from others.
+        split, label, rest = _placed(
+            path.parts if member is None else (*path.parts[:-1], *PurePosixPath(member).parts)
         )
-    return set(given) or set(SUFFIXES) - _NEVER
+        words = plain_label(label)
+        name = "/".join(part for part in (split, label, "" if member is None else path.name, rest) if part)
+        yield Found(name, split, words, key, member, caption=article(words))
+    if inside.left_out:
+        counted = ", ".join(f"{count} {suffix}" for suffix, count in sorted(inside.left_out.items()))
+        _log.warning("%s at %s left out: no reader takes them; export them as .glb, .obj or .ply", counted, source.url)
 
 
 def _placed(parts: tuple[str, ...]) -> tuple[str, str, str]:
@@ -85,7 +67,7 @@ FOLDER: Adapter = Adapter(
     caption="`a <label>`",
     find=_folder,
     options=(
-        ("suffixes", "comma-separated suffixes to take; all that have a reader when left out"),
+        ("suffixes", "comma-separated suffixes to take; all that have a reader but .json when left out"),
         *SELECTION_OPTIONS,
     ),
     parts=listed_parts,

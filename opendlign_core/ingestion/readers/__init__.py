@@ -45,7 +45,8 @@ _READERS: dict[str, tuple[str, Reader]] = {
 _ARCHIVES = (".zip", ".zae")
 _PACKED = (".gz", ".bz2")
 
-_INSIDE = frozenset(_READERS)
+INSIDE = frozenset(_READERS)
+"""Suffixes of the members of archives that are shapes."""
 SUFFIXES = frozenset((*_READERS, *_ARCHIVES, *_PACKED, *PACK_SUFFIXES))
 """Every suffix that `read_shape` takes, in lower case."""
 
@@ -81,7 +82,7 @@ def read_with_digest(path: Path, member: Member = None, *, parts: bool = False) 
         file = from_path(path)
     if suffix in _ARCHIVES:
         with parsing("zip archive"):
-            return read_bytes(*member_of(file, None if member is None else str(member), _INSIDE)), file.digest
+            return read_bytes(*member_of(file, None if member is None else str(member), INSIDE)), file.digest
     if suffix in _PACKED:
         with parsing(suffix.lstrip(".")):
             return read_bytes(unpacked(file, suffix), Path(path.stem).suffix.lower()), file.digest

@@ -28,8 +28,8 @@ def unpacked(file: ShapeFile, suffix: str) -> ShapeFile:
 def member_of(file: ShapeFile, member: str | None, suffixes: frozenset[str]) -> tuple[ShapeFile, str]:
     """The shape of a zip archive and its suffix: the named member, or else the only one of these suffixes."""
     archive = zipfile.ZipFile(io.BytesIO(file.data))
-    real = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
-    chosen = _only_shape(real, suffixes) if member is None else member
+    real = _real_names(archive)
+    chosen = _only(shapes_inside(archive, suffixes)) if member is None else member
     require(chosen in real, f"holds no {chosen!r}")
 
     def companion(name: str) -> bytes:
@@ -40,10 +40,17 @@ def member_of(file: ShapeFile, member: str | None, suffixes: frozenset[str]) -> 
     return from_bytes(read_zip_member(archive, chosen), companion), PurePosixPath(chosen).suffix.lower()
 
 
-def _only_shape(names: list[str], suffixes: frozenset[str]) -> str:
-    names = [name for name in names if PurePosixPath(name).suffix.lower() in suffixes]
-    shapes = [name for name in names if PurePosixPath(name).suffix.lower() not in _NOTES]
-    found = shapes or names
+def shapes_inside(archive: zipfile.ZipFile, suffixes: frozenset[str]) -> list[str]:
+    """The members of these suffixes; notes only where there is nothing else."""
+    names = [name for name in _real_names(archive) if PurePosixPath(name).suffix.lower() in suffixes]
+    return [name for name in names if PurePosixPath(name).suffix.lower() not in _NOTES] or names
+
+
+def _real_names(archive: zipfile.ZipFile) -> list[str]:
+    return [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+
+
+def _only(found: list[str]) -> str:
     listed = ", ".join(found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
     require(bool(found), "holds 0 shapes")
     remedy = f"unpack it, or name each in a list as uri#{found[0]}"
