@@ -80,6 +80,8 @@ DATA = (
     Verb("export", "data:export_data", "Write depth maps and images as files in the published layout.",
          "data export ~/depth_aligned"),
     Verb("card", "data:card", "Tell what an output holds as a card in Markdown.", "data card synthesize/83b8"),
+    Verb("preprocess-imagenet3d", "imagenet3d:preprocess", "Cut objects out of ImageNet3D's photos, as published.",
+         "data preprocess-imagenet3d ~/imagenet3d ~/crops --center-and-resize"),
 )  # fmt: skip
 GROUPS = {
     "store": ("Care of a store.", STORE),

@@ -1,5 +1,6 @@
 """Preprocessing, projection and drawing of ImageNet3D against files of the reference."""
 
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -10,10 +11,14 @@ import pytest
 from PIL import Image
 
 from opendlign_core.camera import Pose
+from opendlign_core.ingestion.files import DirectoryFiles
 from opendlign_core.ingestion.posed.annotations import Annotation, LeftOut, annotation_of
 from opendlign_core.ingestion.posed.crop import Crop, CropRecipe, plan_crop
+from opendlign_core.ingestion.posed.folders import PhotoFolder
 from opendlign_core.ingestion.posed.pixels import resized_without_opencv
+from opendlign_core.ingestion.posed.preprocess import preprocess
 from opendlign_core.ingestion.posed.published import crop_name, cropped, published_values
+from tests.ingestion.posed.folders import annotation_bytes, put
 
 Golden = Callable[[str], list[Path]]
 Arrays = Mapping[str, Any]
@@ -102,3 +107,42 @@ def test_points_are_seen_where_the_reference_sees_them(golden_files: Golden) -> 
             pose = Pose(**dict(zip(data["pose_fields"].tolist(), row.tolist(), strict=True)))
             found = pose.project(data["points"])
             np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * max(1.0, float(np.abs(expected).max())))
+
+
+def test_the_written_files_are_the_reference_s(golden_files: Golden, tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    for place, data in enumerate(arrays(golden_files, "imagenet3d_preprocess_?.npz")):
+        expected = json.loads(str(data["expected_json"]))
+        root = written(data, tmp_path / str(place), next(iter(expected_classes(expected))))
+        folder = PhotoFolder.of(DirectoryFiles(root))
+        groups = [(*place, photos) for place, photos in folder.photos.items()]
+        for mode, wanted in modes(data):
+            out = tmp_path / f"{place}-{mode}"
+            tallies = {split: tally for _, split, tally in preprocess(root, out, groups, recipe_of(wanted["args"]), 1)}
+            assert sorted(wanted["tree"]) == sorted(str(path.relative_to(out)) for path in out.rglob("*.*"))
+            for split, tally in tallies.items():
+                stats = expected[f"{mode}_stats_{split}"]
+                assert (tally.total, len(tally.names), tally.unwanted) == tuple(stats.values())
+                listed = (out / "lists" / f"{folder.categories[0]}_{split}" / "mesh01.txt").read_text()
+                assert listed == "\n".join(expected[f"{mode}_list_{split}"])
+            name, sample = next(iter(wanted["samples"].items()))
+            with np.load(out / "annotations" / f"{sample['class']}_{sample['split']}" / f"{name}.npz") as stored:
+                assert {key: f"{stored[key].dtype}{stored[key].shape}" for key in stored} == sample["dtypes"]
+
+
+def expected_classes(expected: Mapping[str, Any]) -> set[str]:
+    modes = (mode for mode in expected.values() if isinstance(mode, dict) and "samples" in mode)
+    return {sample["class"] for mode in modes for sample in mode["samples"].values()}
+
+
+def written(data: Arrays, root: Path, category: str) -> Path:
+    """The reference's inputs as a published folder, with lossless photos."""
+    for sample, rows in json.loads(str(data["annotations_json"])).items():
+        image = io.BytesIO()
+        Image.fromarray(data[f"image_{sample}"]).save(image, "PNG")
+        put(root, f"images/{category}/{sample}.png", image.getvalue())
+        arrays = [{key: np.array(row[key]) if isinstance(row[key], list) else row[key] for key in row} for row in rows]
+        put(root, f"annotations/{category}/{sample}.npz", annotation_bytes(arrays))
+    for split, names in json.loads(str(data["lists_json"])).items():
+        put(root, f"lists/{category}_imagenet_{split}.txt", "\n".join(names).encode())
+    return root

@@ -102,6 +102,13 @@ def _is_usable(crop: Crop, recipe: CropRecipe) -> bool:
     return inside.top < inside.bottom and inside.left < inside.right
 
 
+def check_size(annotation: Annotation, height: int, width: int) -> None:
+    """Refuse an annotation that was made on a photo of another size; raises UnreadableShape."""
+    said = annotation.size or (height, width)
+    if said != (height, width):
+        raise UnreadableShape(f"was annotated on {said[1]} x {said[0]} pixels, but its photo has {width} x {height}")
+
+
 def _scale(distance: float, height: int, width: int, recipe: CropRecipe) -> float:
     scale = distance / recipe.distance if recipe.centre else min(recipe.height / height, recipe.width / width)
     sides = (int(height * scale), int(width * scale))

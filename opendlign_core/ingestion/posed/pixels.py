@@ -23,7 +23,8 @@ def read_photo(data: bytes) -> Image.Image:
         warnings.simplefilter("ignore")  # of camera makers' notes and odd profiles
         picture = Image.open(io.BytesIO(data), formats=_FORMATS)
         require(picture.width * picture.height <= MOST_PIXELS, f"is {picture.width} x {picture.height} pixels large")
-        return picture.convert("RGB")
+        picture.load()
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
 def photo_size(data: bytes) -> tuple[int, int]:
