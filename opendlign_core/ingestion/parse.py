@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from opendlign_core.farthest import farthest_indices
 from opendlign_core.ingestion.cloud import IngestedObject, Mesh, PointCloud, Points
 from opendlign_core.ingestion.entry import ObjectEntry
 from opendlign_core.ingestion.orient import to_y_up
@@ -13,7 +14,7 @@ from opendlign_core.ingestion.packs import PACK_SUFFIXES, Pack
 from opendlign_core.ingestion.parts import PartList, named
 from opendlign_core.ingestion.readers import read_with_digest
 from opendlign_core.ingestion.recipe import IngestRecipe
-from opendlign_core.ingestion.reduce import Indices, farthest_indices, pad_indices, random_indices
+from opendlign_core.ingestion.reduce import Indices, pad_indices, random_indices
 from opendlign_core.ingestion.sampling import object_rng, pick
 from opendlign_core.ingestion.surface import Surface
 

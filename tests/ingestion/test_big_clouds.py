@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from opendlign_core.farthest import farthest_indices
 from opendlign_core.ingestion import (
     DirectoryFiles,
     IngestedObject,
@@ -20,7 +21,6 @@ from opendlign_core.ingestion import (
 )
 from opendlign_core.ingestion.parse import finish
 from opendlign_core.ingestion.readers import read_with_digest, shape_file
-from opendlign_core.ingestion.reduce import farthest_indices
 from storage.fingerprint import canonical
 
 EntryMaker = Callable[..., ObjectEntry]

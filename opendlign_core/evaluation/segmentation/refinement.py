@@ -7,6 +7,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from opendlign_core.evaluation.segmentation.choices import AnswerSpec
+from opendlign_core.farthest import farthest_indices
 
 Points = NDArray[np.float32]
 
@@ -37,7 +38,7 @@ def grouped(scores: Tensor, voice: Tensor, points: Points, groups: int) -> tuple
 
     Groups gather around points that are spread as far apart as can be.
     """
-    centres = _spread(points, min(groups, len(points)))
+    centres = farthest_indices(points, min(groups, len(points)))
     group = _nearest(points, points[centres], 1)[:, 0]
     total = torch.zeros(len(centres), scores.shape[1]).index_add_(0, group, scores * voice[:, None])
     count = torch.zeros(len(centres)).index_add_(0, group, voice.float())
@@ -48,14 +49,3 @@ def _nearest(points: Points, among: Points, count: int) -> Tensor:  # [N, 3], [M
     """Rows of the nearest points."""
     found = cKDTree(among).query(points, k=range(1, count + 1))[1]
     return torch.from_numpy(found.astype(np.int64))
-
-
-def _spread(points: Points, count: int) -> NDArray[np.int64]:
-    """Rows of points that are each the farthest from those before; the first is the one farthest from the centre."""
-    away = ((points - points.mean(0)) ** 2).sum(1)
-    chosen = np.empty(count, np.int64)
-    distance = np.full(len(points), np.inf, np.float32)
-    for place in range(count):
-        chosen[place] = int(away.argmax()) if place == 0 else int(distance.argmax())
-        distance = np.minimum(distance, ((points - points[chosen[place]]) ** 2).sum(1))
-    return chosen

@@ -15,6 +15,8 @@ LANES = 512
 def farthest_points(points: Tensor, count: int) -> Tensor:  # [N, 3] -> [count]
     """Indices of points, the first one first, then each time the point farthest from those chosen.
 
+    It is the reference's own rule, of which `farthest_indices` has neither the start, nor the hole, nor the ties.
+
     >>> farthest_points(torch.tensor([[1.0, 0, 0], [1.1, 0, 0], [3, 0, 0], [2, 0, 0]]), 3).tolist()
     [0, 2, 3]
     """
