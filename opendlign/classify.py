@@ -11,16 +11,8 @@ from rich.table import Table
 
 from opendlign.ask import AtLeastOne
 from opendlign.models import Trained, Which
-from opendlign.shapes import (
-    LAST_RUN,
-    Labels,
-    named_model,
-    read_outcomes,
-    require_picture,
-    shape_files,
-    wanted_labels,
-    warn_of_unread,
-)
+from opendlign.named_files import require_out, require_picture, shape_files
+from opendlign.shapes import LAST_RUN, Labels, named_model, read_outcomes, wanted_labels, warn_of_unread
 from opendlign.show import console, plain
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import UpAxis
@@ -52,8 +44,8 @@ def classify(
         How many labels to print for each file.
     """
     names, shapes = wanted_labels(labels), shape_files(files)
-    if out is not None and out.suffix.lower() not in SUFFIXES:
-        raise BadInput(f"--out {out}: name a file that ends in {' or '.join(SUFFIXES)}")
+    if out is not None:
+        require_out(out, SUFFIXES)
     if picture is not None:
         require_picture(picture)
     trained = named_model(which)

@@ -8,7 +8,8 @@ from rich.table import Table
 
 from opendlign.ask import AtLeastOne
 from opendlign.models import Which
-from opendlign.shapes import LAST_RUN, Labels, named_model, require_files, wanted_labels, warn_of_unread
+from opendlign.named_files import require_files
+from opendlign.shapes import LAST_RUN, Labels, named_model, wanted_labels, warn_of_unread
 from opendlign.show import console, plain
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import UpAxis

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from numpy.typing import NDArray
 
 from opendlign.ask import AtLeastOne, Changes, Source, wanted_changes
-from opendlign.shapes import NamedFiles, named_entries, require_picture, shape_files
+from opendlign.named_files import NamedFiles, require_picture, shape_files
 from opendlign.show import console, plain
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import UpAxis
@@ -142,7 +142,8 @@ def _outcomes(
     recipe, execution = preset.source, preset.executions["ingest"].model_copy(update={"workers": 1})
     if shapes:
         stratified = recipe.model_copy(update={"sampling": "stratified"})
-        yield from ingest_entries(named_entries(shapes, up), stratified, execution, NamedFiles())
+        named = NamedFiles(shapes)
+        yield from ingest_entries(named.entries(up), stratified, execution, named)
         return
     turned = recipe.source.model_copy(update={"up_axis": up or recipe.source.up_axis})
     recipe = recipe.model_copy(update={"source": turned})

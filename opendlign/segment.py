@@ -9,7 +9,7 @@ from rich.table import Table
 
 from opendlign.ask import Changes, StoreUrl
 from opendlign.models import Which, find_trained
-from opendlign.shapes import shape_files
+from opendlign.named_files import shape_files
 from opendlign.show import console, plain, print_unread
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import UpAxis

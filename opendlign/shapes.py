@@ -5,13 +5,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from cyclopts import Parameter
-from numpy.typing import NDArray
 from rich.table import Table
 
 from opendlign.ask import AtLeastOne
 from opendlign.models import OWN, Trained, Which, find
+from opendlign.named_files import NamedFiles, read_picture, require_files, require_picture, shape_files
 from opendlign.show import console, plain, print_unread
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import UpAxis
@@ -19,7 +18,7 @@ from storage.usercache import UserCache
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation import EvalSample, Hit
-    from opendlign_core.ingestion import IngestedObject, ObjectEntry, RejectedObject
+    from opendlign_core.ingestion import IngestedObject, RejectedObject
 
 LAST_RUN = Which()
 Labels = Annotated[str, Parameter(help="Names with commas, a packaged list such as modelnet40, or a file")]
@@ -68,24 +67,35 @@ def search(
     """
     if not query and image is None and shape is None:
         raise BadInput("search needs words, --image or --shape")
-    if index is not None and not index.is_file():
-        raise FileNotFoundError(f"no index at {index}; build one with `opendlign index --out {index}`")
-    for path in (image, shape):
-        if path is not None:
-            require_files([path])
+    _require_all(index, image, shape, picture)
+    pixels = None if image is None else read_picture(image)
     trained = named_model(which)
     warn_of_unread(trained, [query])
     from opendlign_core.evaluation import hits_picture, query_embedding
     from opendlign_core.evaluation import search as search_index
 
-    sample = read_shape_of(shape, trained) if shape is not None else None
-    pixels = read_picture(image) if image is not None else None
+    sample = None if shape is None else read_shape_of(shape, trained)
     asked = query_embedding(trained.model, query or None, pixels, sample)
     hits = search_index(trained.model, index or default_index(trained), asked, top)
     console.print(hits_table(hits, query or str(image or shape)))
     hits_picture(hits).save(picture)
     console.print(f"Picture: {picture}", soft_wrap=True)
     return 0
+
+
+def _require_all(index: Path | None, image: Path | None, shape: Path | None, picture: Path) -> None:
+    """Refuse what `search` could not use, before anything is loaded."""
+    from opendlign_core.evaluation.index_file import open_index
+
+    require_picture(picture)
+    if index is not None:
+        if not index.is_file():
+            raise FileNotFoundError(f"no index at {index}; build one with `opendlign index --out {index}`")
+        open_index(index).close()
+    if image is not None:
+        require_files([image])
+    if shape is not None:
+        shape_files([shape])
 
 
 def named_model(which: Which) -> Trained:
@@ -114,7 +124,7 @@ def hits_table(hits: Sequence["Hit"], title: str) -> Table:
 
 def wanted_labels(given: str) -> tuple[str, ...]:
     """The names of a command line: a file, a packaged list, or the names themselves."""
-    from opendlign_core.evaluation import label_lists, packaged_labels, read_labels
+    from opendlign_core.evaluation.labels import check_labels, label_lists, packaged_labels, read_labels
 
     if given in label_lists():
         return packaged_labels(given)
@@ -125,7 +135,7 @@ def wanted_labels(given: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in given.split(",") if name.strip())
     if len(names) < 2:
         raise BadInput(_too_few(given, label_lists()))
-    return names
+    return check_labels(names, "--labels")
 
 
 def _too_few(given: str, lists: Sequence[str]) -> str:
@@ -133,39 +143,6 @@ def _too_few(given: str, lists: Sequence[str]) -> str:
     if meant := get_close_matches(given, lists, n=1):
         return f"no packaged list {given!r}; did you mean {meant[0]}? There are {', '.join(lists)}"
     return f"--labels {given!r}: name at least two, as in --labels chair,table,lamp, or one of {', '.join(lists)}"
-
-
-def require_files(files: Sequence[Path]) -> None:
-    """Refuse names of nothing before anything slow begins."""
-    if not files:
-        raise BadInput("name at least one file")
-    for path in files:
-        if not path.is_file():
-            raise FileNotFoundError(f"no file {path}")
-
-
-def shape_files(given: Sequence[Path]) -> list[Path]:
-    """The files that are named, and the shapes in folders that are.
-
-    Raises:
-        BadInput: nothing is named, or a folder holds no shape.
-    """
-    from opendlign_core.ingestion.readers import SUFFIXES
-    from opendlign_core.ingestion.unread import why_unread
-
-    found: list[Path] = []
-    for path in given:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        inside = sorted(one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file())
-        if not inside:
-            raise BadInput(f"no shapes in {path}; see docs/formats.md for the suffixes that are read")
-        found += inside
-    require_files(found)
-    if not any(path.suffix.lower() in SUFFIXES for path in found):
-        raise BadInput("; ".join(f"{path} {why_unread(path.suffix.lower())}" for path in found))
-    return found
 
 
 def read_shape_of(path: Path, trained: Trained) -> "EvalSample":
@@ -194,12 +171,12 @@ def read_clouds(
     """Read files as the model's own shapes were, parsed apart and brought to its number of points."""
     from opendlign_core.ingestion import ingest_entries
 
-    entries = named_entries(files, up)
+    named = NamedFiles(files)
     # A file of one's own loses no part to chance, unless somebody asks for that.
     chosen = "sampling" in trained.source.model_fields_set
     recipe = trained.source if chosen else trained.source.model_copy(update={"sampling": "stratified"})
     execution = trained.reading.model_copy(update={"workers": 1})
-    yield from ingest_entries(entries, recipe, execution, NamedFiles())
+    yield from ingest_entries(named.entries(up), recipe, execution, named)
 
 
 def projected(shape: "IngestedObject", trained: Trained) -> "EvalSample | RejectedObject":
@@ -216,50 +193,6 @@ def projected(shape: "IngestedObject", trained: Trained) -> "EvalSample | Reject
     except UnusableCloud as error:
         return RejectedObject(shape.entry, error.reason)
     return EvalSample(shape.entry.uri, None, depth)
-
-
-def named_entries(files: Sequence[Path], up: UpAxis | None) -> list["ObjectEntry"]:
-    """Named files as ingestion takes them, with the axis that points up in them, where that is said."""
-    from opendlign_core.ingestion import ObjectEntry
-
-    return [
-        ObjectEntry(object_id=f"file/{path}", source="file", split="", uri=str(path), up_axis=up) for path in files
-    ]
-
-
-def require_picture(path: Path) -> None:
-    """Refuse, before anything slow begins, a picture that could not be written in the end."""
-    from PIL import Image
-
-    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
-        raise BadInput(f"--picture {path}: name a file that ends in .png, .jpg or .webp")
-    if not path.parent.is_dir():
-        raise BadInput(f"--picture {path}: there is no folder {path.parent}")
-
-
-class NamedFiles:
-    """The files a user names, wherever they lie; a key is a path."""
-
-    def list(self, prefix: str = "") -> Iterator[str]:
-        yield from (str(path) for path in Path(prefix).rglob("*") if path.is_file())
-
-    def read(self, key: str) -> bytes:
-        return Path(key).read_bytes()
-
-    def local(self, key: str) -> Path:
-        return Path(key)
-
-
-def read_picture(path: Path) -> NDArray[np.float32]:
-    """A picture as [H, W, 3] in [0, 1]."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as opened:
-            pixels: NDArray[np.float32] = np.asarray(opened.convert("RGB"), np.float32) / np.float32(255)
-            return pixels
-    except UnidentifiedImageError as error:
-        raise BadInput(f"{path} is no picture that can be read") from error
 
 
 def write_index(trained: Trained, path: Path, split: str | None) -> int:

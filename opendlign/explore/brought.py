@@ -9,7 +9,8 @@ from pathlib import Path, PurePath
 
 from opendlign.explore.gallery import Shape
 from opendlign.models import Trained
-from opendlign.shapes import projected, read_clouds, read_picture
+from opendlign.named_files import read_picture
+from opendlign.shapes import projected, read_clouds
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.features import Floats
 from opendlign_core.ingestion import RejectedObject

@@ -1,37 +1,23 @@
-"""An exact nearest-neighbour index: unit embeddings in one Parquet file, searched by cosine.
+"""Exact nearest neighbours among the embeddings of an index file, by cosine.
 
-A row holds an object's id, label, a small picture and its embedding. `EmbeddingIndex` keeps the embeddings in memory
+ `EmbeddingIndex` keeps the embeddings in memory
 (a million of 512 numbers are 2 GB); `search_file` streams them and needs memory for one row group. Both give the same
 hits.
 """
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.features import Floats
+from opendlign_core.evaluation.index_file import blocks, fingerprint_of, open_index
 
-ROW_GROUP = 2048
-"""Small, because fetching a hit's name and picture reads the whole row group that holds it."""
 _BLOCK = 262144
 """Rows scored at once: a megabyte of scores, which the processor's cache still holds while the best are picked."""
 _SLICE = 8192
-
-
-@dataclass(frozen=True)
-class IndexRow:
-    """One object of the gallery; `preview` is a WebP picture of it, empty when there is none."""
-
-    object_id: str
-    label: str | None
-    embedding: Floats  # [E]
-    preview: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -44,59 +30,6 @@ class Hit:
     preview: bytes = b""
 
 
-def index_schema(width: int, fingerprint: str) -> pa.Schema:
-    """Columns of an index; the model's fingerprint travels in the file's metadata."""
-    fields = [
-        ("object_id", pa.string()),
-        ("label", pa.string()),
-        ("preview", pa.binary()),
-        ("embedding", pa.list_(pa.float32(), width)),
-    ]
-    return pa.schema(fields, metadata={"model": fingerprint})
-
-
-def write_index(path: Path, rows: Iterable[IndexRow], fingerprint: str) -> int:
-    """Write rows as they come and return how many there were; memory holds one row group."""
-    writer: pq.ParquetWriter | None = None
-    count = 0
-    try:
-        for group in _grouped(rows, ROW_GROUP):
-            schema = index_schema(len(group[0].embedding), fingerprint)
-            if writer is None:
-                # Embeddings do not compress; plain pages are read at the speed of a copy.
-                writer = pq.ParquetWriter(path, schema, compression="none", use_dictionary=False)
-            writer.write_table(_table(group, schema))
-            count += len(group)
-    finally:
-        if writer is not None:
-            writer.close()
-    if writer is None:
-        raise BadInput(f"nothing to index: no objects were given for {path}")
-    return count
-
-
-def _table(rows: list[IndexRow], schema: pa.Schema) -> pa.Table:
-    stacked = np.stack([row.embedding for row in rows]).astype(np.float32)
-    columns = [
-        pa.array([row.object_id for row in rows]),
-        pa.array([row.label for row in rows], pa.string()),
-        pa.array([row.preview for row in rows], pa.binary()),
-        pa.FixedSizeListArray.from_arrays(pa.array(stacked.ravel()), stacked.shape[1]),
-    ]
-    return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _grouped(rows: Iterable[IndexRow], size: int) -> Iterator[list[IndexRow]]:
-    group: list[IndexRow] = []
-    for row in rows:
-        group.append(row)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
-        yield group
-
-
 class EmbeddingIndex:
     """Embeddings in memory, names and pictures fetched from the file for the hits alone."""
 
@@ -107,11 +40,11 @@ class EmbeddingIndex:
             BadInput: the file is not an index.
         """
         self.path = path
-        with _open(path) as file:
-            self.fingerprint = _fingerprint(file)
+        with open_index(path) as file:
+            self.fingerprint = fingerprint_of(file)
             width = file.schema_arrow.field("embedding").type.list_size
             self.embeddings: Floats = np.empty((file.metadata.num_rows, width), np.float32)
-            for start, block in _blocks(file):
+            for start, block in blocks(file):
                 self.embeddings[start : start + len(block)] = block
 
     def __len__(self) -> int:
@@ -136,10 +69,10 @@ def search_file(path: Path, queries: Floats, top: int = 10, fingerprint: str | N
         BadInput: the file is not an index, or not of the model with this fingerprint.
     """
     best = _Best(np.atleast_2d(queries), top)
-    with _open(path) as file:
+    with open_index(path) as file:
         if fingerprint is not None:
-            _check_model(path, _fingerprint(file), fingerprint)
-        for start, block in _blocks(file):
+            _check_model(path, fingerprint_of(file), fingerprint)
+        for start, block in blocks(file):
             best.offer(start, block.copy())  # Arrow lends its pages read-only, torch wants to own them
     return _hits(path, best)
 
@@ -181,34 +114,11 @@ def _check_model(path: Path, built_with: str, asked_with: str) -> None:
         )
 
 
-def _open(path: Path) -> pq.ParquetFile:
-    file = pq.ParquetFile(path)
-    if "embedding" not in file.schema_arrow.names:
-        file.close()
-        raise BadInput(f"{path} is not an index: it has no 'embedding' column (columns: {file.schema_arrow.names})")
-    return file
-
-
-def _fingerprint(file: pq.ParquetFile) -> str:
-    metadata: dict[bytes, bytes] = file.schema_arrow.metadata or {}
-    return metadata.get(b"model", b"").decode()
-
-
-def _blocks(file: pq.ParquetFile) -> Iterator[tuple[int, Floats]]:
-    """(first row, embeddings [R, E]) of every row group."""
-    start = 0
-    for group in range(file.metadata.num_row_groups):
-        column = file.read_row_group(group, columns=["embedding"]).column(0).combine_chunks()
-        block: Floats = column.values.to_numpy().reshape(len(column), -1)
-        yield start, block
-        start += len(block)
-
-
 def _hits(path: Path, best: _Best) -> list[list[Hit]]:
     """Names and pictures of the winning rows; only the row groups that hold one are read."""
     wanted = sorted({int(row) for row in best.rows.flatten()})
     details: dict[int, tuple[str, str | None, bytes]] = {}
-    with _open(path) as file:
+    with open_index(path) as file:
         start = 0
         for group in range(file.metadata.num_row_groups):
             size = file.metadata.row_group(group).num_rows

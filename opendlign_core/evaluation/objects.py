@@ -16,7 +16,8 @@ from opendlign_core.evaluation.classification.ranking import mixed_queries, obje
 from opendlign_core.evaluation.classification.scoring import view_features
 from opendlign_core.evaluation.extractor import Extractor
 from opendlign_core.evaluation.features import EvalSample, FeaturePlan, Floats, plan_for
-from opendlign_core.evaluation.index import EmbeddingIndex, Hit, IndexRow, search_file, write_index
+from opendlign_core.evaluation.index import EmbeddingIndex, Hit, search_file
+from opendlign_core.evaluation.index_file import IndexRow, write_index
 from opendlign_core.evaluation.labels import check_labels
 from opendlign_core.evaluation.model import EvaluatedModel, encode_texts, text_classifier
 from opendlign_core.evaluation.specs import METHODS, MethodSpec

@@ -9,6 +9,15 @@ UpAxis = Literal["x", "y", "z", "-x", "-y", "-z"]
 PROCEDURAL = "procedural:"
 
 
+def one_line(name: str) -> str:
+    r"""The name with line breaks and other control characters spelled out: ids stand in lists and sentences.
+
+    >>> print(one_line("new\nline.obj"))
+    new\nline.obj
+    """
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
+
+
 class ObjectEntry(BaseModel):
     """One object of a dataset: where its bytes lie and what is known about it."""
 

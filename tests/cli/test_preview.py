@@ -44,6 +44,17 @@ def test_a_source_is_drawn_and_what_lies_or_is_broken_is_told(
     assert height > 3 * 100
 
 
+def test_a_name_with_a_line_break_is_read_and_told_on_one_line(
+    shapes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (shapes / "new\nline.npy").write_bytes((shapes / "board/0.npy").read_bytes())
+    (shapes / b"odd\xff.off".decode(errors="surrogateescape")).write_text("OFF\n")
+    assert preview(str(shapes / "new\nline.npy"), str(next(shapes.glob("odd*"))), "--set", "ingest.points=1024") == 2
+    told = capsys.readouterr().out
+    assert r"such as shapes/new\nline.npy".replace("shapes/", "") in told.replace(str(shapes) + "/", "")
+    assert r"odd\xff.off: " in told
+
+
 def test_another_axis_puts_shapes_upright(shapes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert preview(str(shapes / "board/0.npy"), "--up", "z", "--set", "ingest.points=1024", "--picture", "p.jpg") == 0
     told = capsys.readouterr().out

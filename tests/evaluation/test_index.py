@@ -8,7 +8,9 @@ import pytest
 
 from opendlign_core.clip import unit_array
 from opendlign_core.evaluation import index as index_module
-from opendlign_core.evaluation.index import EmbeddingIndex, Hit, IndexRow, search_file, write_index
+from opendlign_core.evaluation import index_file
+from opendlign_core.evaluation.index import EmbeddingIndex, Hit, search_file
+from opendlign_core.evaluation.index_file import IndexRow, write_index
 
 
 def gallery(count: int, width: int = 24, seed: int = 0) -> list[IndexRow]:
@@ -18,7 +20,7 @@ def gallery(count: int, width: int = 24, seed: int = 0) -> list[IndexRow]:
 
 @pytest.fixture
 def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_module, "ROW_GROUP", 100)
+    monkeypatch.setattr(index_file, "ROW_GROUP", 100)
     monkeypatch.setattr(index_module, "_BLOCK", 64)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from opendlign_core.errors import BadInput
-from opendlign_core.ingestion.entry import ObjectEntry, UpAxis
+from opendlign_core.ingestion.entry import ObjectEntry, UpAxis, one_line
 from opendlign_core.ingestion.files import Files
 from opendlign_core.ingestion.parts import PartList
 from opendlign_core.ingestion.recipe import SourceSpec
@@ -83,7 +83,7 @@ def entries_of(adapter: Adapter, source: SourceSpec, files: Files) -> Iterator[O
 def _entry(adapter: Adapter, source: SourceSpec, found: Found) -> ObjectEntry:
     name = source.name or adapter.name
     return ObjectEntry(
-        object_id=f"{name}/{_one_line(found.name)}",
+        object_id=f"{name}/{one_line(found.name)}",
         source=name,
         split=found.split,
         label=found.label,
@@ -94,11 +94,6 @@ def _entry(adapter: Adapter, source: SourceSpec, found: Found) -> ObjectEntry:
         unit=adapter.unit if source.unit is None else source.unit,
         licence=adapter.licence if source.licence is None else source.licence,
     )
-
-
-def _one_line(name: str) -> str:
-    """The name with line breaks and other control characters spelled out: ids stand in lists and sentences."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
 
 
 def _check_options(adapter: Adapter, source: SourceSpec) -> None:
