@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from opendlign.ask import AtLeastOne, Changes, Source, wanted_changes
 from opendlign.named_files import NamedFiles, require_picture, shape_files
 from opendlign.show import console, plain
+from opendlign.upright import lies
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import UpAxis
 
@@ -26,8 +27,6 @@ NOTABLE = 0.01
 """From this share of a shape's pixels, or of its extent, on a loss is worth a word."""
 TINY = 6
 """Most pixels of a hole that no shape has of itself."""
-LOW = 0.5
-"""A shape lies where its height is less than this share of both other sides."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +80,7 @@ def preview(
     if not shown:
         raise BadInput("; ".join(problems))
     _sheet(shown).save(picture)
-    console.print(plain(f"{len(shown)} shapes: {picture}"), soft_wrap=True)
+    console.print(plain(f"Depth maps: {picture}"), soft_wrap=True)
     for warning in warnings(shown):
         console.print(plain(warning), soft_wrap=True)
     for problem in problems:
@@ -91,9 +90,10 @@ def preview(
 
 def warnings(shown: Sequence[Shown]) -> Iterator[str]:
     """What looks wrong with shapes, in a sentence for each kind of trouble."""
+    # One source has one axis, so that its shapes outvote those that are hard to tell.
     low = [shape.name for shape in shown if lies(shape.points)]
-    if low:
-        yield f"{len(low)} of {len(shown)} lie, such as {low[0]}: if they should stand, say what is up (--up z)"
+    if 2 * len(low) > len(shown):
+        yield f"{len(low)} of {len(shown)} look as if they lie, such as {low[0]}: if they do, say what is up (--up z)"
     holed, holes = _worst([(pinholes(shape.depth), shape.name) for shape in shown])
     if holed:
         remedy = "raise ingest.points, or fill more in project.densify"
@@ -107,16 +107,6 @@ def _worst(shares: Sequence[tuple[float, str]]) -> tuple[int, str]:
     """How many shares are worth a word, and the largest with its name."""
     share, name = max(shares)
     return sum(one > NOTABLE for one, _ in shares), f"{name} ({100 * share:.1f} %)"
-
-
-def lies(points: NDArray[np.float32]) -> bool:  # [N, 3]
-    """Whether a shape, y up, is much lower than it is wide and deep; tables and cars may be.
-
-    >>> lies(np.array([[0, 0, 0], [4, 1, 4]], np.float32)), lies(np.array([[0, 0, 0], [1, 4, 1]], np.float32))
-    (True, False)
-    """
-    width, height, depth = np.ptp(points, axis=0).tolist()
-    return bool(height < LOW * min(width, depth))
 
 
 def pinholes(depth: NDArray[np.float32]) -> float:  # [V, H, W]

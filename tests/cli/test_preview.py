@@ -4,20 +4,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from opendlign.main import main
-from opendlign.preview import lies, pinholes
+from opendlign.preview import pinholes
+from opendlign.upright import lies
+from opendlign_core.ingestion.procedural import procedural_cloud, procedural_entry
+
+
+def category_cloud(category: str, number: int) -> NDArray[np.float32]:
+    """A cloud [2048, 3] of a category, y up."""
+    place = next(index for index in range(47) if procedural_entry(0, index).label == category)
+    return procedural_cloud(seed=number, index=place, points=2048).points
 
 
 @pytest.fixture
 def shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Boards that lie unless z is up, one file that is no shape, and one that no reader takes."""
-    folder = tmp_path / "shapes" / "board"
+    """Mugs that lie unless z is up, one file that is no shape, and one that no reader takes."""
+    folder = tmp_path / "shapes" / "mug"
     folder.mkdir(parents=True)
-    box = np.random.default_rng(0).random((3000, 3)).astype(np.float32)
     for number in range(3):
-        np.save(folder / f"{number}.npy", box * np.array([4, 0.5 + 0.1 * number, 4], np.float32))
+        np.save(folder / f"{number}.npy", category_cloud("mug", number)[:, [0, 2, 1]])
     (folder / "broken.off").write_text("OFF\n")
     (tmp_path / "a.fbx").write_bytes(b"x")
     monkeypatch.chdir(tmp_path)
@@ -35,9 +43,9 @@ def test_a_source_is_drawn_and_what_lies_or_is_broken_is_told(
 ) -> None:
     assert preview("--source", f"folder:{shapes}", "--set", "ingest.points=1024") == 2
     told = " ".join(capsys.readouterr().out.split())
-    assert "3 shapes: preview.png" in told
-    assert "3 of 3 lie, such as board/0.npy" in told
-    assert "left out: board/broken.off:" in told
+    assert "Depth maps: preview.png" in told
+    assert "3 of 3 look as if they lie, such as mug/0.npy" in told
+    assert "left out: mug/broken.off:" in told
     with Image.open("preview.png") as drawn:
         width, height = drawn.size
     assert width > 10 * 100
@@ -47,7 +55,7 @@ def test_a_source_is_drawn_and_what_lies_or_is_broken_is_told(
 def test_a_name_with_a_line_break_is_read_and_told_on_one_line(
     shapes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (shapes / "new\nline.npy").write_bytes((shapes / "board/0.npy").read_bytes())
+    (shapes / "new\nline.npy").write_bytes((shapes / "mug/0.npy").read_bytes())
     (shapes / b"odd\xff.off".decode(errors="surrogateescape")).write_text("OFF\n")
     assert preview(str(shapes / "new\nline.npy"), str(next(shapes.glob("odd*"))), "--set", "ingest.points=1024") == 2
     told = capsys.readouterr().out
@@ -56,10 +64,10 @@ def test_a_name_with_a_line_break_is_read_and_told_on_one_line(
 
 
 def test_another_axis_puts_shapes_upright(shapes: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert preview(str(shapes / "board/0.npy"), "--up", "z", "--set", "ingest.points=1024", "--picture", "p.jpg") == 0
+    assert preview(str(shapes / "mug/0.npy"), "--up", "z", "--set", "ingest.points=1024", "--picture", "p.jpg") == 0
     told = capsys.readouterr().out
-    assert "1 shapes: p.jpg" in told
-    assert "lie" not in told
+    assert "Depth maps: p.jpg" in told
+    assert "look as if" not in told
 
 
 @pytest.mark.parametrize(
@@ -88,8 +96,10 @@ def test_pinholes_are_told_from_the_holes_of_a_shape() -> None:
     assert pinholes(depth) == pytest.approx(10 / (24 * 24 - 64 - 10))
 
 
-def test_tables_of_nothing_but_height_stand() -> None:
-    assert not lies(np.array([[0, 0, 0], [1, 1, 1]], np.float32))
+def test_shapes_of_every_kind_are_told_to_stand_or_to_lie() -> None:
+    clouds = [procedural_cloud(seed=1, index=index, points=1024).points for index in range(94)]
+    assert np.mean([lies(points) for points in clouds]) < 0.1
+    assert np.mean([lies(points[:, [0, 2, 1]]) for points in clouds]) > 0.9
 
 
 def test_classify_refuses_a_picture_that_could_not_be_written(
