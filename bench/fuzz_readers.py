@@ -17,7 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from opendlign_core.ingestion import IngestExecution, IngestRecipe, ObjectEntry, RejectedObject, SourceSpec
+from opendlign_core.ingestion import (
+    IngestedObject,
+    IngestExecution,
+    IngestRecipe,
+    ObjectEntry,
+    RejectedObject,
+    SourceSpec,
+)
 from opendlign_core.ingestion.errors import LimitReached
 from opendlign_core.ingestion.workers import ParserWorker
 from tests.ingestion.mutations import damage
@@ -84,7 +91,7 @@ class Fuzzer:
         entry = ObjectEntry(object_id="fuzz/input", source="fuzz", split="fuzz", uri=path.name, member=member)
         before = time.perf_counter()
         try:
-            outcome = self.worker.parse(entry, path)
+            outcome = self.worker.parse(entry, {entry.uri: path})
         except LimitReached as error:
             return classify(str(error))
         finally:
@@ -92,6 +99,7 @@ class Fuzzer:
         self._note_memory()
         if isinstance(outcome, RejectedObject):
             return classify(outcome.reason)
+        assert isinstance(outcome, IngestedObject)
         sane = outcome.points.shape == (256, 3) and bool(np.isfinite(outcome.points).all())
         return "read" if sane else "INSANE CLOUD"
 

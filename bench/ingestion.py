@@ -22,6 +22,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from opendlign_core.chance import object_rng
 from opendlign_core.ingestion import (
     DirectoryFiles,
     IngestedObject,
@@ -39,7 +40,7 @@ from opendlign_core.ingestion.cloud import Points
 from opendlign_core.ingestion.packs import PACK_SUFFIXES, Pack
 from opendlign_core.ingestion.readers import SUFFIXES
 from opendlign_core.ingestion.reduce import farthest_indices
-from opendlign_core.ingestion.sampling import Sampling, object_rng, pick
+from opendlign_core.ingestion.sampling import Sampling, pick
 from opendlign_core.ingestion.strata import connected_parts
 from opendlign_core.ingestion.surface import Indices, Surface
 

@@ -159,12 +159,13 @@ def _check_inputs(node: Node, known: Mapping[str, Node]) -> None:
     for port in ports.values():
         names = node.inputs.get(port.name, ())
         if not names and not port.optional:
-            raise BadInput(f"{node.name} needs an input {port.name}: a node of the stage {port.stage}")
+            raise BadInput(f"{node.name} needs an input {port.name}: a node of the stage {' or '.join(port.stages)}")
         if len(names) > 1 and not port.many:
             raise BadInput(f"{node.name}: {port.name} takes one node, not {', '.join(names)}")
         for name in names:
-            if name not in known or known[name].stage.name != port.stage:
-                raise BadInput(f"{node.name}: {port.name} takes a node of {port.stage} that is there, not {name!r}")
+            if name not in known or known[name].stage.name not in port.stages:
+                taken = " or ".join(port.stages)
+                raise BadInput(f"{node.name}: {port.name} takes a node of {taken} that is there, not {name!r}")
 
 
 def _check_recipe(node: Node, known: Mapping[str, Node]) -> None:
@@ -183,8 +184,21 @@ def _of_stage(stage: AnyStage, recipe: Recipe, label: str, before: Sequence[Node
         yield Node(stage.name, stage, recipe, _wired(stage, before), label)
         return
     (port,) = stage.reads
-    for upstream in (node for node in before if node.stage.name == port.stage):
+    for upstream in _taken(stage, recipe, before):
         yield Node(f"{stage.name} {_source_of(upstream)}", stage, recipe, {port.name: (upstream.name,)}, label)
+
+
+def _taken(stage: AnyStage, recipe: Recipe, before: Sequence[Node]) -> Sequence[Node]:
+    """The nodes that a stage of one port is run for, in the order of their sources.
+
+    Of sources of several kinds it takes those that it can make something of; where there are none, it takes all, to
+    be refused by its own sentence.
+    """
+    (port,) = stage.reads
+    offered = [node for node in before if node.stage.name in port.stages]
+    fitting = [node for node in offered if not node.recipe or not stage.misfit(recipe, {port.name: [node.recipe]})]
+    order = list(dict.fromkeys(_source_of(node) for node in before))
+    return sorted(fitting or offered, key=lambda node: order.index(_source_of(node)))
 
 
 def _of_companions(stage: AnyStage, asked: Iterable[Companion], own: str, before: Sequence[Node]) -> Iterator[Node]:
@@ -192,7 +206,7 @@ def _of_companions(stage: AnyStage, asked: Iterable[Companion], own: str, before
     wanted = [companion for companion in asked if companion.stage == stage.name and companion.label != own]
     for companion in wanted:
         (port,) = stage.reads
-        for upstream in (node for node in before if node.stage.name == port.stage):
+        for upstream in _taken(stage, companion.recipe, before):
             source = _source_of(upstream)
             if not companion.sources or source in companion.sources:
                 name = f"{stage.name} {source} {companion.label}"
@@ -202,7 +216,7 @@ def _of_companions(stage: AnyStage, asked: Iterable[Companion], own: str, before
 def _wired(stage: AnyStage, before: Sequence[Node]) -> dict[str, tuple[str, ...]]:
     inputs: dict[str, tuple[str, ...]] = {}
     for port in stage.reads:
-        found = tuple(node.name for node in before if node.stage.name == port.stage)
+        found = tuple(node.name for node in before if node.stage.name in port.stages)
         if found:
             inputs[port.name] = found if port.many else found[:1]
     return inputs

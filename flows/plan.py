@@ -55,7 +55,7 @@ class NodeStatus:
 
     @property
     def ref(self) -> Ref:
-        return Ref(self.identity.fingerprint, self.node.label)
+        return Ref(self.identity.fingerprint, self.node.label, self.stage)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def identify_graph(graph: Graph, sources: Mapping[str, ListedSource]) -> dict[st
     def visit(node: Node, inputs: Mapping[str, Sequence[tuple[Ref, StageIdentity]]]) -> tuple[Ref, StageIdentity]:
         refs = {port: [ref for ref, _ in found] for port, found in inputs.items()}
         identity = node.stage.identify(node.recipe, refs, _origin(node, sources))
-        return Ref(identity.fingerprint, node.label), identity
+        return Ref(identity.fingerprint, node.label, node.stage.name), identity
 
     return {name: identity for name, (_, identity) in graph.walk(visit).items()}
 
@@ -173,7 +173,7 @@ class _Survey:
         found: dict[str, list[Input]] = {}
         for port in node.stage.reads:
             for ref in refs.get(port.name, ()):
-                manifest = self.manifest(port.stage, ref.fingerprint)
+                manifest = self.manifest(port.maker(ref), ref.fingerprint)
                 if manifest is None:
                     return None
                 found.setdefault(port.name, []).append(Input(manifest, ref.label))

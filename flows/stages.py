@@ -65,20 +65,30 @@ def received(stage: AnyStage, given: Mapping[str, Any]) -> Refs:
 
 def _refs(value: Any) -> Iterator[Ref]:
     if isinstance(value, str):
-        yield Ref(value)
+        yield _ref(value)
     elif isinstance(value, Mapping):
-        yield from (Ref(fingerprint, label) for label, found in value.items() for fingerprint in found)
+        yield from (_ref(named, label) for label, found in value.items() for named in found)
     elif value is not None:
-        yield from (Ref(fingerprint) for fingerprint in value)
+        yield from (_ref(named) for named in value)
+
+
+def _ref(named: str, label: str = "") -> Ref:
+    """An output named by its fingerprint, or by stage and fingerprint."""
+    stage, _, fingerprint = named.rpartition("/")
+    return Ref(fingerprint, label, stage)
 
 
 def _sent(port: Port, refs: Sequence[Ref]) -> Any:
     if port.labelled:
         labels = dict.fromkeys(ref.label for ref in refs)
-        return {label: [ref.fingerprint for ref in refs if ref.label == label] for label in labels}
+        return {label: [_named(port, ref) for ref in refs if ref.label == label] for label in labels}
     if port.many:
-        return [ref.fingerprint for ref in refs]
-    return refs[0].fingerprint if refs else None
+        return [_named(port, ref) for ref in refs]
+    return _named(port, refs[0]) if refs else None
+
+
+def _named(port: Port, ref: Ref) -> str:
+    return ref.fingerprint if port.maker(ref) == port.stage else f"{ref.stage}/{ref.fingerprint}"
 
 
 def _parameters(stage: AnyStage) -> Iterator[inspect.Parameter]:

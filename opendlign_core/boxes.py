@@ -58,6 +58,16 @@ class Boxes:
         return cls.of((lowest + highest) / 2, highest - lowest)
 
     @classmethod
+    def of_z_up(cls, boxes: Self) -> Self:
+        """Boxes that are told in a frame whose z is up, with yaws from its x towards its -y, turned y up.
+
+        >>> Boxes.of_z_up(Boxes.of([[1, 2, 3]], [[4, 5, 6]])).centres.tolist()
+        [[1.0, 3.0, -2.0]]
+        """
+        order = [0, 2, 1]
+        return cls(boxes.centres[:, order] * [1.0, 1.0, -1.0], boxes.sizes[:, order], boxes.yaws)
+
+    @classmethod
     def of_camera_corners(cls, corners: NDArray[Any]) -> Self:  # [K, 8, 3]
         """Boxes from 3DETR's corners: in its camera frame (y down, z away from the viewer), in its order."""
         placed = corners.astype(np.float64) * _CAMERA

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opendlign_core.ingestion import STAGE_VERSION, IngestExecution, IngestRecipe, ObjectEntry
-from opendlign_core.samples import Cloud, CloudMeta
+from opendlign_core.samples import Cloud, CloudMeta, Scene
 from storage.fetch import Fetcher
 from storage.output import ShardRange, plan_shards
 from storage.records import Manifest, ShardRecord
 from storage.store import Store
 from tasks.catalog import CATALOG
 from tasks.listing import SourceListing, WatchedFiles, changed_files, list_source, source_files, watching
-from tasks.pictures import show_clouds
+from tasks.pictures import show_clouds, show_scenes
 from tasks.ports import Inputs
 from tasks.shards import ShardBuilder
 from tasks.showcase import Showcase
@@ -79,7 +79,7 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
         self, job: Job[IngestRecipe, IngestExecution], ready: None, shard: ShardRange, builder: ShardBuilder
     ) -> None:
         """Parse the entries of a shard in worker processes; each is a row of the catalog, rejected or not."""
-        from opendlign_core.ingestion import RejectedObject, ingest_entries
+        from opendlign_core.ingestion import IngestedScene, RejectedObject, ingest_entries
 
         source: OpenSource = job.opened
         rows, shrunk = [], dict[str, float]()
@@ -91,11 +91,14 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
                 rows.append({**row, "rejected": outcome.reason})
                 job.progress.advance(rejected=1)
                 continue
-            row |= {name: getattr(outcome, field) for name, field in _READ.items()}
-            meta = CloudMeta.model_validate({**row, **_said(outcome, job.recipe)})
-            builder.add(Cloud(meta, outcome.points, outcome.colors, parts=outcome.parts))
+            if isinstance(outcome, IngestedScene):
+                row |= _add_scene(builder, outcome.scene)
+            else:
+                row |= {name: getattr(outcome, field) for name, field in _READ.items()}
+                meta = CloudMeta.model_validate({**row, **_said(outcome, job.recipe)})
+                builder.add(Cloud(meta, outcome.points, outcome.colors, parts=outcome.parts))
+                shrunk[outcome.entry.object_id] = outcome.shrinkage or 0.0
             rows.append(row)
-            shrunk[outcome.entry.object_id] = outcome.shrinkage or 0.0
             job.progress.advance()
         _warn_of_shrinking(shrunk)
         builder.attachments["catalog"] = CATALOG.write(rows, builder.folder / "catalog.parquet")
@@ -116,13 +119,43 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
 
     def show(self, store: Store, manifest: Manifest, ui: Showcase) -> None:
         ui.table("counts", counts_table(manifest), "Objects per split and label")
-        show_clouds(store, manifest, ui)
+        show = show_scenes if holds_scenes(manifest.recipe["source"]["adapter"]) else show_clouds
+        show(store, manifest, ui)
 
 
 INGEST = Ingest()
 
+
+def holds_scenes(adapter: str) -> bool:
+    """Whether ingestion makes scenes of what an adapter lists; raises `BadInput` for one that is unknown."""
+    from opendlign_core.ingestion.adapters import adapter_named
+
+    return adapter_named(adapter).holds == "scenes"
+
+
 _READ = {"points": "source_points", "padded": "padded", "digest": "digest", "up_axis": "up_axis", "unit": "unit"}
 """What the catalog says of an object that was read, by the names of its columns."""
+
+
+def _add_scene(builder: ShardBuilder, scene: Scene) -> dict[str, Any]:
+    """Add a scene and count its things; returns what the catalog says of it."""
+    builder.add(scene)
+    for thing in scene.meta.things:
+        builder.count("things", thing)
+    if scene.meta.points > len(scene.points):
+        _log.warning("%s", _left_out(scene))
+    meta = scene.meta
+    return {"points": meta.points, "padded": False, "digest": meta.digest, "up_axis": meta.up_axis, "unit": meta.unit}
+
+
+def _left_out(scene: Scene) -> str:
+    """What reducing a scene cost, in a sentence."""
+    meta = scene.meta
+    how = f"one of each cube of {meta.cubes:g} {meta.unit}" if meta.cubes else "points drawn at random"
+    return (
+        f"{meta.object_id} has {meta.points:,} points: {how} is kept, {len(scene.points):,} in all; "
+        "ingest.scene.most_points allows more"
+    )
 
 
 def _said(outcome: "IngestedObject", recipe: IngestRecipe) -> dict[str, Any]:
@@ -154,7 +187,7 @@ def _catalog_row(entry: ObjectEntry) -> dict[str, Any]:
 def counts_table(manifest: Manifest) -> list[dict[str, Any]]:
     """Accepted objects per split and per label, most first, as rows for a table artifact."""
     rows = []
-    for kind, title in (("splits", "split"), ("labels", "label")):
+    for kind, title in (("splits", "split"), ("labels", "label"), ("things", "thing")):
         counted: Mapping[str, int] = manifest.summary.get(kind, {})
         ranked = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
         rows += [{"by": title, "value": value or "(none)", "objects": count} for value, count in ranked]

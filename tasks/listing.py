@@ -64,12 +64,13 @@ def _generated(entries: tuple[ObjectEntry, ...]) -> SourceListing:
 
 
 def _with_contents(entries: tuple[ObjectEntry, ...], files: SourceFiles) -> SourceListing:
-    keys = dict.fromkeys(entry.uri for entry in entries)
+    keys = dict.fromkeys(key for entry in entries for key in entry.files)
     contents = Contents(files)
     vast = contents.are_vast(keys)
     known: Mapping[str, str] = {} if vast else contents.listed(keys)
     sizes = {key: info.size for key, info in files.infos.items()} if vast else {}
-    listed = ([entry.model_dump(mode="json"), known.get(entry.uri) or sizes.get(entry.uri, 0)] for entry in entries)
+    digests = ([known.get(key) or sizes.get(key, 0) for key in entry.files] for entry in entries)
+    listed = ([entry.model_dump(mode="json"), *held] for entry, held in zip(entries, digests, strict=True))
     return SourceListing(entries, digest_items(listed), known, vast)
 
 
@@ -115,7 +116,7 @@ class WatchedFiles:
         """The digests of what these entries were made of as a file in `folder`, unless the listing holds them."""
         if not self._listing.vast:
             return {}
-        found = {entry.uri: self._found[entry.uri] for entry in entries if entry.uri in self._found}
+        found = {key: self._found[key] for entry in entries for key in entry.files if key in self._found}
         return note_contents(found, folder)
 
     def save(self) -> None:

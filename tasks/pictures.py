@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from opendlign_core.samples import Cloud, DepthMaps, Meta, Painted, TypedSample, sample_key
+from opendlign_core.samples import Cloud, DepthMaps, Meta, Painted, Scene, TypedSample, sample_key
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.store import Store
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=TypedSample[Any])
 
 OBJECTS = 12
+PLANS = 4
 VIEWS_SHOWN = 5
 PAIRS = 3
 """Pairs in the row of a category."""
@@ -36,6 +37,19 @@ def show_clouds(store: Store, manifest: Manifest, ui: Showcase) -> None:
         images = [cloud_picture(cloud.points, cloud.colors) for cloud in clouds]
         sheet = contact_sheet(images, [_title(cloud) for cloud in clouds], columns=4, tile=144, caption_lines=2)
         ui.picture("clouds", _jpeg(sheet), "A few ingested objects", "image/jpeg")
+
+
+def show_scenes(store: Store, manifest: Manifest, ui: Showcase) -> None:
+    """A sheet of scenes seen from above, with their things' boxes."""
+    from opendlign_core.evaluation.detection.plan import plan
+    from opendlign_core.pictures import contact_sheet
+
+    scenes = list(spread(store, manifest, Scene, PLANS))
+    if scenes:
+        plans = [plan(scene.points, scene.boxes, scene.meta.things, range(len(scene.boxes)), 420) for scene in scenes]
+        images = [np.asarray(picture) for picture in plans]
+        sheet = contact_sheet(images, [_title(scene) for scene in scenes], columns=2, tile=420)
+        ui.picture("clouds", _jpeg(sheet), "A few ingested scenes from above", "image/jpeg")
 
 
 def show_depth(store: Store, manifest: Manifest, ui: Showcase) -> None:

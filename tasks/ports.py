@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from opendlign_core.errors import BadInput
 from opendlign_core.recipe import Recipe
 from storage.records import Manifest
 
@@ -13,6 +14,8 @@ class Ref(NamedTuple):
 
     fingerprint: str
     label: str = ""
+    stage: str = ""
+    """The stage that made it; empty for the one that its port names first."""
 
 
 Refs = Mapping[str, Sequence[Ref]]
@@ -32,14 +35,28 @@ class Port:
     optional: bool = False
     labelled: bool = False
     """Several outputs of one stage, told apart by a label: depth maps by the name of their projection."""
+    also: tuple[str, ...] = ()
+    """Further stages whose outputs serve as well; they go by `stage/fingerprint` where people name them."""
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        return (self.stage, *self.also)
+
+    def maker(self, ref: Ref) -> str:
+        """The stage that made what a reference stands for; raises `BadInput` for one that the port does not take."""
+        if ref.stage and ref.stage not in self.stages:
+            raise BadInput(
+                f"{self.name} takes outputs of {' or '.join(self.stages)}, not {ref.stage}/{ref.fingerprint}"
+            )
+        return ref.stage or self.stage
 
     def upstream(self, refs: Sequence[Ref]) -> dict[str, str]:
         """What a fingerprint says of them: the stage's name, numbered, with the label of all but the first kind."""
         named: dict[str, str] = {}
         for kind, label in enumerate(dict.fromkeys(ref.label for ref in refs)):
-            name = f"{self.stage}:{label}" if kind else self.stage
-            same = [ref.fingerprint for ref in refs if ref.label == label]
-            named |= {f"{name}-{index}" if index else name: fingerprint for index, fingerprint in enumerate(same)}
+            for index, ref in enumerate(ref for ref in refs if ref.label == label):
+                name = f"{self.maker(ref)}:{label}" if kind else self.maker(ref)
+                named[f"{name}-{index}" if index else name] = ref.fingerprint
         return named
 
 

@@ -1,15 +1,17 @@
 """Project: every cloud as its depth maps, shard for shard."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from opendlign_core.ingestion import IngestRecipe
 from opendlign_core.projection import STAGE_VERSION, ProjectionExecution, ProjectionRecipe, resolve_recipe
 from opendlign_core.samples import Cloud, Rejected
 from storage.output import ShardRange
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.store import Store
+from tasks.ingest import holds_scenes
 from tasks.pictures import show_depth
 from tasks.ports import Port
 from tasks.requirements import Requirement, device
@@ -28,7 +30,7 @@ class Project(ShardedStage[ProjectionRecipe, ProjectionExecution]):
     recipe = ProjectionRecipe
     execution = ProjectionExecution
     about = "Project clouds to depth maps."
-    reads = (Port("clouds", "ingest", "Fingerprint of the ingest output."),)
+    reads = (Port("clouds", "ingest", "Fingerprint of the ingest output, or propose/FINGERPRINT.", also=("propose",)),)
     shared = True
     per_source = True
     in_flight = 2
@@ -38,6 +40,12 @@ class Project(ShardedStage[ProjectionRecipe, ProjectionExecution]):
         """`base: NAME` starts from a published recipe; other fields change it."""
         changes = {field: value for field, value in given.items() if field != "base"}
         return {**resolve_recipe(self.label(given)).model_dump(), **changes}
+
+    def misfit(self, recipe: ProjectionRecipe, made_from: Mapping[str, Sequence[Any]]) -> str:
+        for one in made_from.get("clouds", ()):
+            if isinstance(one, IngestRecipe) and holds_scenes(one.source.adapter):
+                return f"the source {one.source.adapter} holds scenes: let a stage propose cut them up before"
+        return ""
 
     def requires(self, recipe: ProjectionRecipe, execution: ProjectionExecution) -> Iterable[Requirement]:
         return device(execution.device)

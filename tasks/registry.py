@@ -5,12 +5,13 @@ from tasks.dlign import DLIGN
 from tasks.evaluate import EVALUATE
 from tasks.ingest import INGEST
 from tasks.project import PROJECT
+from tasks.propose import PROPOSE
 from tasks.shards import TIMINGS
 from tasks.stage import AnyStage
 from tasks.synthesize import SYNTHESIZE
 from tasks.train import TRAIN
 
-STAGES: tuple[AnyStage, ...] = (INGEST, PROJECT, SYNTHESIZE, DLIGN, TRAIN, EVALUATE)
+STAGES: tuple[AnyStage, ...] = (INGEST, PROPOSE, PROJECT, SYNTHESIZE, DLIGN, TRAIN, EVALUATE)
 
 
 BESIDE: tuple[Beside, ...] = (TIMINGS, *(beside for stage in STAGES for beside in stage.beside))

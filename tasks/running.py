@@ -89,7 +89,9 @@ def run_stage(order: Order) -> str:
 def load_inputs(stage: AnyStage, store: Store, refs: Refs) -> Inputs:
     """The manifests of what a stage reads; raises `MissingOutput` for one that is not finished."""
     return {
-        port.name: [Input(load_manifest(store, port.stage, ref.fingerprint), ref.label) for ref in refs[port.name]]
+        port.name: [
+            Input(load_manifest(store, port.maker(ref), ref.fingerprint), ref.label) for ref in refs[port.name]
+        ]
         for port in stage.reads
         if refs.get(port.name)
     }
@@ -151,7 +153,7 @@ def _satisfy(need: Need[Any], job: Job[Any, Any], order: Order) -> Manifest:
     It is a shortcut and no more: one that was made from other bytes than its inputs hold now is made anew.
     """
     refs = {
-        port: [Ref(given.manifest.fingerprint, given.label) for given in inputs]
+        port: [Ref(given.manifest.fingerprint, given.label, given.manifest.stage) for given in inputs]
         for port, inputs in need.inputs.items()
     }
     own = replace(order, stage=need.stage, recipe=need.recipe, part=Part(), origin=None)

@@ -87,8 +87,8 @@ class ShardBuilder:
     def reject(self, sample_id: str, reason: str) -> None:
         self.rejected.append(RejectedSample(id=sample_id, reason=reason))
 
-    def count(self, kind: str, value: str) -> None:
-        self.counts.setdefault(kind, Counter())[value] += 1
+    def count(self, kind: str, value: str, number: int = 1) -> None:
+        self.counts.setdefault(kind, Counter())[value] += number
 
 
 @contextmanager

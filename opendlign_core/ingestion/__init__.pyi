@@ -1,6 +1,7 @@
 from .adapters import WrongLayout as WrongLayout
 from .adapters import list_entries as list_entries
 from .cloud import IngestedObject as IngestedObject
+from .cloud import IngestedScene as IngestedScene
 from .cloud import Mesh as Mesh
 from .cloud import PointCloud as PointCloud
 from .cloud import RejectedObject as RejectedObject
@@ -22,6 +23,7 @@ from .readers import read_shape as read_shape
 from .recipe import STAGE_VERSION as STAGE_VERSION
 from .recipe import IngestExecution as IngestExecution
 from .recipe import IngestRecipe as IngestRecipe
+from .recipe import SceneReading as SceneReading
 from .recipe import SourceSpec as SourceSpec
 from .whole import as_ingested as as_ingested
 from .whole import read_whole as read_whole

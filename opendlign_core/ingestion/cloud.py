@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opendlign_core.ingestion.entry import ObjectEntry, UpAxis
+from opendlign_core.samples.scene import Scene
 
 Points = npt.NDArray[np.float32]
 Colors = npt.NDArray[np.uint8]
@@ -63,6 +64,14 @@ class IngestedObject:
     unit: str
     parts: Parts | None = None  # [N], places in `part_names`; -1 is no part
     part_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class IngestedScene:
+    """One scan of a place as the ingest stage stores it."""
+
+    entry: ObjectEntry
+    scene: Scene
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """What a dataset adapter says about one object, before any of its bytes are read."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 UpAxis = Literal["x", "y", "z", "-x", "-y", "-z"]
 
@@ -38,6 +38,18 @@ class ObjectEntry(BaseModel):
     unit: str = ""
     """Length unit of the coordinates (`m`, `mm`, `in`, ...); empty takes what the file declares."""
     licence: str = ""
+    beside: tuple[str, ...] = ()
+    """Keys of further files that the object is read from, in the order that its adapter states."""
+
+    @model_serializer(mode="wrap")
+    def _stored(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """An object of one file says nothing of others, so that listings keep the digests they had."""
+        return {name: value for name, value in plain(self).items() if name != "beside" or value}
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Keys of all files that the object is read from; none where it is generated."""
+        return () if self.procedural else (self.uri, *self.beside)
 
     @property
     def procedural(self) -> bool:

@@ -4,15 +4,16 @@ import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from queue import SimpleQueue
 
-from opendlign_core.ingestion.cloud import IngestedObject, RejectedObject
+from opendlign_core.ingestion.cloud import IngestedObject, IngestedScene, RejectedObject
 from opendlign_core.ingestion.entry import ObjectEntry
 from opendlign_core.ingestion.files import Files
 from opendlign_core.ingestion.recipe import IngestExecution, IngestRecipe
 from opendlign_core.ingestion.workers import ParserWorker
 
-Outcome = IngestedObject | RejectedObject
+Outcome = IngestedObject | IngestedScene | RejectedObject
 
 # Entries under way per worker: enough to hide one slow file, few enough to keep memory flat.
 _WINDOW = 4
@@ -54,16 +55,16 @@ def ingest_entries(
 
 
 def _outcome(entry: ObjectEntry, files: Files | None, idle: SimpleQueue[ParserWorker]) -> Outcome:
-    path = None
+    paths: dict[str, Path] = {}
     if not entry.procedural:
         if files is None:
             raise ValueError(f"{entry.object_id} lies in a file, but no files were given to read it from")
         try:
-            path = files.local(entry.uri)
+            paths = {key: files.local(key) for key in entry.files}
         except FileNotFoundError as error:
             return RejectedObject(entry, str(error))
     worker = idle.get()
     try:
-        return worker.parse(entry, path)
+        return worker.parse(entry, paths)
     finally:
         idle.put(worker)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from opendlign_core.chance import object_rng
 from opendlign_core.farthest import farthest_indices
 from opendlign_core.ingestion.cloud import IngestedObject, Mesh, PointCloud, Points
 from opendlign_core.ingestion.entry import ObjectEntry
@@ -15,7 +16,7 @@ from opendlign_core.ingestion.parts import PartList, named
 from opendlign_core.ingestion.readers import read_with_digest
 from opendlign_core.ingestion.recipe import IngestRecipe
 from opendlign_core.ingestion.reduce import Indices, pad_indices, random_indices
-from opendlign_core.ingestion.sampling import object_rng, pick
+from opendlign_core.ingestion.sampling import pick
 from opendlign_core.ingestion.surface import Surface
 
 _OPEN_PACKS = 4
@@ -25,7 +26,7 @@ class Parser:
     """Parses entries of one recipe; packs stay open between entries, so that a row costs a row."""
 
     def __init__(self, recipe: IngestRecipe) -> None:
-        self._recipe = recipe
+        self.recipe = recipe
         self._packs: OrderedDict[Path, Pack] = OrderedDict()
 
     def parse(self, entry: ObjectEntry, path: Path | None, listed: PartList | None = None) -> IngestedObject:
@@ -37,19 +38,19 @@ class Parser:
             UnreadableShape: when the file holds no usable shape.
         """
         shape, digest = self._load(entry, path)
-        if self._recipe.keep_parts:
+        if self.recipe.keep_parts:
             shape = named(shape, listed)
-        return finish(entry, shape, digest, self._recipe)
+        return finish(entry, shape, digest, self.recipe)
 
     def _load(self, entry: ObjectEntry, path: Path | None) -> tuple[PointCloud | Mesh, str]:
         if path is None:
             from opendlign_core.ingestion.procedural import cloud_of_entry
 
-            cloud = cloud_of_entry(entry, self._recipe)
+            cloud = cloud_of_entry(entry, self.recipe)
             return cloud, hashlib.sha256(cloud.points.tobytes()).hexdigest()
         if path.suffix.lower() in PACK_SUFFIXES and entry.member is not None:
-            return self._pack(path).shape(entry.member, parts=self._recipe.keep_parts)
-        return read_with_digest(path, entry.member, parts=self._recipe.keep_parts)
+            return self._pack(path).shape(entry.member, parts=self.recipe.keep_parts)
+        return read_with_digest(path, entry.member, parts=self.recipe.keep_parts)
 
     def _pack(self, path: Path) -> Pack:
         if path not in self._packs:

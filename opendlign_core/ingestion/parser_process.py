@@ -27,6 +27,7 @@ from opendlign_core.ingestion.wire import (
     encode_list,
     encode_object,
     encode_refusal,
+    encode_scene,
     encode_shape,
 )
 
@@ -69,6 +70,7 @@ def _answers(recipe: dict[str, Any] | None) -> dict[str, Callable[[Request], byt
     if recipe is not None:
         parser = Parser(IngestRecipe.model_validate(recipe))
         answers["object"] = lambda request: _object(parser, request)
+        answers["scene"] = lambda request: _scene(parser.recipe, request)
     return answers
 
 
@@ -76,6 +78,13 @@ def _object(parser: Parser, request: Request) -> bytes:
     entry = ObjectEntry.model_validate_json(request["entry"])
     listed = PartList(tuple(request["part_names"]), request["first_part"]) if request["part_names"] else None
     return encode_object(parser.parse(entry, Path(request["path"]) if request["path"] else None, listed))
+
+
+def _scene(recipe: IngestRecipe, request: Request) -> bytes:
+    from opendlign_core.ingestion.scenes.parse import parse_scene  # few sources hold any
+
+    entry = ObjectEntry.model_validate_json(request["entry"])
+    return encode_scene(parse_scene(entry, {key: Path(path) for key, path in request["paths"].items()}, recipe))
 
 
 def _answer(answer: Callable[[Request], bytes], request: Request) -> bytes:

@@ -62,6 +62,16 @@ class SourceSpec(Recipe):
         return int(text)
 
 
+class SceneReading(Recipe):
+    """How scans of places are read; clouds of single objects are not concerned."""
+
+    most_points: int = Field(default=200_000, ge=1, le=2_000_000)
+    """Most points of a scene."""
+    reduction: Literal["cubes", "random"] = "cubes"
+    """How a larger scene is reduced: to one point, drawn at random, of each cube of a grid that is as fine as that
+    allows, or to points drawn at random from all."""
+
+
 class IngestRecipe(Recipe):
     """Everything that changes the clouds of the ingest stage."""
 
@@ -85,6 +95,8 @@ class IngestRecipe(Recipe):
     """Processor time that parsing one object may need before it is rejected; without a limit, none is rejected."""
     parse_memory_mib: int | None = Field(default=None, ge=64, json_schema_extra={"added": True})
     """Memory that parsing one object may need before it is rejected; without a limit, none is rejected."""
+    scene: SceneReading = Field(default=SceneReading(), json_schema_extra={"added": True})
+    """How a source of scenes is read, for which `points`, `reduction` and `sampling` say nothing."""
 
 
 class IngestExecution(Execution):

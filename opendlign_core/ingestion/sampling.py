@@ -1,6 +1,5 @@
 """Points drawn from the surface of a mesh."""
 
-import hashlib
 from typing import Literal
 
 import numpy as np
@@ -10,12 +9,6 @@ from opendlign_core.ingestion.safety import require
 from opendlign_core.ingestion.surface import THINNEST, Picks, Surface, at_heights, inside
 
 Sampling = Literal["area", "stratified"]
-
-
-def object_rng(seed: int, object_id: str) -> np.random.Generator:
-    """The random stream of one object: the same whatever the order, the batch or the worker."""
-    words = np.frombuffer(hashlib.sha256(object_id.encode()).digest(), dtype="<u4")
-    return np.random.default_rng([seed, *words.tolist()])
 
 
 def sample_surface(mesh: Mesh, count: int, rng: np.random.Generator, sampling: Sampling = "area") -> PointCloud:

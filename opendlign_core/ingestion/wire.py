@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.cloud import IngestedObject, Mesh, PointCloud
 from opendlign_core.ingestion.depth_folder import FolderObject
 from opendlign_core.ingestion.entry import ObjectEntry
+from opendlign_core.samples import Scene, sample_key
 
 _HEADER_BYTES = 64 << 10
+_BOXES_BYTES = 1 << 20
 
 MOST_LIST_BYTES = 512 << 20
 MOST_FOLDER_OBJECT_BYTES = 1 << 30
@@ -149,6 +152,29 @@ def decode_folder_object(reply: Reply, name: str, label: str | None) -> FolderOb
     depth = np.frombuffer(reply.body[:split], dtype="<f4").reshape(depth_shape)
     images = None if image_shape is None else np.frombuffer(reply.body[split:], np.uint8).reshape(image_shape)
     return FolderObject(name, label, depth, images)
+
+
+def most_scene_bytes(points: int) -> int:
+    """Most bytes that a reply about a scene of that many points may have."""
+    return _HEADER_BYTES + _BOXES_BYTES + points * 23
+
+
+def encode_scene(found: Scene) -> bytes:
+    """A scene as the fields that a shard has of it, one after the other."""
+    fields = found.fields()
+    sizes = {name: len(field) for name, field in fields.items()}
+    return json.dumps(sizes).encode() + b"\n" + b"".join(fields.values())
+
+
+def decode_scene(reply: Reply, entry: ObjectEntry) -> Scene:
+    """The scene that a reply describes; RuntimeError where it is none, or another's."""
+    sizes, fields, start = {name: int(size) for name, size in reply.header.items()}, dict[str, bytes](), 0
+    for name, size in sizes.items():
+        fields[name], start = reply.body[start : start + size], start + size
+    try:
+        return Scene.read(sample_key(entry.object_id), fields)
+    except BadInput as error:
+        raise RuntimeError(f"the parser process sent no scene: {error}") from error
 
 
 def encode_shape(found: PointCloud | Mesh) -> bytes:

@@ -1,16 +1,28 @@
 """The points of boxes as clouds of their own."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from opendlign_core.boxes import Boxes
 
 Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
 
 PADDING = 0.02
 """Metres around a box whose points belong to it too: scans are noisy, and boxes of surfaces are tight."""
 FEWEST = 30
 """Points of which something can be told."""
+AT_ONCE = 64
+"""Boxes whose points are looked for together: a table of all boxes and points would not fit into memory."""
+
+
+def held(points: Floats, boxes: Boxes, margin: float) -> Iterator[Indices]:  # [N, 3] -> K of [n]
+    """The places of the points of every box and of the margin around it, one box after the other."""
+    grown = Boxes.of(boxes.centres, boxes.sizes + 2 * margin, boxes.yaws)
+    for start in range(0, len(boxes), AT_ONCE):
+        yield from map(np.flatnonzero, grown[start : start + AT_ONCE].contain(points))
 
 
 def crops(points: Floats, boxes: Boxes, count: int) -> list[Floats | None]:  # [N, 3] -> K of [count, 3]
@@ -20,11 +32,10 @@ def crops(points: Floats, boxes: Boxes, count: int) -> list[Floats | None]:  # [
     >>> one.shape, none
     ((64, 3), None)
     """
-    inside = Boxes.of(boxes.centres, boxes.sizes + 2 * PADDING, boxes.yaws).contain(points)
-    return [_drawn(points, np.flatnonzero(own), count, box) for box, own in enumerate(inside)]
+    return [_drawn(points, own, count, box) for box, own in enumerate(held(points, boxes, PADDING))]
 
 
-def _drawn(points: Floats, own: NDArray[np.int64], count: int, box: int) -> Floats | None:
+def _drawn(points: Floats, own: Indices, count: int, box: int) -> Floats | None:
     if len(own) < FEWEST:
         return None
     rng = np.random.default_rng(box)

@@ -11,8 +11,10 @@ from .images import encode_image as encode_image
 from .indexed import ShardDataset as ShardDataset
 from .keys import object_id as object_id
 from .keys import sample_key as sample_key
+from .meta import BoxMeta as BoxMeta
 from .meta import CadReference as CadReference
 from .meta import CloudMeta as CloudMeta
+from .meta import CropMeta as CropMeta
 from .meta import DepthMeta as DepthMeta
 from .meta import GateScore as GateScore
 from .meta import Meta as Meta

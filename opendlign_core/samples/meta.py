@@ -81,6 +81,38 @@ class SceneMeta(Meta):
     unit: str = "m"
     things: tuple[str, ...] = ()
     """What the things with boxes are called, in the order of their boxes."""
+    digest: str = ""
+    """sha256 of the bytes that it was read from."""
+    points: int = 0
+    """Points in the file before they were reduced."""
+    cubes: float = 0.0
+    """Side, in the file's unit, of the cubes of which each kept one point, where there were too many."""
+
+
+class BoxMeta(BaseModel):
+    """A box in a scene, y up."""
+
+    model_config = ConfigDict(frozen=True)
+
+    centre: tuple[float, float, float]
+    size: tuple[float, float, float]
+    """Along the box's own x, y and z."""
+    yaw: float
+    """By which the box is turned about y, in radians from +x towards +z."""
+
+
+class CropMeta(CloudMeta):
+    """What is known of a cloud that was cut out of a scene; `points` counts those in its box."""
+
+    scene: str
+    """Id of the scene."""
+    number: int
+    """Which of the scene's boxes this is: of proposals their rank, of true boxes the thing's place."""
+    box: BoxMeta
+    objectness: float
+    """How sure the proposer was that the box holds a thing."""
+    probabilities: tuple[float, ...] = ()
+    """Of the proposer's own classes, where it knows any."""
 
 
 class CadReference(BaseModel):

@@ -31,11 +31,13 @@ class Scene(TypedSample[SceneMeta]):
     colors: NDArray[np.uint8] | None = None  # [N, 3]
     instances: NDArray[np.int32] | None = None  # [N], 1 + the thing that each point belongs to, 0 for none
     whole: Boxes | None = None  # K, turned as the things are and around their unseen parts too
+    semantics: NDArray[np.int32] | None = None  # [N], what its data set says each point is, by its own numbers
 
     def __post_init__(self) -> None:
-        rows = {"points": self.points, "colors": self.colors, "instances": self.instances}
+        rows: dict[str, NDArray[Any] | None] = {"points": self.points, "colors": self.colors}
+        rows |= {"instances": self.instances, "semantics": self.semantics}
         for name, array in rows.items():
-            expected = (len(self.points),) if name == "instances" else (len(self.points), 3)
+            expected = (len(self.points), 3) if name in ("points", "colors") else (len(self.points),)
             if array is not None and array.shape != expected:
                 raise WrongSample(
                     f"{self.meta.object_id}: {name} has the shape {list(array.shape)} in a scene of "
@@ -63,11 +65,12 @@ class Scene(TypedSample[SceneMeta]):
             "boxes": _rows(self.boxes),
             "colors": self.colors,
         }
-        arrays |= {"instances": self.instances, "whole": None if self.whole is None else _rows(self.whole)}
+        arrays |= {"instances": self.instances, "semantics": self.semantics}
+        arrays["whole"] = None if self.whole is None else _rows(self.whole)
         return {f"{name}.npy": encode_array(array) for name, array in arrays.items() if array is not None}
 
 
-_BESIDE = ("colors", "instances", "whole")
+_BESIDE = ("colors", "instances", "semantics", "whole")
 
 
 def _rows(boxes: Boxes) -> NDArray[np.float64]:  # [K, 7]

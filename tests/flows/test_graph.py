@@ -18,6 +18,7 @@ from storage.output import load_manifest
 from storage.stores import open_store
 from tasks.evaluate import EVALUATE
 from tasks.project import PROJECT
+from tasks.propose import PROPOSE
 from tasks.registry import STAGES
 from tests.flows.conftest import TINY
 from tests.flows.planning import fingerprints, planned
@@ -51,6 +52,43 @@ def test_every_source_is_projected_and_the_first_alone_is_painted() -> None:
     }
 
 
+def test_scenes_are_cut_up_before_they_are_projected_and_clouds_are_not() -> None:
+    rooms = {"source": {"adapter": "rooms", "options": {"rooms": "10"}}}
+    whole = preset_with(benchmarks=[rooms], propose={"proposer": "ground-truth"})
+    assert [node.name for node in whole.of(PROPOSE)] == ["propose rooms"]
+    assert whole.by_name()["propose rooms"].label == "ground-truth"
+    assert inputs(whole, "propose rooms") == {"scenes": ("ingest rooms",)}
+    assert inputs(whole, "project rooms") == {"clouds": ("propose rooms",)}
+    assert inputs(whole, "project procedural") == {"clouds": ("ingest procedural",)}
+    trained_on_rooms = preset_with(ingest=rooms, benchmarks=[{"source": SHAPES}], propose={})
+    assert inputs(trained_on_rooms, "synthesize") == {"depths": ("project rooms",)}
+
+
+def test_boxes_of_two_kinds_stand_side_by_side() -> None:
+    nodes = {
+        "true boxes": {
+            "stage": "propose",
+            "recipe": {"proposer": "ground-truth"},
+            "inputs": {"scenes": "ingest rooms"},
+        },
+        "true maps": {"stage": "project", "recipe": {}, "inputs": {"clouds": "true boxes"}},
+    }
+    graph = preset_with(benchmarks=[{"source": {"adapter": "rooms"}}], propose={}, nodes=nodes)
+    assert [node.label for node in graph.of(PROPOSE)] == ["superpoints", "ground-truth"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ingest": {"source": {"adapter": "rooms"}}}, "rooms holds scenes: let a stage propose cut them up before"),
+        ({"propose": {}}, "procedural holds single objects; propose takes a source of scenes"),
+    ],
+)
+def test_scenes_and_clouds_are_not_taken_for_each_other(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(PresetError, match=message):
+        preset_with(**changes)
+
+
 def test_a_method_of_another_projection_gets_project_nodes_for_the_sources_it_judges() -> None:
     evaluate = {"datasets": [{"name": "More", "sources": ["more"]}], "methods": ["opendlign", "pointclip-v2"]}
     graph = preset_with(benchmarks=[{"source": {**SHAPES, "name": "more"}}], evaluate=evaluate)
@@ -70,7 +108,7 @@ def test_any_stage_has_its_place_in_the_short_form() -> None:
     graph = preset_with(dlign={})
     assert inputs(graph, "dlign") == {"aligned": ("synthesize",)}
     assert graph.by_name()["dlign"].recipe.clip == graph.by_name()["train"].recipe.clip
-    assert graph.stages == tuple(stage.name for stage in STAGES)
+    assert graph.stages == tuple(stage.name for stage in STAGES if stage is not PROPOSE)
 
 
 def test_only_what_a_stage_is_made_from_is_asked_for() -> None:
@@ -109,12 +147,12 @@ def test_a_node_can_be_spelled_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"nodes": {"x": {"stage": "project"}}}, "x needs an input clouds: a node of the stage ingest"),
+        ({"nodes": {"x": {"stage": "project"}}}, "x needs an input clouds: a node of the stage ingest or propose"),
         ({"nodes": {"x": {"stage": "cook"}}}, "no stage 'cook'"),
         ({"nodes": {"x": {"stage": "project", "salt": 1}}}, "nodes.x.salt: unknown; a node has"),
         (
             {"nodes": {"x": {"stage": "project", "inputs": {"clouds": "train"}}}},
-            "clouds takes a node of ingest that is there, not 'train'",
+            "clouds takes a node of ingest or propose that is there, not 'train'",
         ),
         ({"nodes": {"x": {"stage": "project", "inputs": {"salt": "train"}}}}, "no input 'salt'; project reads clouds"),
         ({"nodes": ["x"]}, "nodes: a group of fields, not ['x']"),

@@ -125,11 +125,11 @@ def test_a_parser_killed_from_outside_costs_nothing(
 ) -> None:
     worker = ParserWorker(recipe, ONE)
     path = files.local("a.off")
-    before = worker.parse(entry_of("a.off"), path)
+    before = worker.parse(entry_of("a.off"), {"a.off": path})
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGKILL)
     time.sleep(0.1)
-    after = worker.parse(entry_of("a.off"), path)
+    after = worker.parse(entry_of("a.off"), {"a.off": path})
     worker.close()
     assert isinstance(before, IngestedObject)
     assert isinstance(after, IngestedObject)

@@ -5,12 +5,13 @@ from typing import Literal
 import numpy as np
 import pytest
 
+from opendlign_core.chance import object_rng
 from opendlign_core.ingestion import IngestedObject, IngestExecution, IngestRecipe, Mesh, ObjectEntry, ingest_entries
 from opendlign_core.ingestion.cloud import PointCloud
 from opendlign_core.ingestion.parse import finish
 from opendlign_core.ingestion.procedural import category_parts, list_procedural
 from opendlign_core.ingestion.recipe import SourceSpec
-from opendlign_core.ingestion.sampling import object_rng, sample_surface
+from opendlign_core.ingestion.sampling import sample_surface
 
 SOURCE = SourceSpec(adapter="procedural", options={"seed": "3", "objects": "3"})
 ENTRY = ObjectEntry(object_id="toys/step", source="toys", split="train", uri="step.ply")

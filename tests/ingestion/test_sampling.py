@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
+from opendlign_core.chance import object_rng
 from opendlign_core.ingestion import IngestRecipe, Mesh, SourceSpec, UnreadableShape
 from opendlign_core.ingestion.cloud import Faces, Points
 from opendlign_core.ingestion.orient import to_y_up
 from opendlign_core.ingestion.polygons import strip_triangles, triangulate
-from opendlign_core.ingestion.sampling import object_rng, sample_surface
+from opendlign_core.ingestion.sampling import sample_surface
 from opendlign_core.ingestion.surface import Surface
 from storage.fingerprint import canonical
 from tests.ingestion.samples import FAN, VERTICES

@@ -32,7 +32,10 @@ def at_work(
     """The job of making an output, for as long as what the stage opens stays open."""
     inputs = as_inputs(given or {})
     with stage.opened(recipe) as opened:
-        refs = {port: [Ref(one.manifest.fingerprint, one.label) for one in found] for port, found in inputs.items()}
+        refs = {
+            port: [Ref(one.manifest.fingerprint, one.label, one.manifest.stage) for one in found]
+            for port, found in inputs.items()
+        }
         output = StageOutput(store, stage.identify(recipe, refs, opened))
         progress = StageProgress(stage.name, 0, stage.unit, listener=listener)
         yield Job(output, recipe, execution or stage.execution(), inputs, progress, opened)

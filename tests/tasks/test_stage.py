@@ -9,6 +9,7 @@ import pytest
 
 from flows.graph import Node
 from flows.preset import load_preset, preset_names
+from opendlign_core.errors import BadInput
 from opendlign_core.projection import RECIPES
 from opendlign_core.recipe import Execution, Recipe
 from opendlign_core.training import DlignRecipe
@@ -52,6 +53,14 @@ DEPTHS = Port("depths", "project", "Depth maps, by projection.", many=True, labe
 )
 def test_a_fingerprint_tells_outputs_by_stage_number_and_kind(refs: Sequence[Ref], upstream: dict[str, str]) -> None:
     assert DEPTHS.upstream(refs) == upstream
+
+
+def test_a_port_of_several_stages_tells_who_made_what_it_reads() -> None:
+    (clouds,) = PROJECT.reads
+    assert clouds.upstream([Ref("a", "", "ingest")]) == clouds.upstream([Ref("a")]) == {"ingest": "a"}
+    assert clouds.upstream([Ref("a", "superpoints", "propose")]) == {"propose": "a"}
+    with pytest.raises(BadInput, match="clouds takes outputs of ingest or propose, not train/a"):
+        clouds.upstream([Ref("a", "", "train")])
 
 
 def test_the_order_of_what_is_read_counts() -> None:
@@ -129,7 +138,7 @@ def test_stages_read_what_stages_before_them_make() -> None:
         assert {port.stage for port in stage.reads} <= set(names[:place])
         assert len({port.name for port in stage.reads}) == len(stage.reads)
         assert stage.about.endswith(".")
-    with pytest.raises(LookupError, match="no stage 'paint'; stages are ingest, project"):
+    with pytest.raises(LookupError, match="no stage 'paint'; stages are ingest, propose, project"):
         stage_named("paint")
 
 

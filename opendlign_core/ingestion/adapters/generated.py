@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from opendlign_core.ingestion.adapters.spec import Adapter, Found
+from opendlign_core.ingestion.entry import PROCEDURAL as PROCEDURAL_URI
 from opendlign_core.ingestion.files import Files
 from opendlign_core.ingestion.recipe import SourceSpec
 
@@ -31,6 +32,15 @@ def _procedural(source: SourceSpec, files: Files) -> Iterator[Found]:
         yield Found(name, entry.split, entry.label, entry.uri, caption=entry.caption)
 
 
+def _rooms(source: SourceSpec, files: Files) -> Iterator[Found]:
+    from opendlign_core.ingestion.procedural import SPLIT_ROUNDS
+
+    seed = source.number("seed", 0)
+    for index in range(source.number("rooms", 60)):
+        split = SPLIT_ROUNDS[index % len(SPLIT_ROUNDS)]
+        yield Found(f"{seed}-{index:06d}", split, "", f"{PROCEDURAL_URI}{index}")
+
+
 PROCEDURAL: Adapter = Adapter(
     name="procedural",
     title="embedded procedural shapes",
@@ -47,4 +57,21 @@ PROCEDURAL: Adapter = Adapter(
         ("objects", "objects of all splits together; `1000` when left out"),
         ("categories", "comma-separated labels; all when left out"),
     ),
+    generated=True,
+)
+
+ROOMS: Adapter = Adapter(
+    name="rooms",
+    title="embedded procedural rooms",
+    layout="no files: rooms are generated from (seed, index)",
+    split="by room: 70% train, 10% val, 20% test",
+    label="none; every thing has its own",
+    caption="none",
+    find=_rooms,
+    up_axis="y",
+    unit="m",
+    licence="CC0-1.0",
+    options=(("seed", "`0` when left out"), ("rooms", "rooms of all splits together; `60` when left out")),
+    holds="scenes",
+    generated=True,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from opendlign_core.errors import BadInput
-from opendlign_core.ingestion.adapters.generated import PROCEDURAL, NoFiles
+from opendlign_core.ingestion.adapters.generated import PROCEDURAL, ROOMS, NoFiles
 from opendlign_core.ingestion.adapters.generic import FOLDER, OPENDLIGN
 from opendlign_core.ingestion.adapters.lists import LIST
 from opendlign_core.ingestion.adapters.modelnet import MODELNET40, MODELNET40_H5, MODELNET40_RESAMPLED
@@ -21,6 +21,7 @@ from opendlign_core.ingestion.recipe import SourceSpec
 _ALL: tuple[Adapter, ...] = (
     PROCEDURAL, FOLDER, LIST, MODELNET40, MODELNET40_H5, MODELNET40_RESAMPLED, SCANOBJECTNN_H5, OMNIOBJECT3D,
     OBJAVERSE_LVIS, SHAPENET, SHAPENET_OPENSHAPE, SHAPENET_ULIP, SHAPENET_PART_H5, OPENDLIGN,
+    ROOMS,
 )  # fmt: skip
 
 ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ALL}
@@ -41,6 +42,6 @@ def list_entries(source: SourceSpec, files: Files | None = None) -> Iterator[Obj
         BadInput: If the adapter or one of its options is unknown, or `files` is missing.
     """
     adapter = adapter_named(source.adapter)
-    if files is None and adapter is not PROCEDURAL:
+    if files is None and not adapter.generated:
         raise BadInput(f"adapter {adapter.name!r} reads files: give the source a url")
     return entries_of(adapter, source, files or NoFiles())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import ObjectEntry, UpAxis, one_line
@@ -33,6 +34,8 @@ class Found:
     caption: str = ""
     up_axis: UpAxis | None = None
     """Overrides the adapter's up axis, for lists that state one per object."""
+    beside: tuple[str, ...] = ()
+    """Keys of further files that the object is read from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,10 @@ class Adapter:
     """Accepted options and what each means."""
     parts: Callable[[SourceSpec, str], PartList | None] | None = None
     """The parts of an object by its label, where the files do not name them; UnreadableShape for a label without."""
+    holds: Literal["clouds", "scenes"] = "clouds"
+    """What ingestion makes of its objects; those that hold scenes have a reader in `ingestion.scenes`."""
+    generated: bool = False
+    """Whether there are no files."""
 
 
 def entries_of(adapter: Adapter, source: SourceSpec, files: Files) -> Iterator[ObjectEntry]:
@@ -93,6 +100,7 @@ def _entry(adapter: Adapter, source: SourceSpec, found: Found) -> ObjectEntry:
         up_axis=source.up_axis or found.up_axis or adapter.up_axis,
         unit=adapter.unit if source.unit is None else source.unit,
         licence=adapter.licence if source.licence is None else source.licence,
+        beside=found.beside,
     )
 
 

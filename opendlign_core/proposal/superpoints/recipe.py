@@ -1,5 +1,7 @@
 """What the superpoint proposer can be told. Torch-free."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from opendlign_core.recipe import Recipe
@@ -8,6 +10,7 @@ from opendlign_core.recipe import Recipe
 class SuperpointsRecipe(Recipe):
     """How a scene is cut into pieces, and how those are put together. Lengths are in metres."""
 
+    kind: Literal["superpoints"] = "superpoints"
     spacing: float = Field(default=0.03, gt=0)
     """Side of the cubes of which each keeps one point."""
     neighbours: int = Field(default=20, ge=4)
@@ -25,8 +28,9 @@ class SuperpointsRecipe(Recipe):
     least_points: int = Field(default=30, ge=1)
     """Of a box."""
     shortest: float = Field(default=0.15, ge=0)
+    """Least length of a box's longest side."""
     longest: float = Field(default=4.0, gt=0)
-    """Bounds of a box's longest side."""
+    """Most length of a box's longest side."""
     likeness: float = Field(default=0.85, gt=0, le=1)
     """Of boxes whose IoU is above this one is enough."""
     most: int = Field(default=256, ge=1)

@@ -1,0 +1,1 @@
+"""Scans of places with what stands in them: from the files of data sets into scenes, y up."""
