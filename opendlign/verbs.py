@@ -83,10 +83,15 @@ DATA = (
     Verb("preprocess-imagenet3d", "imagenet3d:preprocess", "Cut objects out of ImageNet3D's photos, as published.",
          "data preprocess-imagenet3d ~/imagenet3d ~/crops --center-and-resize"),
 )  # fmt: skip
+POSE = (
+    Verb("show", "posed:show", "Draw a CAD over a photo at a pose, to see whether it fits.",
+         "pose show car.jpg --cad car.off --azimuth 30 --elevation 10 --distance 5"),
+)  # fmt: skip
 GROUPS = {
     "store": ("Care of a store.", STORE),
     "service": ("The pipeline as a service: server, workers, deployments.", SERVICE),
     "weights": ("Trained models from and for other programs.", WEIGHTS),
+    "pose": ("Poses of things in photos.", POSE),
     "data": ("Data sets from and for other programs.", DATA),
 }
 SHORT = ("store", "service")

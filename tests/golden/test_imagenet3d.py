@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import binary_dilation
 
 from opendlign_core.camera import Pose
+from opendlign_core.ingestion.cloud import Mesh
 from opendlign_core.ingestion.files import DirectoryFiles
 from opendlign_core.ingestion.posed.annotations import Annotation, LeftOut, annotation_of
 from opendlign_core.ingestion.posed.crop import Crop, CropRecipe, plan_crop
@@ -18,6 +21,8 @@ from opendlign_core.ingestion.posed.folders import PhotoFolder
 from opendlign_core.ingestion.posed.pixels import resized_without_opencv
 from opendlign_core.ingestion.posed.preprocess import preprocess
 from opendlign_core.ingestion.posed.published import crop_name, cropped, published_values
+from opendlign_core.ingestion.readers import read_shape
+from opendlign_core.pictures.wireframe import BAD, GOOD, UInt8, boxed, wireframe
 from tests.ingestion.posed.folders import annotation_bytes, put
 
 Golden = Callable[[str], list[Path]]
@@ -146,3 +151,38 @@ def written(data: Arrays, root: Path, category: str) -> Path:
     for split, names in json.loads(str(data["lists_json"])).items():
         put(root, f"lists/{category}_imagenet_{split}.txt", "\n".join(names).encode())
     return root
+
+
+def drawn(data: Arrays, tmp_path: Path) -> UInt8:  # [2, H, W, 3]
+    path = tmp_path / "cad.off"
+    path.write_text(str(data["off_text"]))
+    mesh = read_shape(path)
+    assert isinstance(mesh, Mesh)
+    np.testing.assert_array_equal(mesh.vertices, data["off_vertices"])
+    np.testing.assert_array_equal(mesh.faces, data["off_faces"])
+    framed = boxed(data["overlay_base"], tuple(data["overlay_bbox"].tolist()))
+    poses = [
+        Pose(**dict(zip(data["pose_fields"].tolist(), row.tolist(), strict=True))) for row in data["overlay_poses"]
+    ]
+    colours = [GOOD if good else BAD for good in data["overlay_good"]]
+    pictures = [
+        wireframe(framed, mesh.vertices, mesh.faces, pose, colour) for pose, colour in zip(poses, colours, strict=True)
+    ]
+    return np.stack(pictures)
+
+
+def test_boxes_and_wireframes_are_the_reference_s_pixels(golden_files: Golden, tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    for data in arrays(golden_files, "imagenet3d_projection_?.npz"):
+        np.testing.assert_array_equal(drawn(data, tmp_path), data["overlay"])
+
+
+def test_without_opencv_lines_pass_within_a_pixel(
+    golden_files: Golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    around = np.ones((1, 3, 3), bool)
+    for data in arrays(golden_files, "imagenet3d_projection_?.npz"):
+        ours, theirs = ((one != data["overlay_base"]).any(-1) for one in (drawn(data, tmp_path), data["overlay"]))
+        assert (ours & ~binary_dilation(theirs, around)).sum() <= 1e-3 * ours.sum()
+        assert (theirs & ~binary_dilation(ours, around)).sum() <= 1e-3 * theirs.sum()

@@ -2,7 +2,8 @@
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,12 +62,10 @@ def read_annotations(data: bytes) -> list[Annotation | LeftOut]:
     Raises:
         UnreadableShape: the file is no annotation, names something foreign, or holds no object.
     """
-    with parsing("annotation"):
-        require(data[:4] == b"PK\x03\x04", "is no .npz archive")
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = archive.namelist()
-            require(f"{KEY}.npy" in names, f"has no {KEY!r} (it has: {', '.join(names[:12]) or 'nothing'})")
-            rows = load_dictionary_rows(read_zip_member(archive, f"{KEY}.npy"))
+    with _opened(data) as archive:
+        names = archive.namelist()
+        require(f"{KEY}.npy" in names, f"has no {KEY!r} (it has: {', '.join(names[:12]) or 'nothing'})")
+        rows = load_dictionary_rows(read_zip_member(archive, f"{KEY}.npy"))
     require(bool(rows), "holds no object")
     return [annotation_of(row, number) for number, row in enumerate(rows)]
 
@@ -77,12 +76,29 @@ def read_plain(data: bytes) -> dict[str, Any]:
     Raises:
         UnreadableShape: the file is no such archive.
     """
+    with _opened(data) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".npy")]
+        arrays = {name.removesuffix(".npy"): parse_npy(read_zip_member(archive, name)) for name in names}
+    return {name: array if array.ndim else array.item() for name, array in arrays.items()}
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[zipfile.ZipFile]:
     with parsing("annotation"):
         require(data[:4] == b"PK\x03\x04", "is no .npz archive")
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = [name for name in archive.namelist() if name.endswith(".npy")]
-            arrays = {name.removesuffix(".npy"): parse_npy(read_zip_member(archive, name)) for name in names}
-    return {name: array if array.ndim else array.item() for name, array in arrays.items()}
+            yield archive
+
+
+def read_any(data: bytes) -> list[Annotation | LeftOut]:
+    """The objects of an annotation file as it was published raw, or the one of a preprocessed file.
+
+    Raises:
+        UnreadableShape: the file is neither.
+    """
+    with _opened(data) as archive:
+        raw = f"{KEY}.npy" in archive.namelist()
+    return read_annotations(data) if raw else [annotation_of({"ignore": 0, **read_plain(data)}, 0)]
 
 
 def annotation_of(row: Mapping[str, Any], number: int) -> Annotation | LeftOut:

@@ -14,7 +14,7 @@ UInt8 = NDArray[np.uint8]
 
 MOST_PIXELS = 64_000_000
 """Of a photo; what claims more is refused before it is decoded."""
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "MPO")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 
 
 def read_photo(data: bytes) -> Image.Image:
