@@ -8,7 +8,7 @@ import numpy as np
 from cyclopts import Parameter
 from numpy.typing import NDArray
 
-from opendlign.shapes import require_picture
+from opendlign.named_files import require_picture
 from opendlign.show import console, plain
 from opendlign_core.camera import Pose
 from opendlign_core.errors import BadInput
