@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import DatasetSpec, EvalRecipe
-from opendlign_core.samples import Cloud, DepthMaps, Painted, Places, read_meta
+from opendlign_core.samples import Cloud, DepthMaps, Painted, Places, PosedPhoto, read_meta
 from storage.fetch import Fetcher
 from storage.fingerprint import digest
 from storage.reader import SampleReader
@@ -117,6 +117,24 @@ class StoredSamples:
                     cloud.meta.part_names, maps.maps(), places,
                 )  # fmt: skip
 
+    def photos(self, dataset: DatasetSpec, split: str | None) -> Iterator[PosedPhoto]:
+        """The data set's photos with their poses, in store order, one at a time.
+
+        Raises:
+            BadInput: an object of the data set is no such photo.
+        """
+        for source in self._sources:
+            for sample in self._wanted(source.clouds, dataset, split):
+                yield PosedPhoto.read(sample.key, sample.fields)
+
+    def identity_of_photos(self, dataset: DatasetSpec, split: str | None) -> str:
+        """Changes with the bytes of the outputs and with what is taken of them."""
+        return digest([[one.clouds.content_digest for one in self._sources], sorted(dataset.sources), split])
+
+    def count_photos(self, dataset: DatasetSpec, split: str | None) -> int:
+        """How many photos `photos` goes through, told from the catalogs."""
+        return sum(1 for index in range(len(self._sources)) for _ in self._listed_in(index, dataset, split))
+
     def proposed(self) -> Mapping[str, Sequence["ProposedSource"]]:
         """What was proposed in the scenes, by kind of the proposer."""
         return {}
@@ -125,15 +143,20 @@ class StoredSamples:
         """How many objects `samples` goes through, told from the catalogs."""
         return sum(1 for _ in self._drawn(dataset, split, projection))
 
-    def judged(self, dataset: DatasetSpec, projection: str) -> str:
-        """Digest of the objects of the test split with their labels, and of the classes that these are brought to."""
+    def judged(self, dataset: DatasetSpec, projection: str | None) -> str:
+        """Digest of the objects of the test split with their labels, and of the classes that these are brought to.
+
+        Without a projection of all objects, else of those that have its depth maps.
+        """
         objects = sorted((row.object_id, row.label) for row in self._drawn(dataset, dataset.split, projection))
         return digest([objects, dataset.labels, dataset.aliases])
 
-    def _drawn(self, dataset: DatasetSpec, split: str | None, projection: str) -> Iterator["_Listed"]:
+    def _drawn(self, dataset: DatasetSpec, split: str | None, projection: str | None) -> Iterator["_Listed"]:
         """The objects that have depth maps, told from the catalogs."""
         for index, source in enumerate(self._sources):
-            if projection in source.depths:
+            if projection is None:
+                yield from self._listed_in(index, dataset, split)
+            elif projection in source.depths:
                 undrawn = _undrawn(source.depths[projection])
                 yield from (row for row in self._listed_in(index, dataset, split) if row.object_id not in undrawn)
 
@@ -220,9 +243,11 @@ def objects_to_encode(recipe: EvalRecipe, samples: StoredSamples) -> int:
         for dataset, method, split in (reads if recipe.reads.depth else ())
     }
     alone = [(dataset, split, method.projection) for dataset, method, split in reads if recipe.reads.placed]
-    return sum(samples.count(*read) for read in (*shared.values(), *alone))
+    photos = sum(samples.count_photos(dataset, split) for dataset, _, split in reads) if recipe.reads.photos else 0
+    return photos + sum(samples.count(*read) for read in (*shared.values(), *alone))
 
 
 def judged_objects(recipe: EvalRecipe, samples: StoredSamples) -> dict[str, str]:
     """Data set -> a digest of what is judged on it; results are comparable where these are equal."""
-    return {dataset.name: samples.judged(dataset, recipe.primary.projection) for dataset in recipe.datasets}
+    projection = recipe.primary.projection if recipe.reads.maps else None
+    return {dataset.name: samples.judged(dataset, projection) for dataset in recipe.datasets}

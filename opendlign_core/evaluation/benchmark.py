@@ -33,6 +33,8 @@ class Reads:
     """Features of the painted images, for the primary method."""
     placed: bool = False
     """Depth maps with the places of points that have parts."""
+    photos: bool = False
+    """Photos of things with their poses, of the test and the train split."""
     proposed: bool = False
     """Depth maps of what is in proposed boxes of scenes."""
 

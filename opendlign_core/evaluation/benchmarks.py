@@ -11,10 +11,11 @@ from opendlign_core.evaluation.classification.views import VIEWS
 from opendlign_core.evaluation.classification.zero_shot import ZERO_SHOT
 from opendlign_core.evaluation.detection.benchmark import DETECTION
 from opendlign_core.evaluation.findings import Headline
+from opendlign_core.evaluation.pose.benchmark import POSE
 from opendlign_core.evaluation.results import EvaluationResults
 from opendlign_core.evaluation.segmentation.benchmark import SEGMENTATION
 
-BENCHMARKS: tuple[Benchmark[Any], ...] = (ZERO_SHOT, FEW_SHOT, VIEWS, RETRIEVAL, SEGMENTATION, DETECTION)
+BENCHMARKS: tuple[Benchmark[Any], ...] = (ZERO_SHOT, FEW_SHOT, VIEWS, RETRIEVAL, SEGMENTATION, DETECTION, POSE)
 """In the order of `results.json` and of the report."""
 
 

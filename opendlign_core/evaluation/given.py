@@ -26,7 +26,9 @@ class NamedFiles:
         cls.allowed = False
 
 
-def _from_file(read: Callable[[Path], Any]) -> BeforeValidator:
+def from_file(read: Callable[[Path], Any]) -> BeforeValidator:
+    """Lets a field be written as `{file: PATH}`, of what `read` finds there."""
+
     def given(value: Any) -> Any:
         if not (isinstance(value, dict) and set(value) == {"file"}):
             return value
@@ -56,6 +58,6 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-Labels = Annotated[str | tuple[str, ...], AfterValidator(_known_labels), _from_file(read_labels)]
-Text = Annotated[TextName | tuple[str, ...], AfterValidator(_with_slots), _from_file(read_templates)]
-FileDigest = Annotated[str, _from_file(_digest)]
+Labels = Annotated[str | tuple[str, ...], AfterValidator(_known_labels), from_file(read_labels)]
+Text = Annotated[TextName | tuple[str, ...], AfterValidator(_with_slots), from_file(read_templates)]
+FileDigest = Annotated[str, from_file(_digest)]

@@ -21,6 +21,7 @@ from opendlign_core.evaluation.features import (
 )
 from opendlign_core.evaluation.model import EvaluatedModel, text_classifier, text_key
 from opendlign_core.evaluation.specs import DatasetSpec, MethodSpec, PixelNorm
+from opendlign_core.samples import PosedPhoto
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -37,6 +38,14 @@ class EvalSource(Protocol):
 
     def placed(self, dataset: DatasetSpec, split: str | None, projection: str) -> Iterable[PlacedSample]:
         """The same with points, their parts, and where the maps show them; one object at a time."""
+        ...
+
+    def photos(self, dataset: DatasetSpec, split: str | None) -> Iterable[PosedPhoto]:
+        """Photos of things with their poses, one at a time; none where the data set has no such samples."""
+        ...
+
+    def identity_of_photos(self, dataset: DatasetSpec, split: str | None) -> str:
+        """A text that changes whenever `photos` would."""
         ...
 
     def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:

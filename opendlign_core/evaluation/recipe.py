@@ -46,6 +46,7 @@ class EvalRecipe(EvalChoices):
             train=any(read.train for read in reads),
             painted=any(read.painted for read in reads),
             placed=any(read.placed for read in reads),
+            photos=any(read.photos for read in reads),
             proposed=any(read.proposed for read in reads),
         )
 
@@ -84,10 +85,13 @@ class EvalRecipe(EvalChoices):
 
     @model_validator(mode="after")
     def _training_data_where_needed(self) -> "EvalRecipe":
-        if self.reads.train or any(method.search == "train-split" for method in self.methods):
+        learns = self.reads.train or self.reads.photos or any(one.search == "train-split" for one in self.methods)
+        if learns:
             for dataset in self.datasets:
                 if dataset.train_split is None:
-                    raise BadInput(f"{dataset.name}: few-shot and the train-split search need a train_split")
+                    raise BadInput(
+                        f"{dataset.name}: few-shot, probes of pose and the train-split search need a train_split"
+                    )
         return self
 
     @field_validator("options")

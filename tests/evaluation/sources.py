@@ -10,6 +10,7 @@ from opendlign_core.evaluation import DatasetSpec, EvalSample
 from opendlign_core.evaluation.features import PlacedSample
 from opendlign_core.evaluation.lab import ProposedSource
 from opendlign_core.projection.recipe import RECIPES
+from opendlign_core.samples import PosedPhoto
 
 CLASSES = ("chair", "table", "lamp", "sofa", "bed", "desk")
 TEXT = ("a {}.", "a depth map of a {}.")
@@ -24,6 +25,8 @@ class ListSource:
     reads: list[tuple[str, str | None, str]] = field(default_factory=list)
     parted: Mapping[str | None, Sequence[PlacedSample]] = field(default_factory=dict)
     """Shapes with parts, by split."""
+    photographed: Mapping[str | None, Sequence[PosedPhoto]] = field(default_factory=dict)
+    """Photos with poses, by split."""
 
     def samples(
         self, dataset: DatasetSpec, split: str | None, projection: str, images: bool = False
@@ -35,6 +38,13 @@ class ListSource:
     def placed(self, dataset: DatasetSpec, split: str | None, projection: str) -> Iterable[PlacedSample]:
         self.reads.append((dataset.name, split, projection))
         yield from self.parted.get(split, ())
+
+    def photos(self, dataset: DatasetSpec, split: str | None) -> Iterable[PosedPhoto]:
+        self.reads.append((dataset.name, split, "photos"))
+        yield from self.photographed.get(split, ())
+
+    def identity_of_photos(self, dataset: DatasetSpec, split: str | None) -> str:
+        return f"{dataset.name}/{split}/photos"
 
     def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:
         return f"{dataset.name}/{split}/{projection}/{len(self.test)}"

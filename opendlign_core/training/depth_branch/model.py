@@ -1,14 +1,14 @@
 """A frozen CLIP with a trainable depth branch beside the last block of its image tower."""
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from opendlign_core.clip.load import OpenClip
-from opendlign_core.clip.tokens import Attention, attentions, embedded, projected, require_vit, through
+from opendlign_core.clip.tokens import Attention, attentions, block_outputs, embedded, projected, require_vit, through
 from opendlign_core.errors import BadInput
 from opendlign_core.training.depth_branch.attention import cls_row, supports_cls_row
 
@@ -85,6 +85,30 @@ class DepthAlignedCLIP(nn.Module):
         if branch == "depth":
             output = self.blend * through(self.depth_blocks, whole, kinds[fork:]) + (1 - self.blend) * output
         return projected(visual, output, images.shape[-2:])
+
+    def block_outputs(self, images: Tensor, branch: Branch, blocks: Sequence[int]) -> list[Tensor]:
+        """Raw outputs [N, 1 + P, D] of some blocks, from 0, class token first; the tuned ones of the depth branch."""
+        fork = self.depth - self.blocks
+        entering = [fork - 1] if fork else []
+        outputs = block_outputs(self.clip, images, [*entering, *blocks])
+        frozen = outputs[len(entering) :]
+        if branch == "base":
+            return frozen
+        tokens = outputs[0] if fork else embedded(self.clip.visual, images)
+        tuned = {}
+        for number, block in enumerate(self.depth_blocks, start=fork):
+            tokens = block(tokens)
+            tuned[number] = tokens
+        blend = self.blend
+        return [
+            blend * tuned[number] + (1 - blend) * plain if number >= fork else plain
+            for number, plain in zip(blocks, frozen, strict=True)
+        ]
+
+    @property
+    def depth(self) -> int:
+        """How many blocks the tower has."""
+        return len(self._frozen())
 
     def encode_text(self, tokens: Tensor) -> Tensor:
         """Features [N, E] of token ids [N, context length]."""

@@ -55,3 +55,9 @@ def of_blocks(outputs: list[Tensor], numbers: tuple[int, ...], depth: int) -> Pr
     """From raw block outputs [N, 1 + P, D], class token first; the last of them is the encoder's last block."""
     classes = torch.stack([tokens[:, 0] for tokens in outputs], 1)
     return ProbeFeatures(classes.cpu(), outputs[-1][:, 1:].mean(1).cpu(), numbers, depth)
+
+
+def joined(parts: list[ProbeFeatures]) -> ProbeFeatures:
+    """All batches in order."""
+    classes, pooled = (torch.cat([getattr(part, name) for part in parts]) for name in ("classes", "pooled"))
+    return ProbeFeatures(classes, pooled, parts[0].numbers, parts[0].depth)

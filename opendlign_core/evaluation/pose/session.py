@@ -1,0 +1,156 @@
+"""One data set of photos: what every encoder's probes tell of poses, and what is known without any."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opendlign_core.errors import BadInput
+from opendlign_core.evaluation.cases import Case
+from opendlign_core.evaluation.findings import Findings, MeasuredObjects
+from opendlign_core.evaluation.lab import counted
+from opendlign_core.evaluation.pose.album import Album, Photographed
+from opendlign_core.evaluation.pose.choices import PoseOptions, weights_digest
+from opendlign_core.evaluation.pose.counting import Kind, PoseResult, pose_numbers
+from opendlign_core.evaluation.pose.encoders import Probed, ProbedFolder, ProbedTower
+from opendlign_core.evaluation.pose.probing.choices import Head
+from opendlign_core.evaluation.pose.probing.features import blocks_read
+from opendlign_core.evaluation.pose.probing.training import best_head, told_by, train_bank
+from opendlign_core.evaluation.specs import Branch
+from opendlign_core.pose import BINS, Floats, binned, centres, pose_error
+
+COMMONEST = "commonest pose"
+WHOLE = 1 << 32
+
+
+@dataclass(frozen=True)
+class Told:
+    """Pose errors [N] of one way of telling, for the photos of an album."""
+
+    method: str
+    kind: Kind
+    errors: Floats
+    album: Album
+    remark: str = ""
+
+
+@dataclass
+class Session:
+    """Judges what a recipe asks for; what does not depend on the method is judged with the first one."""
+
+    case: Case
+    options: PoseOptions
+
+    def run(self) -> Findings[PoseResult]:
+        """Probe every encoder and count.
+
+        Raises:
+            BadInput: there are no photos to learn from or to judge.
+        """
+        found = list(self._told())
+        rows, measured = tuple(map(self._row, found)), tuple(map(self._measured, found))
+        return Findings(rows, objects=measured, notes=tuple(self._notes()))
+
+    def _told(self) -> Iterator[Told]:
+        branch: Branch = "depth" if self.case.method.branches == "depth" else "base"
+        yield from self._probed(ProbedTower(self.case.lab.model, branch), self.case.method.name)
+        if not self._first:
+            return
+        for spec in self.options.encoders:
+            folder = ProbedFolder(spec.place, weights_digest(spec), self.case.lab.model.device, spec.masked)
+            yield from self._probed(folder, folder.name)
+
+    @cached_property
+    def _first(self) -> bool:
+        return self.case.method == self.case.recipe.methods[0]
+
+    def _probed(self, probed: Probed, name: str) -> Iterator[Told]:
+        spec = self.options.probe
+        blocks = blocks_read(spec.readings(), probed.depth)
+        train = self._learnt_from(self._album(probed, blocks, self.case.dataset.train_split, mirrored=spec.flip))
+        test = self._album(probed, blocks, self.case.dataset.split, mirrored=False)
+        with self.case.lab.timed("probes"):
+            held = held_out(train, spec.val_share) if spec.chosen_on == "val" else np.zeros(len(train), bool)
+            bank = train_bank(train.where(~held).photos, spec)
+            judged = train.where(held) if spec.chosen_on == "val" else test
+            best = best_head(told_by(bank, judged.photos, spec))
+            errors = told_by(bank, test.photos, spec)[best]
+        yield Told(name, "probe", errors, test, _in_words(spec.heads()[best]))
+        if self._first and isinstance(probed, ProbedTower):
+            yield Told(COMMONEST, "baseline", commonest_errors(train, test), test, "of its category, else of all")
+
+    def _album(self, probed: Probed, blocks: tuple[int, ...], split: str | None, mirrored: bool) -> Album:
+        lab, dataset = self.case.lab, self.case.dataset
+        photos = counted(lab.source.photos(dataset, split), lab.advance)
+        reading = Photographed(probed, blocks, mirrored)
+        with lab.timed("features"):
+            album = reading.album(photos, lab.source.identity_of_photos(dataset, split), lab.cache)
+        return album.where(~np.isin(album.categories, self.options.left_out))
+
+    def _learnt_from(self, album: Album) -> Album:
+        if not self.options.known:
+            return album
+        known = np.isin(album.categories, self.options.known)
+        if not known.any():
+            there = ", ".join(sorted(set(album.categories)))
+            raise BadInput(f"no photo to learn from is of a known category; options.pose.known names none of: {there}")
+        return album.where(known)
+
+    def _row(self, told: Told) -> PoseResult:
+        options, spec = self.options, self.case.recipe.bootstrap
+        numbers = pose_numbers(told.errors, told.album.categories, options.known, options.groups, spec)
+        return PoseResult.model_validate(
+            {
+                "dataset": self.case.dataset.name,
+                "method": told.method,
+                "kind": told.kind,
+                "remark": told.remark,
+                "chosen_on_reported": told.kind == "probe" and options.probe.chosen_on == "reported",
+                **numbers,
+            }
+        )
+
+    def _measured(self, told: Told) -> MeasuredObjects:
+        """How near each pose is: 1 where it is right, 0 half a turn away."""
+        return MeasuredObjects(
+            dataset=self.case.dataset.name,
+            method=told.method,
+            object_ids=told.album.ids,
+            labels=told.album.categories,
+            values=1 - told.errors / np.pi,
+        )
+
+    def _notes(self) -> Iterator[str]:
+        name = self.case.dataset.name
+        if not self.options.known:
+            yield f"{name}: no list of known categories was given, so nothing is told of novel ones."
+        if not self.options.groups:
+            yield f"{name}: no groups of categories were given, so there are no rows of meta-classes."
+
+
+def held_out(album: Album, share: float) -> NDArray[np.bool_]:  # [N]
+    """A part of the shapes, with all their photos; drawn by their names, so that more photos change no draw."""
+    drawn = {thing: zlib.crc32(thing.encode()) / WHOLE for thing in set(album.things)}
+    held = np.array([drawn[thing] < share for thing in album.things])
+    return held if held.any() and not held.all() else np.arange(len(album)) % max(2, round(1 / share)) == 0
+
+
+def commonest_errors(train: Album, test: Album) -> Floats:  # [N]
+    """Errors of the commonest training pose of each photo's category, of all training photos where it has none."""
+    angles, categories = train.photos.angles, np.array(train.categories)
+    poses = {name: _commonest(angles[categories == name]) for name in set(train.categories)}
+    other = _commonest(angles)
+    return pose_error(np.stack([poses.get(name, other) for name in test.categories]), test.photos.angles)
+
+
+def _commonest(angles: Floats) -> Floats:  # [N, 3] -> [3]
+    counts = [np.bincount(column, minlength=BINS) for column in binned(angles).T]
+    return centres(np.array([int(count.argmax()) for count in counts]))
+
+
+def _in_words(head: Head) -> str:
+    blocks = head.reading.blocks.replace("_", " ")
+    return f"{blocks}{', patches' if head.reading.pooled else ''}, rate {head.rate:g}"
