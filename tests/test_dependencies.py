@@ -23,6 +23,7 @@ BROUGHT = {
     "pydantic-core": "pydantic",
     "starlette": "fastapi",
     "threadpoolctl": "scikit-learn",
+    "torchvision": "open-clip-torch",
     "triton": "torch",
     "uvicorn": "prefect",
 }

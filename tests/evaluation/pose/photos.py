@@ -1,6 +1,7 @@
 """Photos of one thing whose pose anybody can see: a dot that goes round with the azimuth, on a hue that does too."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opendlign_core.camera import Pose
 from opendlign_core.samples import PhotoMeta, PosedPhoto
@@ -10,14 +11,15 @@ from opendlign_core.samples.recipe import ImageRecipe
 LOSSLESS = ImageRecipe(quality=100)
 
 
-def dotted(azimuth: float, side: int = 32) -> np.ndarray:
+def dotted(azimuth: float, side: int = 32) -> NDArray[np.uint8]:
     """A picture [S, S, 3]."""
     rows, columns = np.mgrid[:side, :side]
     across = side / 2 + side / 3 * np.sin(azimuth) - columns
     down = side / 2 + side / 3 * np.cos(azimuth) - rows
     dot = np.exp(-(across**2 + down**2) / (side / 2))[..., None]
     hue = 0.5 + 0.5 * np.sin(azimuth + np.array([0, 2, 4]))
-    return (255 * np.maximum(dot, hue)).astype(np.uint8)
+    picture: NDArray[np.uint8] = (255 * np.maximum(dot, hue)).astype(np.uint8)
+    return picture
 
 
 def dots(count: int, seed: int, split: str, categories: tuple[str, ...] = ("car", "key")) -> list[PosedPhoto]:
