@@ -81,13 +81,9 @@ def wanted_parts(given: str, category: str) -> tuple[str, ...]:
     """
     if not given:
         return _known_parts(category)
-    names = tuple(line.strip() for line in _given(given) if line.strip())
-    if len(names) < 2:
-        raise BadInput(f"--parts {given!r}: name at least two, as in --parts seat,back,leg")
-    folded = [name.casefold() for name in names]
-    if twice := [name for place, name in enumerate(names) if folded[place] in folded[:place]]:
-        raise BadInput(f"--parts {given!r}: {twice[0]} is named twice")
-    return names
+    from opendlign_core.evaluation.segmentation.choices import check_parts
+
+    return check_parts([line.strip() for line in _given(given) if line.strip()], f"--parts {given!r}")
 
 
 def _given(words: str) -> list[str]:

@@ -105,10 +105,10 @@ class StageProgress:
         if due and self.publish is not None:
             self.publish(state)
 
-    def reach(self, done: int, total: int) -> None:
-        """Set the count instead of adding to it, for work that knows its own position."""
+    def reach(self, done: int, total: int, skipped: int = 0) -> None:
+        """Set the count instead of adding to it, for work that knows its own position and what it began behind."""
         self.total = total
-        self.advance(done - self.done)
+        self.advance(done - self.done, skipped=skipped - self.counts["skipped"])
 
     def state(self) -> ProgressState:
         seconds = time.monotonic() - self._started

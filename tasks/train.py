@@ -96,7 +96,7 @@ class Train(WholeStage[TrainRecipe, TrainExecution]):
             model=model,
             validation=_validation(job, model),
             fingerprint=job.output.identity.fingerprint,
-            on_progress=lambda progress: job.progress.reach(progress.step, progress.steps),
+            on_progress=lambda progress: job.progress.reach(progress.step, progress.steps, progress.resumed),
             on_checkpoint=lambda path: kept.save(path, folder),
         )
         files = {"adapter": result.weights, "metrics": result.metrics, "curves": result.curves}

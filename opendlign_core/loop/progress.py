@@ -13,6 +13,8 @@ class Progress(NamedTuple):
     steps: int
     epoch: int
     values: dict[str, float]
+    resumed: int = 0
+    """Those of the steps that were made before this call, by a run that was killed."""
 
 
 class StepLog:

@@ -112,6 +112,7 @@ class _Run(Generic[Batch]):
         self.steps = StepLog(trainer.steps, self.learner.remedy)
         self.latest: dict[str, float] = {}
         self.early: dict[str, float] = {"best": -1.0, "since": 0, "stopped": False}
+        self.resumed = 0
 
     def resume(self) -> None:
         """Continue from the newest checkpoint, if there is one."""
@@ -122,6 +123,7 @@ class _Run(Generic[Batch]):
         if difference := self.origin.difference(weights.origin):
             raise BadInput(f"{self.workdir} holds another training run ({difference}); give this one its own folder")
         self.trainer.restore(weights.tensors, state)
+        self.resumed = self.trainer.step
         self.early, self.latest = state["early"], state["validation"]
         logger.info("continuing %s at step %d of %d", self.workdir, self.trainer.step, self.trainer.steps)
 
@@ -174,7 +176,7 @@ class _Run(Generic[Batch]):
             return
         log.write("train", self.trainer.step, epoch, values)
         if self.on_progress is not None:
-            self.on_progress(Progress(self.trainer.step, self.trainer.steps, epoch, values))
+            self.on_progress(Progress(self.trainer.step, self.trainer.steps, epoch, values, self.resumed))
 
     def _validate(self, epoch: int, log: MetricsLog | None) -> None:
         due = self.habits.validate_every and (epoch + 1) % self.habits.validate_every == 0

@@ -10,6 +10,7 @@ from opendlign_core.errors import BadInput
 from opendlign_core.loop import Diverged, Habits, Origin, Progress, Weights, read_metrics, read_weights, save_weights
 from opendlign_core.loop.checkpoint import list_checkpoints, read_checkpoint
 from opendlign_core.loop.files import write_tensors
+from opendlign_core.loop.layout import CHECKPOINTS
 from tests.loop.toy import LOUD, Line, Points, fit, points
 from tests.servers import ROOT
 
@@ -29,7 +30,10 @@ def test_a_killed_run_continues_to_the_same_bytes(tmp_path: Path, stop_at: int) 
 
     with pytest.raises(Killed):
         fit(tmp_path / "cut", habits=habits, on_progress=kill)
-    resumed = fit(tmp_path / "cut", habits=habits)
+    kept = [read_checkpoint(path)[0].step for path in list_checkpoints(tmp_path / "cut" / CHECKPOINTS)]
+    told: list[Progress] = []
+    resumed = fit(tmp_path / "cut", habits=habits, on_progress=told.append)
+    assert {progress.resumed for progress in told} == {max(kept, default=0)}
     assert resumed.weights.read_bytes() == whole.weights.read_bytes()
     assert resumed.metrics.read_text() == whole.metrics.read_text()
 

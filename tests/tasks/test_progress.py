@@ -1,6 +1,7 @@
 """Progress is told to listeners and, throttled, to a publisher."""
 
 import threading
+import time
 
 import pytest
 
@@ -48,6 +49,15 @@ def test_steps_that_took_no_work_say_nothing_about_the_speed() -> None:
     state = ProgressState("tokens val", 1410, 1410, "objects", 2.0, {"skipped": 1269})
     assert state.speed == "70 objects/s"
     assert ProgressState("evaluate", 300, 300, "objects", 2.0, {"remembered": 300}).speed == ""
+
+
+def test_a_continued_training_is_as_fast_as_what_it_does_itself() -> None:
+    heard: list[ProgressState] = []
+    progress = StageProgress("train", 1000, "steps", listener=heard.append)
+    for step in (930, 960):
+        progress._started = time.monotonic() - 10
+        progress.reach(step, 1000, 900)
+    assert [state.speed for state in heard] == ["3.0 steps/s", "6.0 steps/s"]
 
 
 def test_speed_is_told_in_words_that_fit_it() -> None:

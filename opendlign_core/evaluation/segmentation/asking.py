@@ -12,7 +12,7 @@ from opendlign_core.evaluation.classification.pointclip import find_library
 from opendlign_core.evaluation.features import PlacedSample
 from opendlign_core.evaluation.lab import Lab
 from opendlign_core.evaluation.model import encode_texts
-from opendlign_core.evaluation.segmentation.choices import SegmentationOptions, check_parts
+from opendlign_core.evaluation.segmentation.choices import PARTS_REMEDY, SegmentationOptions, check_parts
 from opendlign_core.evaluation.segmentation.words import PartLibrary, part_phrases, shipped_for
 from opendlign_core.evaluation.specs import DatasetSpec, MethodSpec
 
@@ -82,7 +82,7 @@ class Questioner:
 
     def _names(self, sample: PlacedSample) -> tuple[str, ...]:
         given = self.options.parts.get(sample.label or "", sample.part_names)
-        return check_parts(sample.label or sample.object_id, tuple(given))
+        return check_parts(given, sample.label or sample.object_id, PARTS_REMEDY)
 
     def _make(self, category: str, names: tuple[str, ...]) -> Question:
         own = self.method.view_weights

@@ -73,6 +73,12 @@ def _named_answer(value: Any) -> Any:
 Answer = Annotated[AnswerSpec, BeforeValidator(_named_answer)]
 
 
+PARTS_REMEDY = (
+    "; give them in options.segmentation.parts, or leave the category out by naming the others in the labels of the "
+    "data set"
+)
+
+
 class SegmentationOptions(Recipe):
     """How parts are asked for and which answers are compared; the first answer is the one that counts."""
 
@@ -100,19 +106,20 @@ class SegmentationOptions(Recipe):
     @classmethod
     def _tell_parts_apart(cls, parts: FrozenMapping[Sequence[str]]) -> FrozenMapping[Sequence[str]]:
         for category, names in parts.items():
-            check_parts(category, names)
+            check_parts(names, category, PARTS_REMEDY)
         return parts
 
 
-def check_parts(category: str, names: Sequence[str]) -> tuple[str, ...]:
-    """The names of a category's parts; raises `BadInput` where they leave nothing to tell apart."""
-    if not names:
-        raise BadInput(f"{category}: its parts have no names; give them in options.segmentation.parts")
-    if len(names) == 1:
-        raise BadInput(
-            f"{category}: one part only ({names[0]}), so there is nothing to tell apart; leave the category out by "
-            "naming the others in the data set's labels"
-        )
-    if len(set(names)) != len(names):
-        raise BadInput(f"{category}: two parts share a name: {', '.join(sorted(names))}")
+def check_parts(names: Sequence[str], origin: str, remedy: str = "") -> tuple[str, ...]:
+    """The names of parts; raises `BadInput` about their `origin` where they leave nothing to tell apart.
+
+    >>> check_parts(["seat", "leg"], "chair")
+    ('seat', 'leg')
+    """
+    if len(names) < 2:
+        given = ", ".join(names) or "none"
+        raise BadInput(f"{origin} (its parts: {given}): name at least two, such as seat, back and leg{remedy}")
+    folded = [name.casefold() for name in names]
+    if twice := [name for place, name in enumerate(names) if folded[place] in folded[:place]]:
+        raise BadInput(f"{origin}: the part {twice[0]} is named twice")
     return tuple(names)

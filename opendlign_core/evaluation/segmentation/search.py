@@ -93,10 +93,10 @@ class PartSearch:
             question = questions.of(sample)
             known = found.setdefault(question.category, Known(question))
             if len(known.truth) < self.most:
-                rows = np.linspace(0, len(sample.points) - 1, min(POINTS, len(sample.points))).astype(np.int64)
+                rows, truth = _few(sample)
                 known.features.append(self._features(sample, rows))
-                known.truth.append(sample.parts[rows].astype(np.int64))
-        return {category: known for category, known in found.items() if len({len(t) for t in known.truth}) == 1}
+                known.truth.append(truth)
+        return found
 
     def _features(self, sample: PlacedSample, rows: Ints) -> Tensor:  # [V, K, E]
         seen = look(self.eye, sample, (self.answer,))
@@ -141,6 +141,14 @@ class PartSearch:
             if ious[first] > best:
                 best, weights = float(ious[first]), some[first]
         return known.question.weights if weights is None else weights
+
+
+def _few(sample: PlacedSample) -> tuple[Ints, Ints]:  # [POINTS], [POINTS]
+    """Some points of a shape and their parts; what lacks is filled with its last, which then has no part to count."""
+    count = min(POINTS, len(sample.points))
+    rows = np.linspace(0, len(sample.points) - 1, count).astype(np.int64)
+    fill = (0, POINTS - count)
+    return np.pad(rows, fill, mode="edge"), np.pad(sample.parts[rows].astype(np.int64), fill, constant_values=-1)
 
 
 def mean_ious(found: Ints, truth: Ints, parts: int) -> NDArray[np.float64]:  # [n, K, J], [n, K] -> [J]

@@ -7,11 +7,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.features import Floats, PlacedSample
 from opendlign_core.evaluation.model import EvaluatedModel, text_classifier
 from opendlign_core.evaluation.segmentation.asking import Question
-from opendlign_core.evaluation.segmentation.choices import AnswerSpec, SegmentationOptions
+from opendlign_core.evaluation.segmentation.choices import AnswerSpec, SegmentationOptions, check_parts
 from opendlign_core.evaluation.segmentation.judging import Ids, answered, look
 from opendlign_core.evaluation.segmentation.seeing import Eye
 from opendlign_core.evaluation.segmentation.words import part_phrases
@@ -44,15 +43,12 @@ class Segmenter:
         Raises:
             BadInput: there are not two different parts.
         """
-        if len(parts) < 2:
-            raise BadInput(f"parts {', '.join(parts) or '(none)'}: name at least two, such as seat, back and leg")
-        if twice := [part for place, part in enumerate(parts) if part in parts[:place]]:
-            raise BadInput(f"the part {twice[0]} is named twice")
-        phrases = part_phrases(category, parts, self.options.words if category else "alone")
+        names = check_parts(parts, category or "the shape")
+        phrases = part_phrases(category, names, self.options.words if category else "alone")
         method = self.eye.method
         text = text_classifier(self.eye.model, phrases, method.text)
         weights = None if method.view_weights is None else torch.tensor(method.view_weights)
-        return Question(category, len(parts), tuple(parts), text, weights)
+        return Question(category, len(names), names, text, weights)
 
     def parts_of(self, points: Floats, depth: Floats, places: Places, question: Question) -> Ids:  # [N]
         """The part of every point [N, 3] of a shape, seen in its depth maps [V, S, S]."""

@@ -6,11 +6,12 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.cases import Case
 from opendlign_core.evaluation.estimates import estimate
-from opendlign_core.evaluation.features import PlacedSample
+from opendlign_core.evaluation.features import Floats, PlacedSample
 from opendlign_core.evaluation.findings import Findings, MeasuredObjects
 from opendlign_core.evaluation.lab import counted
 from opendlign_core.evaluation.labels import LabelIndex, resolve_labels
@@ -44,6 +45,8 @@ class Session:
     options: SegmentationOptions
     left_out: int = 0
     _scores: dict[tuple[Kind, str], list[ShapeScore]] = field(default_factory=dict)
+    _seen: dict[str, tuple[Floats, NDArray[np.int32], Ids]] = field(default_factory=dict)
+    """What pictures are drawn of: points [N, 3], their parts and the first answer, 24 bytes a point at most."""
 
     @cached_property
     def eye(self) -> Eye:
@@ -75,18 +78,18 @@ class Session:
         if not self._scores:
             raise BadInput(f"{self.case.dataset.name}: no shapes to judge; check its sources, split and labels")
         rows = [self._row(kind, answer, search) for kind, answer in self._scores]
-        shown = self._shown(lessons)
+        shown = self._shown()
         rows = [row.model_copy(update={"shown": shown}) if row.answer == self.first.name else row for row in rows]
         measured = tuple(self._measured(kind, answer) for kind, answer in self._scores)
         return Findings(tuple(rows), objects=measured, notes=tuple(self._notes()))
 
-    def _samples(self, split: str | None, counting: bool = True) -> Iterator[PlacedSample]:
+    def _samples(self, split: str | None) -> Iterator[PlacedSample]:
         """The shapes of a split that are among the data set's classes."""
         case, dataset = self.case, self.case.dataset
         classes = () if dataset.labels == "from-data" else resolve_labels(dataset.labels, ())
         index = LabelIndex(classes, dataset.aliases) if classes else None
         found = case.lab.source.placed(dataset, split, case.method.projection)
-        for sample in counted(found, case.lab.advance) if counting else found:
+        for sample in counted(found, case.lab.advance):
             place = None if index is None else index.find(sample.label)
             if index is None:
                 yield sample
@@ -114,7 +117,10 @@ class Session:
 
     def _judge(self, sample: PlacedSample, lessons: Mapping[str, Lesson]) -> None:
         question = self.questions.of(sample)
-        for (kind, name), found in self._answers(sample, question, lessons).items():
+        answers = self._answers(sample, question, lessons)
+        if self.options.shown:
+            self._seen[sample.object_id] = sample.points, sample.parts, answers["answer", self.first.name]
+        for (kind, name), found in answers.items():
             score = ShapeScore.of(sample, found, question.parts)
             self._scores.setdefault((kind, name), []).append(score)
 
@@ -167,23 +173,17 @@ class Session:
             values=np.array([score.iou for score in scores]),
         )
 
-    def _shown(self, lessons: Mapping[str, Lesson]) -> tuple[ShownShape, ...]:
-        """Pictures of the first answer to a few shapes, which are read and seen once more."""
-        wanted, shown = self._extremes(), list[ShownShape]()
-        for sample in self._samples(self.case.dataset.split, counting=False) if wanted else ():
-            if place := wanted.pop(sample.object_id, None):
-                question = self.questions.of(sample)
-                found = answered(self.eye, look(self.eye, sample, (self.first,)), question, self.first)
-                score = ShapeScore.of(sample, found, question.parts)
-                picture = side_by_side(sample.points, sample.parts, found)
-                shown.append(
-                    ShownShape(
-                        object_id=sample.object_id, category=question.category, iou=score.iou, place=place,
-                        picture=picture,
-                    )
-                )  # fmt: skip
-            if not wanted:
-                break
+    def _shown(self) -> tuple[ShownShape, ...]:
+        """Pictures of the first answer to a few shapes."""
+        wanted = self._extremes()
+        shown = [
+            ShownShape(
+                object_id=score.object_id, category=score.category, iou=score.iou, place=wanted[score.object_id],
+                picture=side_by_side(*self._seen[score.object_id]),
+            )
+            for score in self._scores["answer", self.first.name]
+            if score.object_id in wanted
+        ]  # fmt: skip
         return tuple(sorted(shown, key=lambda one: -one.iou))
 
     def _extremes(self) -> dict[str, Place]:

@@ -141,6 +141,21 @@ def test_a_search_on_the_train_split_is_kept_only_where_it_helps_held_out_shapes
     assert record["kept"] == (record["miou_after"] > record["miou_before"])
 
 
+def test_a_search_looks_at_shapes_of_few_and_of_unlike_numbers_of_points(tmp_path: Path) -> None:
+    path, digest = library(tmp_path)
+    unlike = [lollipop(f"shop/{count}", count, points=count) for count in (60, 100, 400, 90)]
+    source = ListSource([], parted={"test": lollipops(1, 0), "train": unlike})
+    found = rows(judged(source, searching("train-split", digest), path))["corrected"]
+    assert found.search is not None
+    assert found.search["categories"]["lollipop"]["objects"] == 2
+
+
+def test_pictures_cost_no_second_look_at_the_shapes() -> None:
+    source = shop()
+    assert len(rows(judged(source, recipe({"shown": 1})))["corrected"].shown) == 3
+    assert [split for _, split, _ in source.reads].count("test") == 1
+
+
 def test_a_search_on_test_labels_never_does_worse_and_is_marked(tmp_path: Path) -> None:
     path, digest = library(tmp_path)
     results = judged(shop(), searching("test-labels", digest), path)
@@ -164,8 +179,8 @@ def test_what_cannot_be_judged_is_refused_in_a_sentence(tmp_path: Path) -> None:
     unseen = ListSource([], parted={"test": [replace(sample, places=places)]})
     for source, asked, words in (
         (ListSource([]), recipe(), "no shapes to judge"),
-        (lone, recipe(), "one part only"),
-        (bare, recipe(), "its parts have no names"),
+        (lone, recipe(), "name at least two.*options.segmentation.parts"),
+        (bare, recipe(), r"its parts: none\): name at least two"),
         (beyond, recipe(), "a point belongs to part 2, but a lollipop has 2 parts"),
         (unseen, recipe(), "project with places="),
         (shop(), recipe({"shipped": True}), "not part of this package"),
@@ -184,8 +199,8 @@ def test_what_cannot_be_judged_is_refused_in_a_sentence(tmp_path: Path) -> None:
         ({"answers": [{"name": "x", "mode": "faithful", "window": 2}]}, "takes no choices"),
         ({"answers": [{"name": "x", "crops": True}]}, "set finer to 2"),
         ({"answers": ["value", "value"]}, "share a name"),
-        ({"parts": {"chair": ["seat"]}}, "one part only"),
-        ({"parts": {"chair": ["seat", "seat"]}}, "two parts share a name"),
+        ({"parts": {"chair": ["seat"]}}, r"its parts: seat\): name at least two"),
+        ({"parts": {"chair": ["seat", "seat"]}}, "seat is named twice"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], words: str) -> None:
