@@ -1,17 +1,16 @@
-"""How the process of a command ends: soon after it is told to, wherever it is, and without taking itself apart."""
+"""How the process of a command ends: soon after it is told to, wherever it is, and without taking itself apart.
+
+This is imported before anybody can be told to stop, so it takes little from elsewhere.
+"""
 
 import atexit
-import logging
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import NoReturn
-
-import psutil
 
 PATIENCE = 3.0
 """Seconds after the first signal in which everything is put away; what is left then is what a crash would leave."""
@@ -22,11 +21,11 @@ OUTPUT_LOST = 120
 """Python's own exit code where what was printed cannot be written."""
 
 
-@dataclass
 class Stop:
     """Which signal told this process to end, if any did."""
 
-    told: signal.Signals | None = None
+    def __init__(self) -> None:
+        self.told: signal.Signals | None = None
 
     @property
     def code(self) -> int:
@@ -68,7 +67,8 @@ def own_process() -> Iterator[None]:
     code = 1
 
     def leave() -> None:
-        logging.shutdown()
+        if (logging := sys.modules.get("logging")) is not None:
+            logging.shutdown()
         try:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -95,6 +95,8 @@ def _interrupting(stop: Stop) -> Callable[[int, object], NoReturn]:
 
 
 def _watch(reader: int, stop: Stop) -> None:
+    import psutil  # noqa: F401  (now, since whoever ends this process may wait for no other import)
+
     with open(reader, "rb", buffering=0) as told:
         while (number := told.read(1)) and number[0] not in SIGNALS:
             pass
@@ -112,6 +114,8 @@ def _watch(reader: int, stop: Stop) -> None:
 
 def _end(code: int) -> NoReturn:
     """End this process and its children now, whoever holds what lock."""
+    import psutil
+
     with suppress(psutil.Error):
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):

@@ -1,7 +1,11 @@
 """`opendlign explore`: a trained model and its shapes in the browser, for this machine alone."""
 
+import socket
+import threading
 import webbrowser
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter, validators
 
@@ -9,6 +13,12 @@ from opendlign.explore.listening import HOST, listening
 from opendlign.models import Which
 from opendlign.shapes import LAST_RUN, named_model
 from opendlign.show import console
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+SECONDS_TO_FINISH = 1
+"""What is still being answered when the command ends."""
 
 
 def explore(
@@ -29,14 +39,28 @@ def explore(
     with listening(HOST, port) as listener:
         trained = named_model(which)
         console.print("Loading the model and its shapes ...")
-        import uvicorn
-
         from opendlign.explore.server import build_server
 
-        server = uvicorn.Server(uvicorn.Config(build_server(trained), log_level="warning"))
-        url = f"http://{HOST}:{listener.getsockname()[1]}"
-        console.print(f"Explore: {url} (Ctrl-C ends it)", soft_wrap=True)
-        if browser:
-            webbrowser.open(url)
-        server.run([listener])
+        application, url = build_server(trained), f"http://{HOST}:{listener.getsockname()[1]}"
+        with suppress(KeyboardInterrupt), _serving(application, listener) as answering:
+            console.print(f"Explore: {url} (Ctrl-C ends it)", soft_wrap=True)
+            if browser:
+                webbrowser.open(url)
+            answering.join()
     return 0
+
+
+@contextmanager
+def _serving(application: "Starlette", listener: socket.socket) -> Iterator[threading.Thread]:
+    """In the block, a thread answers; in the main thread, uvicorn would raise every signal a second time."""
+    import uvicorn
+
+    config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=SECONDS_TO_FINISH)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],), name="explore")
+    thread.start()
+    try:
+        yield thread
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import yaml
 
-from opendlign.main import is_bad_input, main
+from opendlign.failures import is_bad_input
+from opendlign.main import main
 from storage.errors import StoreFull
 from storage.settings import get_settings
 from tasks.errors import ShardsFailed

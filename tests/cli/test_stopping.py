@@ -1,6 +1,11 @@
 """Told to stop, a command stops: in a real terminal, at each stage, with its children; the next run continues."""
 
 import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +21,8 @@ from tests.integration.presets import write_preset
 
 SOON = 30.0
 """Far more than is promised, because other tests may keep the processors."""
+PROMISED = 5.0
+"""Seconds from the first signal to the end."""
 
 Start = Callable[..., Terminal]
 SAID = "stopped; what was committed stays, and the same command continues"
@@ -47,11 +54,13 @@ def run(start: Start, tmp_path: Path) -> Callable[[], Terminal]:
     return lambda: start("-m", "opendlign", *words)
 
 
-def stopped(terminal: Terminal, tell: Callable[[Terminal], None]) -> int:
-    """Tell it to stop; returns its exit code after a look at what it leaves."""
-    family = terminal.family()
+def stopped(terminal: Terminal, tell: Callable[[Terminal], None], took: list[float] | None = None) -> int:
+    """Tell it to stop, once; returns its exit code after a look at what it leaves. How long it took goes to `took`."""
+    family, told = terminal.family(), time.monotonic()
     tell(terminal)
     code = terminal.ended(SOON)
+    if took is not None:
+        took.append(time.monotonic() - told)
     until(lambda: not any(map(running, family)), "the children of a stopped run to end", SOON)
     assert terminal.shown.count(SAID) == 1
     assert "Traceback" not in terminal.shown
@@ -84,13 +93,15 @@ def test_one_that_is_terminated_takes_its_server_and_its_parsers_with_it(start: 
 @pytest.mark.server
 @pytest.mark.timeout(1800)
 def test_a_run_stops_at_each_stage_and_the_next_one_continues(run: Callable[[], Terminal], tmp_path: Path) -> None:
+    took = list[float]()
     for index, stage in enumerate(STAGES):
         terminal = run()
         terminal.wait_for("Starting the engine ...")
         terminal.shown = ""
         terminal.wait_for(f"{stage:<12}")
         tell, code = (Terminal.terminate, 143) if index % 2 else (Terminal.ctrl_c, 130)
-        assert stopped(terminal, tell) == code, stage
+        assert stopped(terminal, tell, took) == code, stage
+    assert statistics.median(took) < PROMISED  # a busy machine may hold up one of them
     terminal = run()
     assert terminal.ended(600) == 0
     assert verify_store(open_store(tmp_path / "store")).sound
@@ -136,5 +147,48 @@ def test_the_first_stop_leaves_time_to_put_things_away(start: Start) -> None:
     assert "put away" in terminal.shown
 
 
-def test_a_stop_takes_less_than_five_seconds() -> None:
-    assert PATIENCE <= 4
+def test_what_is_deaf_ends_within_five_seconds_of_one_signal(start: Start) -> None:
+    took = list[float]()
+    while not took or (min(took) >= PROMISED and len(took) < 3):  # a busy machine may hold up one of them
+        terminal = start("-c", STUBBORN, str(PATIENCE))
+        terminal.wait_for("deaf")
+        assert stopped(terminal, Terminal.ctrl_c, took) == 130
+    assert min(took) < PROMISED
+
+
+INTERRUPTED = """
+import os, sys
+_, module, number, *words = sys.argv
+class Interruption:
+    def find_spec(self, name, path, target=None):
+        if name == module:
+            del sys.meta_path[0]
+            os.kill(os.getpid(), int(number))
+sys.meta_path.insert(0, Interruption())
+from opendlign.main import main
+sys.argv[1:] = words
+main()
+"""
+"""A command that is told to stop when it is about to import a module."""
+
+
+@pytest.mark.parametrize(
+    ("module", "number", "code"),
+    [
+        ("opendlign.verbs", signal.SIGINT, 130),
+        ("cyclopts", signal.SIGTERM, 143),
+        ("numpy", signal.SIGINT, 130),
+        ("flows.plan", signal.SIGINT, 130),
+    ],
+)
+def test_a_start_is_stopped_wherever_it_is(start: Start, module: str, number: int, code: int) -> None:
+    terminal = start("-c", INTERRUPTED, module, str(int(number)), "plan", "--store", "store")
+    assert terminal.ended(SOON) == code
+    assert terminal.shown.strip() == f"error: {SAID}"
+
+
+def test_nothing_slow_is_imported_before_a_command_can_be_stopped() -> None:
+    look = "import sys; before = set(sys.modules); import opendlign.main; print(*sorted(set(sys.modules) - before))"
+    found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout.split()
+    own = {"opendlign", "opendlign.ending", "opendlign.environment", "opendlign.main"}
+    assert {name.partition(".")[0] for name in {*found} - own} <= sys.stdlib_module_names

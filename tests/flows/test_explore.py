@@ -1,5 +1,6 @@
 """`opendlign explore`: its pages over HTTP, and a visitor's way through them in a real browser."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from opendlign.explore.turnable import normals, packed
 from opendlign.models import Which, find
 from opendlign_core.errors import BadInput
 from tests.browser.test_report import CHROMIUM
+from tests.cli.terminal import Terminal
 from tests.cubes import CUBE
 from tests.threads import torch_threads
 
@@ -115,6 +117,16 @@ def test_what_was_turned_away_has_a_page(client: httpx.Client) -> None:
     rows = client.get("/rejected").text.partition('id="rejected"')[2]
     assert "<td>synthesize</td><td>procedural/" in rows
     assert "misaligned: edge agreement" in rows
+
+
+def test_ctrl_c_ends_it_without_a_word(finished_store: Path, tiny_preset: str, tmp_path: Path) -> None:
+    words = ("explore", "--port", "0", "--no-browser", "--store", str(finished_store), "--preset", tiny_preset)
+    terminal = Terminal("-m", "opendlign", *words, cwd=tmp_path, environment=os.environ)
+    terminal.wait_for("(Ctrl-C ends it)")
+    terminal.ctrl_c()
+    assert terminal.ended(60) == 0
+    terminal.close()
+    assert terminal.shown.partition("(Ctrl-C ends it)")[2].strip() in ("", "^C")
 
 
 def test_a_port_that_is_taken_is_refused() -> None:
