@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import NoReturn
 
 from opendlign.ending import SENTENCE, Stop, own_process, stoppable
 from opendlign.environment import prepare_environment

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from opendlign_core.api.given import as_array, is_tensor, listed
 from opendlign_core.api.shapes import POINTS, Floats, Shape, sample
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.cloud import Mesh, PointCloud
@@ -44,6 +45,8 @@ def project(
     Raises:
         BadInput: a shape cannot be projected; says which.
     """
+    import torch
+
     from opendlign_core.projection.engine import project as project_batch
 
     if isinstance(shapes, Mesh | PointCloud):
@@ -52,10 +55,18 @@ def project(
         if not shapes:
             raise BadInput("there is no shape to project")
         return project_batch(np.stack([sample(shape, points) for shape in shapes]), recipe).numpy()
-    batch = shapes[None] if shapes.ndim == 2 else shapes
-    found = project_batch(batch.astype(np.float32) if isinstance(batch, np.ndarray) else batch.float(), recipe)
-    maps = found if shapes.ndim == 3 else found[0]
-    return maps.numpy() if isinstance(shapes, np.ndarray) else maps
+    if is_tensor(shapes):
+        return _projected(shapes.float(), recipe)
+    return _projected(torch.from_numpy(as_array(shapes, "a shape").astype(np.float32)), recipe).numpy()
+
+
+def _projected(points: "torch.Tensor", recipe: str | ProjectionRecipe) -> "torch.Tensor":
+    """Depth maps of one shape [N, 3] or of several [B, N, 3]."""
+    from opendlign_core.projection.engine import project as project_batch
+
+    if points.ndim not in (2, 3) or points.shape[-1] != 3:
+        raise BadInput(f"points must be [N, 3] or [B, N, 3], not {list(points.shape)}")
+    return project_batch(points[None], recipe)[0] if points.ndim == 2 else project_batch(points, recipe)
 
 
 def paint(
@@ -77,11 +88,17 @@ def paint(
         painter: `shaded`, which needs nothing, `controlnet`, which needs its weights, or a recipe.
 
     Raises:
-        ValueError: maps of another shape, outside of [0, 1], or not as many prompts.
+        BadInput: no maps, maps of another shape or outside of [0, 1], or not as many prompts.
     """
-    prompts = [prompt] * len(depth) if isinstance(prompt, str) else list(prompt)
-    seeds = [image_seed(seed, "python/shape", view) for view in range(len(depth))]
-    return _painter(painter).generate(np.asarray(depth, np.float32), prompts, seeds)
+    maps = as_array(depth, "depth maps").astype(np.float32)
+    if maps.ndim != 3 or not len(maps):
+        raise BadInput(f"depth maps must be [V, S, S], with a view at least, not {list(maps.shape)}")
+    prompts = [prompt] * len(maps) if isinstance(prompt, str) else listed(prompt, "prompts")
+    seeds = [image_seed(seed, "python/shape", view) for view in range(len(maps))]
+    try:
+        return _painter(painter).generate(maps, prompts, seeds)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
 
 
 @lru_cache(maxsize=2)

@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
+from opendlign_core.api.given import as_array
+from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.cloud import Mesh, PointCloud
 from opendlign_core.ingestion.entry import ObjectEntry, UpAxis
 from opendlign_core.ingestion.errors import UnreadableShape
@@ -66,10 +69,14 @@ def sample(shape: "Shape", points: int = POINTS, seed: int = 0, up: UpAxis | Non
         up: the axis that points up in the shape; by default what it says itself, or else y.
 
     Raises:
-        BadInput: there is no usable shape.
+        BadInput: there is no usable shape, or no such number of points or axis.
     """
-    recipe = IngestRecipe(source=SourceSpec(adapter="python"), points=points, seed=seed)
-    entry = ObjectEntry(object_id="python/shape", source="python", split="", uri="shape", up_axis=up)
+    try:
+        recipe = IngestRecipe(source=SourceSpec(adapter="python"), points=points, seed=seed)
+        entry = ObjectEntry(object_id="python/shape", source="python", split="", uri="shape", up_axis=up)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise BadInput(f"{problem['loc'][0]}={problem['input']!r}: {problem['msg']}") from error
     try:
         return finish(entry, as_shape(shape), "", recipe).points
     except UnreadableShape as error:
@@ -81,10 +88,11 @@ def as_shape(shape: "Shape") -> Mesh | PointCloud:
 
     Raises:
         UnreadableShape: an array of another shape, or without a point.
+        BadInput: no numbers at all.
     """
     if isinstance(shape, Mesh | PointCloud):
         return shape
-    points = np.asarray(shape, np.float32)  # a tensor that lies on a GPU says so itself
+    points = as_array(shape, "a shape").astype(np.float32)
     if points.ndim != 2 or points.shape[1] != 3 or not len(points):
         raise UnreadableShape(f"has the points {list(points.shape)}; a cloud is [N, 3], with a point at least")
     return PointCloud(points)

@@ -82,10 +82,12 @@ def open_index(path: Path) -> pq.ParquetFile:
     """Open an index.
 
     Raises:
-        BadInput: the file is none.
+        BadInput: there is no file, or it is none.
     """
     try:
         file = pq.ParquetFile(path)
+    except FileNotFoundError as error:
+        raise BadInput(f"no index at {path}") from error
     except pa.ArrowInvalid as error:
         raise BadInput(f"{path} is not an index: `opendlign index --out` makes one") from error
     if "embedding" not in file.schema_arrow.names:

@@ -49,8 +49,16 @@ def test_an_up_axis_is_turned_to_y() -> None:
     [
         (lambda: od.read("absent.off"), "absent.off does not exist"),
         (lambda: od.sample(np.zeros((4, 2), np.float32)), r"the shape has the points \[4, 2\]; a cloud is \[N, 3\]"),
+        (lambda: od.project(np.zeros(3, np.float32)), r"points must be \[N, 3\] or \[B, N, 3\], not \[3\]"),
         (lambda: od.project([]), "there is no shape to project"),
         (lambda: od.project(np.full((5, 3), np.nan, np.float32)), "NaN or infinite"),
+        (lambda: od.sample(od.toy("mug"), 0), "points=0: Input should be greater than"),
+        (lambda: od.sample(od.toy("mug"), 9, up="q"), "up_axis='q': Input should be"),  # type: ignore[arg-type]
+        (lambda: od.sample("mug.glb"), "a shape must be an array or a tensor, not str; od.read reads files"),  # type: ignore[arg-type]
+        (lambda: od.project("mug.glb"), "not str; od.read reads files"),  # type: ignore[arg-type]
+        (lambda: od.project([None]), "a shape must be an array or a tensor, not NoneType"),  # type: ignore[list-item]
+        (lambda: od.paint(np.zeros((0, 8, 8), np.float32), "x"), r"depth maps must be \[V, S, S\], with a view"),
+        (lambda: od.paint(np.full((1, 8, 8), 2, np.float32), "x"), r"depth must be finite and lie in \[0, 1\]"),
         (lambda: od.load("nowhere"), "nowhere holds 0 trained models, nor a CLIP"),
         (lambda: od.load("package:maxi"), "ships no checkpoint named 'maxi'"),
     ],
@@ -65,6 +73,34 @@ def test_what_the_model_cannot_take_is_named(model: Model) -> None:
         od.embed_pictures(model, np.zeros((8, 8, 3), np.float32))
     with pytest.raises(od.BadInput, match="there is nothing to embed"):
         od.embed(model, [])
+    with pytest.raises(od.BadInput, match=r"labels must be a list, such as \['mug'\], not the text 'mug'"):
+        od.classify(model, od.toy("mug"), "mug")
+    with pytest.raises(od.BadInput, match="words must be a list"):
+        od.embed_words(model, "a mug")
+    with pytest.raises(od.BadInput, match="there are no words to embed"):
+        od.embed_words(model, [])
+
+
+def test_an_index_that_is_none_is_named(model: Model, tmp_path: Path) -> None:
+    (tmp_path / "no.parquet").write_text("x")
+    for path, top, message in (
+        ("absent", 1, "no index at"),
+        ("no.parquet", 1, "is not an index"),
+        ("absent", 0, "top=0"),
+    ):
+        with pytest.raises(od.BadInput, match=message):
+            od.search(model, tmp_path / path, "a mug", top=top)
+    with pytest.raises(od.BadInput, match=r"x.csv: an index is a Parquet file, name one that ends in .parquet"):
+        od.index(model, {"mug": od.toy("mug")}, tmp_path / "x.csv")
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_tensors_are_embedded_as_tensors(model: Model) -> None:
+    points = od.sample(od.toy("mug"), 1000)
+    from_array, from_tensor = od.embed(model, points), od.embed(model, torch.from_numpy(points))
+    assert isinstance(from_tensor, torch.Tensor) and np.array_equal(from_array, from_tensor.numpy())
+    picture = torch.rand(1, 64, 64, 3, requires_grad=True)
+    assert isinstance(od.embed_pictures(model, picture), torch.Tensor)
 
 
 def test_the_packaged_clip_sees_shapes_as_its_preset_does() -> None:
