@@ -1,9 +1,14 @@
 """Training checkpoints in the store, so that a run continues on whatever machine takes it up."""
 
 from pathlib import Path
+from typing import Self
 
 from opendlign_core.loop import CHECKPOINT_FILES, CHECKPOINTS, METRICS_FILE
+from storage.collect import Beside
+from storage.output import StageOutput
 from storage.store import Store
+
+KEPT = Beside("checkpoints", until="finished")
 
 
 class StoredCheckpoints:
@@ -17,6 +22,11 @@ class StoredCheckpoints:
         self._store = store
         self._folder = folder
         self._keep = keep
+
+    @classmethod
+    def of(cls, output: StageOutput, keep: int) -> Self:
+        """Those of the training run that makes an output."""
+        return cls(output.store, f"{KEPT.folder}/{output.folder}", keep)
 
     def save(self, checkpoint: Path, workdir: Path) -> None:
         """Publish a checkpoint folder with the metrics so far; the oldest ones go."""

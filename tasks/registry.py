@@ -4,6 +4,7 @@ from storage.collect import Beside
 from tasks.dlign import DLIGN
 from tasks.evaluate import EVALUATE
 from tasks.ingest import INGEST
+from tasks.posenet import POSENET
 from tasks.project import PROJECT
 from tasks.propose import PROPOSE
 from tasks.shards import TIMINGS
@@ -11,10 +12,10 @@ from tasks.stage import AnyStage
 from tasks.synthesize import SYNTHESIZE
 from tasks.train import TRAIN
 
-STAGES: tuple[AnyStage, ...] = (INGEST, PROPOSE, PROJECT, SYNTHESIZE, DLIGN, TRAIN, EVALUATE)
+STAGES: tuple[AnyStage, ...] = (INGEST, PROPOSE, PROJECT, SYNTHESIZE, DLIGN, TRAIN, POSENET, EVALUATE)
 
 
-BESIDE: tuple[Beside, ...] = (TIMINGS, *(beside for stage in STAGES for beside in stage.beside))
+BESIDE: tuple[Beside, ...] = tuple(dict.fromkeys((TIMINGS, *(one for stage in STAGES for one in stage.beside))))
 """What lies beside outputs, for `gc`."""
 
 

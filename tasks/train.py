@@ -9,12 +9,11 @@ from opendlign_core.errors import BadInput
 from opendlign_core.samples import Meta
 from opendlign_core.samples.sample import read_meta
 from opendlign_core.training import CACHE_STAGE_VERSION, STAGE_VERSION, TrainExecution, TrainRecipe
-from storage.collect import Beside
 from storage.fetch import Fetcher
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.store import Store
-from tasks.checkpoints import StoredCheckpoints
+from tasks.checkpoints import KEPT, StoredCheckpoints
 from tasks.ports import Inputs, Port
 from tasks.requirements import Requirement, clip_weights, device
 from tasks.showcase import Showcase
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 TRAIN_SPLIT = "train"
 VALIDATION_SPLIT = "val"
-CHECKPOINTS = Beside("checkpoints", until="finished")
 
 
 class Train(WholeStage[TrainRecipe, TrainExecution]):
@@ -45,7 +43,7 @@ class Train(WholeStage[TrainRecipe, TrainExecution]):
     reads = (Port("aligned", "synthesize", "Fingerprint of the synthesize output."),)
     pool = "gpu"
     shows = ("metrics", "curves", "checkpoint")
-    beside = (CHECKPOINTS,)
+    beside = (KEPT,)
     unit = "steps"
 
     def spell_out(self, given: Mapping[str, Any], preset: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -154,7 +152,7 @@ def _verified(job: Job[TrainRecipe, TrainExecution]) -> TrainRecipe:
 
 
 def _checkpoints(job: Job[TrainRecipe, TrainExecution]) -> StoredCheckpoints:
-    return StoredCheckpoints(job.store, f"{CHECKPOINTS.folder}/{job.output.folder}", job.execution.keep_checkpoints)
+    return StoredCheckpoints.of(job.output, job.execution.keep_checkpoints)
 
 
 def _validation(job: Job[TrainRecipe, TrainExecution], model: "DepthAlignedCLIP") -> "Validation | None":

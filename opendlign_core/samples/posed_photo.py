@@ -45,6 +45,18 @@ class PosedPhoto(TypedSample[PhotoMeta]):
         """The pixels, decoded at every call."""
         return decode_image(self.encoded)
 
+    def square(self) -> NDArray[np.uint8]:  # [S, S, 3]
+        """The middle of the picture, as much of it as is square."""
+        picture = self.picture()
+        side = min(picture.shape[:2])
+        top, left = ((length - side) // 2 for length in picture.shape[:2])
+        return picture[top : top + side, left : left + side]
+
+    def angles(self) -> NDArray[np.float64]:  # [3]
+        """Azimuth, elevation and theta in radians."""
+        pose = self.meta.pose
+        return np.array([pose.azimuth, pose.elevation, pose.theta])
+
     def padding(self) -> NDArray[np.bool_]:  # [H, W]
         """Where the picture shows nothing of the photo."""
         top, bottom, left, right = self.meta.shown

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from opendlign_core.camera import Pose
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.cached import Arrays, FeatureCache, remembered
 from opendlign_core.evaluation.pose.encoders import Probed
@@ -72,14 +71,12 @@ class Photographed:
 
     def _arrays(self, photos: Iterable[PosedPhoto]) -> Arrays:
         names: list[list[str]] = []
-        angles: list[list[float]] = []
+        angles: list[Floats] = []
         sides: tuple[list[ProbeFeatures], ...] = ([], []) if self.mirrored else ([],)
         for batch in _batches(photos):
             names += [_names(photo) for photo in batch]
-            angles += [
-                [getattr(photo.meta.pose, name) for name in ("azimuth", "elevation", "theta")] for photo in batch
-            ]
-            pictures = np.stack([square(photo.picture()) for photo in batch])
+            angles += [photo.angles() for photo in batch]
+            pictures = np.stack([photo.square() for photo in batch])
             for features, seen in zip(sides, (pictures, pictures[:, :, ::-1].copy()), strict=False):
                 features.append(self._features(seen))
         if not names:
@@ -87,7 +84,7 @@ class Photographed:
         found = {f"{part}{number}": getattr(joined(features), part).numpy()
                  for number, features in enumerate(sides) for part in ("classes", "pooled")}  # fmt: skip
         text = np.frombuffer(json.dumps(names).encode(), np.uint8)
-        return {"names": text, "angles": np.array(angles, np.float64), **found}
+        return {"names": text, "angles": np.array(angles), **found}
 
     def _features(self, pictures: Picture) -> ProbeFeatures:
         with torch.inference_mode():
@@ -113,21 +110,10 @@ class Photographed:
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
 
 
-def square(photo: Picture) -> Picture:  # [H, W, 3] -> [S, S, 3]
-    """The middle of a photo, as much of it as is square."""
-    side = min(photo.shape[:2])
-    top, left = ((length - side) // 2 for length in photo.shape[:2])
-    return photo[top : top + side, left : left + side]
-
-
 def _names(photo: PosedPhoto) -> list[str]:
     """Id, category and shape."""
     cad = photo.meta.cad
     return [photo.meta.object_id, photo.meta.label or "", cad.digest if cad is not None else photo.meta.object_id]
-
-
-def _angles(pose: Pose) -> list[float]:
-    return [pose.azimuth, pose.elevation, pose.theta]
 
 
 def _batches(photos: Iterable[PosedPhoto]) -> Iterator[list[PosedPhoto]]:

@@ -58,8 +58,8 @@ class Adapter:
     """Accepted options and what each means."""
     parts: Callable[[SourceSpec, str], PartList | None] | None = None
     """The parts of an object by its label, where the files do not name them; UnreadableShape for a label without."""
-    holds: Literal["clouds", "scenes"] = "clouds"
-    """What ingestion makes of its objects; those that hold scenes have a reader in `ingestion.scenes`."""
+    holds: Literal["clouds", "scenes", "photos"] = "clouds"
+    """What ingestion makes of its objects; scenes and photos have readers of their own."""
     generated: bool = False
     """Whether there are no files."""
 

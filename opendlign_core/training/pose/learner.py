@@ -7,16 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from opendlign_core.clip.pixels import resize_pictures
 from opendlign_core.loop.curves import Panel
 from opendlign_core.loop.flips import drawn_flips, flipped
 from opendlign_core.loop.learner import TOTAL, Validated
 from opendlign_core.loop.order import Indices
 from opendlign_core.loop.schedule import Pace
-from opendlign_core.pose import BINS, TURN, binned
-from opendlign_core.training.pose.network import PoseNetwork, Told
-from opendlign_core.training.pose.recipe import PoseTrainRecipe
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+from opendlign_core.pose import BINS, TURN, Floats, binned
+from opendlign_core.samples import PosedPhoto
+from opendlign_core.training.pose.network import PoseNetwork, Told, normalised
+from opendlign_core.training.pose.recipe import PosenetRecipe
 
 
 class Photos(NamedTuple):
@@ -33,7 +33,7 @@ class PoseLearner:
     remedy = "lower train.rate"
     panels = (Panel("training loss", "train", (TOTAL, "pose")),)
 
-    def __init__(self, network: PoseNetwork, recipe: PoseTrainRecipe) -> None:
+    def __init__(self, network: PoseNetwork, recipe: PosenetRecipe) -> None:
         self.network, self.recipe = network.train(), recipe
         self.optimiser = torch.optim.SGD(
             network.parameters(), lr=recipe.rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
@@ -75,12 +75,6 @@ def losses(told: Told, angles: Tensor, category: Tensor) -> dict[str, Tensor]:
     return {TOTAL: pose + named, "pose": pose, "category": named}
 
 
-def normalised(pixels: Tensor) -> Tensor:  # [B, 3, S, S] uint8
-    """As networks of ImageNet take them."""
-    mean, std = (pixels.new_tensor(values, dtype=torch.float32).view(3, 1, 1) for values in (MEAN, STD))
-    return (pixels.float() / 255 - mean) / std
-
-
 def mirrored_photos(photos: Photos, indices: Indices, seed: int, epoch: int) -> Photos:
     """Half of the photos left to right, with the pose that the thing then has."""
     mask = drawn_flips(indices, seed, epoch)
@@ -90,10 +84,7 @@ def mirrored_photos(photos: Photos, indices: Indices, seed: int, epoch: int) -> 
     )
 
 
-@torch.no_grad()
-def tell(network: PoseNetwork, pixels: Tensor, batch: int = 64) -> Told:
-    """Logits, on the CPU, of any number of photos [N, 3, S, S] uint8."""
-    device = next(network.parameters()).device
-    network.eval()
-    found = [network(normalised(part.to(device))) for part in torch.split(pixels, batch)]
-    return Told(torch.cat([one.pose for one in found]).cpu(), torch.cat([one.category for one in found]).cpu())
+def learnt_from(photo: PosedPhoto, size: int) -> tuple[Tensor, Floats, str]:
+    """A photo as the network sees it [3, S, S] uint8, its angles [3] and its category."""
+    pixels = resize_pictures(torch.from_numpy(photo.square()[None]), size)[0].movedim(-1, 0)
+    return pixels.contiguous(), photo.angles(), photo.meta.label or ""

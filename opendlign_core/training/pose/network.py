@@ -2,14 +2,20 @@
 
 import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from opendlign_core.clip.device import choose_device
+from opendlign_core.clip.pixels import resize_pictures
+from opendlign_core.clip.spec import IMAGENET_MEAN, IMAGENET_STD
 from opendlign_core.errors import BadInput
-from opendlign_core.training.pose.recipe import NetworkName, PoseTrainRecipe
+from opendlign_core.loop.checkpoint import read_weights
+from opendlign_core.pose import Floats, decoded
+from opendlign_core.training.pose.recipe import NetworkName, PosenetRecipe
 
 OUTPUTS = 3 * 40
 SPREAD = 0.01
@@ -36,7 +42,7 @@ class PoseNetwork(nn.Module):
         return Told(self.pose(seen), self.category(seen))
 
 
-def new_network(recipe: PoseTrainRecipe, categories: int = 0) -> PoseNetwork:
+def new_network(recipe: PosenetRecipe, categories: int = 0) -> PoseNetwork:
     """The untrained network of a recipe, the same for a seed.
 
     Raises:
@@ -46,8 +52,48 @@ def new_network(recipe: PoseTrainRecipe, categories: int = 0) -> PoseNetwork:
         torch.manual_seed(recipe.seed)
         backbone, width = BACKBONES[recipe.network]()
         if recipe.weights is not None:
-            _load(backbone, recipe.weights)
+            _load(backbone, Path(recipe.weights).expanduser())
         return PoseNetwork(backbone, width, categories if recipe.classify else 0)
+
+
+@dataclass(frozen=True)
+class TrainedPosenet:
+    """A network with what is needed to feed it and to read it."""
+
+    network: PoseNetwork
+    name: str
+    image_size: int
+    categories: tuple[str, ...]
+    """Names of its categories by number, where it has a head for them."""
+
+    def tell(self, photos: Tensor) -> tuple[Floats, tuple[str, ...]]:  # [N, S, S, 3] uint8 -> [N, 3]
+        """Azimuth, elevation and theta of photos of any one size and, where it classifies, their categories."""
+        told = tell(self.network, resize_pictures(photos, self.image_size).movedim(-1, 1))
+        named = told.category.argmax(1).tolist() if told.category.shape[1] else []
+        return decoded(told.pose.numpy()), tuple(self.categories[number] for number in named)
+
+
+def load_network(recipe: PosenetRecipe, categories: tuple[str, ...], weights: Path, device: str) -> TrainedPosenet:
+    """The network that a training run left in a file."""
+    network = new_network(recipe.model_copy(update={"weights": None}), len(categories))
+    network.load_state_dict(read_weights(weights).tensors)
+    known = categories if recipe.classify else ()
+    return TrainedPosenet(network.to(choose_device(device)).eval(), recipe.network, recipe.image_size, known)
+
+
+@torch.no_grad()
+def tell(network: PoseNetwork, pixels: Tensor, batch: int = 64) -> Told:  # [N, 3, S, S] uint8
+    """Logits of any number of photos, on the CPU."""
+    device = next(network.parameters()).device
+    network.eval()
+    found = [network(normalised(part.to(device))) for part in torch.split(pixels, batch)]
+    return Told(torch.cat([one.pose for one in found]).cpu(), torch.cat([one.category for one in found]).cpu())
+
+
+def normalised(pixels: Tensor) -> Tensor:  # [B, 3, S, S] uint8
+    """As networks of ImageNet take them."""
+    mean, std = (torch.tensor(values, device=pixels.device).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return (pixels.float() / 255 - mean) / std
 
 
 def _small() -> tuple[nn.Module, int]:

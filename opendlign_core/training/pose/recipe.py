@@ -1,23 +1,28 @@
 """Everything that changes the weights of a pose network. Torch-free."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
-from opendlign_core.recipe import Recipe
+from opendlign_core.errors import BadInput
+from opendlign_core.recipe import CONTENT, DigestOf, Execution, Recipe
+
+STAGE_VERSION = 1
 
 NetworkName = Literal["small", "resnet50", "swin_t"]
 
 
-class PoseTrainRecipe(Recipe):
+class PosenetRecipe(Recipe):
     """The published fine-tuning by default: 120 epochs whose rate falls to a tenth after each third."""
 
     network: NetworkName = "resnet50"
     """`small` is a ConvNet of 0.4 M parameters that starts from nothing, a baseline for laptops."""
-    weights: Path | None = None
-    """torchvision's ImageNet weights of the network (a state dict); from nothing without them."""
+    weights: str | None = None
+    """A file of torchvision's ImageNet weights of the network (a state dict); from nothing without it."""
     image_size: int = Field(default=256, ge=32)
+    known: tuple[str, ...] = ()
+    """The categories that are learnt from; none stands for all."""
     classify: bool = False
     """Also learn the category, with a second head."""
     epochs: int = Field(default=120, ge=1)
@@ -30,3 +35,18 @@ class PoseTrainRecipe(Recipe):
     flip: bool = True
     """Half of the photos are mirrored in each epoch, pose and all; right for things that are symmetric in x."""
     seed: int = 0
+
+    def settled(self, digest_of: DigestOf) -> Self:
+        """With the weights named by their content; raises `BadInput` where they are not there."""
+        if self.weights is None or self.weights.startswith(CONTENT):
+            return self
+        path = Path(self.weights).expanduser()
+        if not path.is_file():
+            raise BadInput(f"there are no weights of {self.network} at {path}")
+        return self.model_copy(update={"weights": f"{CONTENT}{digest_of(path)}"})
+
+
+class PosenetExecution(Execution):
+    """How a training run uses its machine."""
+
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")

@@ -10,12 +10,12 @@ import torch
 from opendlign_core.errors import BadInput
 from opendlign_core.loop.sources import InMemory
 from opendlign_core.pose import decoded, pose_error
-from opendlign_core.training.pose.learner import Photos, PoseLearner, mirrored_photos, tell
-from opendlign_core.training.pose.network import new_network
-from opendlign_core.training.pose.recipe import PoseTrainRecipe
+from opendlign_core.training.pose.learner import Photos, PoseLearner, mirrored_photos
+from opendlign_core.training.pose.network import load_network, new_network, tell
+from opendlign_core.training.pose.recipe import PosenetRecipe
 from opendlign_core.training.pose.run import train_pose
 
-SMALL = PoseTrainRecipe(network="small", image_size=32, epochs=3, batch=16, rate=0.002, seed=3)
+SMALL = PosenetRecipe(network="small", image_size=32, epochs=3, batch=16, rate=0.002, seed=3)
 
 
 def photos(count: int, seed: int = 0) -> Photos:
@@ -40,11 +40,15 @@ def test_it_learns_pose_and_category_of_photos_it_never_saw(tmp_path: Path) -> N
     assert (errors < np.pi / 6).mean() > 0.8
     assert (told.category.argmax(1) == unseen.category).float().mean() > 0.9
     assert result.steps == 12 * 20
+    loaded = load_network(recipe, ("blue", "red"), result.weights, "cpu")
+    angles, categories = loaded.tell(unseen.pixels.movedim(1, -1))
+    np.testing.assert_allclose(angles, decoded(told.pose.numpy()))
+    assert categories == tuple(("blue", "red")[number] for number in told.category.argmax(1).tolist())
 
 
 def test_a_killed_run_continues_to_the_same_weights(tmp_path: Path) -> None:
     source, whole, broken = InMemory(photos(48)), tmp_path / "whole", tmp_path / "broken"
-    expected, _ = train_pose(source, SMALL, whole, device="cpu")
+    expected = train_pose(source, SMALL, whole, device="cpu")
     train_pose(source, SMALL, broken, device="cpu")
     (last,) = (broken / "checkpoints").iterdir()
     shutil.rmtree(broken)
@@ -59,9 +63,9 @@ def test_a_killed_run_continues_to_the_same_weights(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         train_pose(source, SMALL, broken, device="cpu", on_progress=kill)
     assert last.name not in {path.name for path in (broken / "checkpoints").iterdir()}
-    continued, _ = train_pose(source, SMALL, broken, device="cpu")
-    for name, tensor in expected.state_dict().items():
-        assert torch.equal(continued.state_dict()[name], tensor), name
+    continued = train_pose(source, SMALL, broken, device="cpu")
+    for name, tensor in expected.network.state_dict().items():
+        assert torch.equal(continued.network.state_dict()[name], tensor), name
 
 
 def test_the_rate_falls_to_a_tenth_after_each_third() -> None:
@@ -83,10 +87,10 @@ def test_mirrored_photos_carry_their_mirrored_pose() -> None:
 
 @pytest.mark.parametrize("network", ["resnet50", "swin_t"])
 def test_published_backbones_tell_120_numbers_and_take_their_own_weights(network: str, tmp_path: Path) -> None:
-    recipe = PoseTrainRecipe(network=network, image_size=64, classify=True)
+    recipe = PosenetRecipe(network=network, image_size=64, classify=True)
     first = new_network(recipe, categories=5)
     torch.save(first.backbone.state_dict(), tmp_path / "weights.pth")
-    again = new_network(recipe.model_copy(update={"weights": tmp_path / "weights.pth", "seed": 1}), categories=5)
+    again = new_network(recipe.model_copy(update={"weights": str(tmp_path / "weights.pth"), "seed": 1}), categories=5)
     assert all(
         torch.equal(a, b) for a, b in zip(first.backbone.parameters(), again.backbone.parameters(), strict=True)
     )
@@ -97,4 +101,4 @@ def test_published_backbones_tell_120_numbers_and_take_their_own_weights(network
 def test_weights_of_another_network_are_refused_by_their_name(tmp_path: Path) -> None:
     torch.save({"fc.weight": torch.zeros(2)}, tmp_path / "other.pth")
     with pytest.raises(BadInput, match=r"other\.pth: not torchvision's weights"):
-        new_network(PoseTrainRecipe(network="resnet50", weights=tmp_path / "other.pth"))
+        new_network(PosenetRecipe(network="resnet50", weights=str(tmp_path / "other.pth")))
