@@ -124,7 +124,7 @@ def build_app() -> App:
     stages = Group("One stage of a preset, after those that it reads", sort_key=STAGES_AFTER)
     for place, stage in enumerate(STAGES):
         home = f"opendlign.{OWN_VERBS[stage.name]}" if stage.name in OWN_VERBS else verb_of(stage)
-        told = _told(stage.about, f"{stage.name} --source folder:~/meshes", place)
+        told = _told(stage.about, f"{stage.name} --source {stage.example}", place)
         app.command(home, name=stage.name, group=stages, **told)
     app["--help"].group = app["--version"].group = Group("Options", sort_key=2 * len(SECTIONS))
     for name, (about, verbs) in GROUPS.items():

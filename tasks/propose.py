@@ -42,6 +42,7 @@ class ProposeStage(ShardedStage[ProposeRecipe, ProposeExecution]):
     recipe = ProposeRecipe
     execution = ProposeExecution
     about = "Cut out of scenes what may be things."
+    example = "scans:~/rooms"
     reads = (Port("scenes", "ingest", "Fingerprint of the ingest output of a source of scenes."),)
     shared = True
     per_source = True

@@ -82,6 +82,8 @@ class Stage(ABC, Generic[R, X]):
     """What people call it beside its verb, such as `training`."""
     about: ClassVar[str]
     """One sentence: the help of the console's verb and the description of the deployment."""
+    example: ClassVar[str] = "folder:~/meshes"
+    """A source as one types it after the console's verb."""
     reads: ClassVar[tuple[Port, ...]] = ()
     pool: ClassVar[Literal["cpu", "gpu"]] = "cpu"
     shared: ClassVar[bool] = False

@@ -77,7 +77,12 @@ def test_a_bucket_out_of_reach(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert "check OPENDLIGN_S3_ENDPOINT and the network" in complaint(capsys, "ingest", "--store", "s3://bucket/x")
 
 
-@pytest.mark.parametrize("verb", ["run", "plan", *VERBS])
+def test_single_objects_are_not_cut_up(capsys: pytest.CaptureFixture[str]) -> None:
+    told = complaint(capsys, "propose", "--source", "folder:shapes")
+    assert "the source folder holds single objects; propose takes a source of scenes" in told
+
+
+@pytest.mark.parametrize("verb", ["run", "plan", *(verb for verb in VERBS if verb != "propose")])
 @pytest.mark.parametrize(
     ("source", "message"),
     [
