@@ -11,6 +11,7 @@ from opendlign_core.ingestion.adapters.lists import LIST
 from opendlign_core.ingestion.adapters.modelnet import MODELNET40, MODELNET40_H5, MODELNET40_RESAMPLED
 from opendlign_core.ingestion.adapters.objaverse import OBJAVERSE_LVIS
 from opendlign_core.ingestion.adapters.scans import OMNIOBJECT3D, SCANOBJECTNN_H5
+from opendlign_core.ingestion.adapters.scenes import SCANNET, SCANNET_VOTENET, SCANS, SUNRGBD_SCENES
 from opendlign_core.ingestion.adapters.shapenet import SHAPENET, SHAPENET_OPENSHAPE, SHAPENET_ULIP
 from opendlign_core.ingestion.adapters.shapenetpart import SHAPENET_PART_H5
 from opendlign_core.ingestion.adapters.spec import Adapter, entries_of
@@ -21,7 +22,7 @@ from opendlign_core.ingestion.recipe import SourceSpec
 _ALL: tuple[Adapter, ...] = (
     PROCEDURAL, FOLDER, LIST, MODELNET40, MODELNET40_H5, MODELNET40_RESAMPLED, SCANOBJECTNN_H5, OMNIOBJECT3D,
     OBJAVERSE_LVIS, SHAPENET, SHAPENET_OPENSHAPE, SHAPENET_ULIP, SHAPENET_PART_H5, OPENDLIGN,
-    ROOMS,
+    ROOMS, SCANNET, SCANNET_VOTENET, SUNRGBD_SCENES, SCANS,
 )  # fmt: skip
 
 ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ALL}
