@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from opendlign_core.evaluation.cached import FeatureCache, FeatureLoader, remembered
 from opendlign_core.evaluation.choices import EvalChoices
@@ -22,6 +22,9 @@ from opendlign_core.evaluation.features import (
 from opendlign_core.evaluation.model import EvaluatedModel, text_classifier, text_key
 from opendlign_core.evaluation.specs import DatasetSpec, MethodSpec, PixelNorm
 from opendlign_core.samples import PosedPhoto
+
+if TYPE_CHECKING:
+    from opendlign_core.evaluation.pose.encoders import PoseTeller
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -42,6 +45,10 @@ class EvalSource(Protocol):
 
     def photos(self, dataset: DatasetSpec, split: str | None) -> Iterable[PosedPhoto]:
         """Photos of things with their poses, one at a time; none where the data set has no such samples."""
+        ...
+
+    def networks(self) -> "Mapping[str, PoseTeller]":
+        """Networks that were trained to tell poses, by name."""
         ...
 
     def identity_of_photos(self, dataset: DatasetSpec, split: str | None) -> str:
