@@ -169,14 +169,14 @@ def read_clouds(
     files: Sequence[Path], trained: Trained, up: UpAxis | None = None
 ) -> Iterator["IngestedObject | RejectedObject"]:
     """Read files as the model's own shapes were, parsed apart and brought to its number of points."""
-    from opendlign_core.ingestion import ingest_entries
+    from opendlign_core.ingestion import ingest_shapes
 
     named = NamedFiles(files)
     # A file of one's own loses no part to chance, unless somebody asks for that.
     chosen = "sampling" in trained.source.model_fields_set
     recipe = trained.source if chosen else trained.source.model_copy(update={"sampling": "stratified"})
     execution = trained.reading.model_copy(update={"workers": 1})
-    yield from ingest_entries(named.entries(up), recipe, execution, named)
+    yield from ingest_shapes(named.entries(up), recipe, execution, named)
 
 
 def projected(shape: "IngestedObject", trained: Trained) -> "EvalSample | RejectedObject":

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from opendlign_core.evaluation import EvalSample
     from opendlign_core.evaluation.features import PlacedSample
     from opendlign_core.evaluation.lab import ProposedSource
+    from opendlign_core.evaluation.pose.encoders import PoseTeller
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,10 @@ class StoredSamples:
         for source in self._sources:
             for sample in self._wanted(source.clouds, dataset, split):
                 yield PosedPhoto.read(sample.key, sample.fields)
+
+    def networks(self) -> Mapping[str, "PoseTeller"]:
+        """The trained networks that tell poses."""
+        return {}
 
     def identity_of_photos(self, dataset: DatasetSpec, split: str | None) -> str:
         """Changes with the bytes of the outputs and with what is taken of them."""

@@ -17,6 +17,7 @@ from .files import DirectoryFiles as DirectoryFiles
 from .files import FileInfo as FileInfo
 from .files import Files as Files
 from .ingest import ingest_entries as ingest_entries
+from .ingest import ingest_shapes as ingest_shapes
 from .procedural import procedural_cloud as procedural_cloud
 from .procedural import procedural_entry as procedural_entry
 from .readers import read_shape as read_shape

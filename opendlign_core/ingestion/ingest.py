@@ -54,6 +54,20 @@ def ingest_entries(
         threads.shutdown(wait=True, cancel_futures=True)
 
 
+def ingest_shapes(
+    entries: Iterable[ObjectEntry],
+    recipe: IngestRecipe,
+    execution: IngestExecution,
+    files: Files | None = None,
+) -> Iterator[IngestedObject | RejectedObject]:
+    """`ingest_entries` of what should be single shapes; anything else is rejected."""
+    for outcome in ingest_entries(entries, recipe, execution, files):
+        if isinstance(outcome, IngestedObject | RejectedObject):
+            yield outcome
+        else:
+            yield RejectedObject(outcome.entry, "holds no single shape")
+
+
 def _outcome(entry: ObjectEntry, files: Files | None, idle: SimpleQueue[ParserWorker]) -> Outcome:
     paths: dict[str, Path] = {}
     if not entry.procedural:
