@@ -112,6 +112,8 @@ class Draw:
     single: tuple[Detections, ...]
     """The same with the best name of every box alone."""
     proposals: int
+    left_out: int
+    """Things whose name leads to no class."""
 
     @cached_property
     def rankings(self) -> Mapping[int, Mapping[int, ClassRanking]]:
@@ -155,6 +157,7 @@ def counted(
     return {
         "scenes": len(first.scenes),
         "objects": sum(len(there.classes) for there in first.truths),
+        "left_out": first.left_out,
         "proposals": float(np.mean([draw.proposals for draw in draws])) / max(len(first.scenes), 1),
         "overlaps": {percent: _at(percent, draws, printed, spec, frozen) for percent in OVERLAPS},
         "classes": tuple(_class(number, name, draws) for number, name in enumerate(names)),
