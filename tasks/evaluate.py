@@ -7,6 +7,7 @@ from typing import Any
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import BENCHMARKS, STAGE_VERSION, EvalExecution, EvalRecipe
+from opendlign_core.evaluation.detection.benchmark import DETECTION
 from opendlign_core.projection import resolve_recipe
 from opendlign_core.samples import LOOKUPS
 from storage.fetch import Fetcher
@@ -17,6 +18,7 @@ from tasks.features import FEATURES, StoredFeatures
 from tasks.guard import Verdict, check_regression
 from tasks.judged import frozen_clip, judged_model, require_one_model
 from tasks.ports import Companion, Input, Inputs, Origin, Port, Refs
+from tasks.propose import PROPOSE
 from tasks.proposed import ProposedOutputs
 from tasks.report import read_results, show_results, write_report
 from tasks.requirements import Requirement, clip_weights, device
@@ -56,10 +58,11 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
     beside = (FEATURES,)
 
     def companions(self, recipe: EvalRecipe) -> Sequence[Companion]:
-        """Depth maps of every published projection that a benchmark reads, for the sources of the data sets."""
+        """Proposals and depth maps of every published projection that benchmarks read, for the data sets' sources."""
         sources, kept = recipe.sources(), {"places": LOOKUPS} if recipe.reads.placed else {}
         named = {name: resolve_recipe(name) for name in recipe.projections()}
-        return [Companion("project", name, drawn.replace(**kept), sources) for name, drawn in named.items()]
+        drawn = [Companion("project", name, drawn.replace(**kept), sources) for name, drawn in named.items()]
+        return [*_proposers(recipe, sources), *drawn]
 
     def spell_out(self, given: Mapping[str, Any], preset: Mapping[str, Any]) -> Mapping[str, Any]:
         """`clip: package:NAME` stands for a CLIP as in `train`; without data sets, each judged source is one."""
@@ -143,6 +146,13 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
 
 
 EVALUATE = Evaluate()
+
+
+def _proposers(recipe: EvalRecipe, sources: frozenset[str]) -> Iterator[Companion]:
+    if recipe.reads.proposed:
+        for given in DETECTION.options_in(recipe).proposers:
+            proposer = PROPOSE.recipe.model_validate(dict(given))
+            yield Companion(PROPOSE.name, PROPOSE.label(given), proposer, sources)
 
 
 def _source_name(ingest: Mapping[str, Any]) -> str:

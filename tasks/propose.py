@@ -81,6 +81,9 @@ class ProposeStage(ShardedStage[ProposeRecipe, ProposeExecution]):
         """Cut up the scenes of a shard one by one; one without anything to cut out is a row with its reason."""
         for sample in ready.scenes.read(shard.start, shard.stop):
             scene = Scene.read(sample.key, sample.fields)
+            if job.recipe.splits and scene.meta.split not in job.recipe.splits:
+                job.progress.advance()
+                continue
             try:
                 _cut_up(scene, ready.propose, job.recipe, builder)
             except BadInput as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from opendlign_core.boxes import Boxes
-from opendlign_core.evaluation import DatasetSpec
+from opendlign_core.evaluation import DatasetSpec, packaged_labels
 from opendlign_core.samples import CropMeta, Scene, read_meta
 from storage.fingerprint import digest
 from storage.reader import SampleReader
@@ -84,17 +84,23 @@ class StoredProposals:
         return {name: tuple(found) for name, found in groupby(metas, key=lambda meta: meta.scene)}
 
 
+_OWN_CLASSES = {len(names): names for names in map(packaged_labels, ("scannet18", "sunrgbd10"))}
+"""Of published proposers, by their number: their files name none."""
+
+
 def _with_boxes(scene: Scene, crops: Sequence[CropMeta]) -> "ProposedScene":
     from opendlign_core.evaluation.features import ProposedScene
 
+    boxes = [crop.box for crop in crops]
     known = [crop.probabilities for crop in crops if crop.probabilities]
     return ProposedScene(
         scene_id=scene.meta.object_id,
         points=scene.points,
         truth=scene.boxes,
         things=scene.meta.things,
-        boxes=Boxes.of([crop.centre for crop in crops], [crop.size for crop in crops], [crop.yaw for crop in crops]),
+        boxes=Boxes.of([one.centre for one in boxes], [one.size for one in boxes], [one.yaw for one in boxes]),
         objectness=np.array([crop.objectness for crop in crops]),
         crops=tuple(crop.object_id for crop in crops),
-        probabilities=np.array(known) if known and len(known) == len(crops) else None,
+        probabilities=np.array(known) if known else None,
+        classes=_OWN_CLASSES.get(len(known[0]), ()) if known else (),
     )

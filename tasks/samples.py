@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import DatasetSpec, EvalRecipe
-from opendlign_core.samples import Cloud, DepthMaps, Painted, Places, PosedPhoto, read_meta
+from opendlign_core.samples import Cloud, DepthMaps, Painted, Places, PosedPhoto
 from storage.fetch import Fetcher
 from storage.fingerprint import digest
-from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.shards import Sample
 from storage.store import Store
 from tasks.catalog import CATALOG
 from tasks.proposed import ProposedOutputs, StoredProposals
@@ -75,8 +73,8 @@ class StoredSamples:
 
     @cached_property
     def _views(self) -> dict[str, int]:
-        sources = (*self._sources, *self._proposals)
-        drawn = {name: depths for source in sources for name, depths in source.depths.items()}
+        outputs = [source.depths for source in self._sources] + [found.depths for found in self._proposals]
+        drawn = {name: depths for one in outputs for name, depths in one.items()}
         return {name: views_in(self._store, depths) for name, depths in drawn.items()}
 
     def samples(

@@ -50,7 +50,8 @@ class Session:
         found = self.case.lab.source.proposed()
         if not found:
             raise BadInput(f"{self.case.dataset.name}: nothing proposes boxes in its scenes; add a node of propose")
-        return found
+        # What was found counts first; true boxes tell what it could come to.
+        return dict(sorted(found.items(), key=lambda kind: kind[0] == GROUND_TRUTH))
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
