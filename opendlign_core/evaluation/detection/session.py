@@ -83,8 +83,7 @@ class Session:
             yield CLASS_HEAD, [self._draw(kind, source, head) for source in sources]
 
     def _namer(self, source: ProposedSource, method: MethodSpec) -> MethodNamer:
-        lab, dataset = self.case.lab, self.case.dataset
-        return MethodNamer.of(lab, source, dataset, method, self.classes, self.options.naming)
+        return MethodNamer.of(self.case, source, method, self.classes, self.options.naming)
 
     def _has_classes(self, source: ProposedSource) -> bool:
         first = next(self._scenes(source), None)
