@@ -19,8 +19,7 @@ from tasks.stored_maps import maps_of, views_in, wanted_samples
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation import EvalSample
-    from opendlign_core.evaluation.features import PlacedSample, ProposedScene
-    from opendlign_core.evaluation.lab import ProposedSource
+    from opendlign_core.evaluation.features import ProposedScene
 
 
 @dataclass(frozen=True)
@@ -63,12 +62,6 @@ class StoredProposals:
         for sample in wanted_samples(self._store, self._outputs.depths[projection], dataset, split):
             found = maps_of(sample)
             yield EvalSample(found.meta.object_id, found.meta.label or None, found.maps())
-
-    def placed(self, dataset: DatasetSpec, split: str | None, projection: str) -> Iterator["PlacedSample"]:
-        return iter(())
-
-    def proposed(self) -> Mapping[str, Sequence["ProposedSource"]]:
-        return {}
 
     def scenes(self, dataset: DatasetSpec, split: str | None) -> Iterator["ProposedScene"]:
         """The scenes with their boxes, in store order, one at a time."""

@@ -122,7 +122,7 @@ class StoredSamples:
             BadInput: an object of the data set is no such photo.
         """
         for source in self._sources:
-            for sample in self._wanted(source.clouds, dataset, split):
+            for sample in wanted_samples(self._store, source.clouds, dataset, split):
                 yield PosedPhoto.read(sample.key, sample.fields)
 
     def networks(self) -> Mapping[str, "PoseTeller"]:

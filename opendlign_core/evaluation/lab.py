@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 
-class EvalSource(Protocol):
-    """Where samples come from; written by whoever owns the store."""
+class MapSource(Protocol):
+    """Where depth maps come from."""
 
     def samples(
         self, dataset: DatasetSpec, split: str | None, projection: str, images: bool = False
@@ -39,8 +39,28 @@ class EvalSource(Protocol):
         """Depth maps of a data set's split under a named projection, in a fixed order; painted images if asked."""
         ...
 
+    def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:
+        """A text that changes whenever `samples` would; names cached features."""
+        ...
+
+    def views(self) -> Mapping[str, int]:
+        """How many depth maps an object has, by the name of the projection."""
+        ...
+
+
+class ProposedSource(MapSource, Protocol):
+    """What one draw of a proposer found in scenes; the depth maps are those of what is in its boxes."""
+
+    def scenes(self, dataset: DatasetSpec, split: str | None) -> Iterable[ProposedScene]:
+        """The scenes of a data set's split with their boxes, one at a time, in a fixed order."""
+        ...
+
+
+class EvalSource(MapSource, Protocol):
+    """Where samples come from; written by whoever owns the store."""
+
     def placed(self, dataset: DatasetSpec, split: str | None, projection: str) -> Iterable[PlacedSample]:
-        """The same with points, their parts, and where the maps show them; one object at a time."""
+        """Depth maps with points, their parts, and where the maps show them; one object at a time."""
         ...
 
     def photos(self, dataset: DatasetSpec, split: str | None) -> Iterable[PosedPhoto]:
@@ -55,24 +75,8 @@ class EvalSource(Protocol):
         """A text that changes whenever `photos` would."""
         ...
 
-    def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:
-        """A text that changes whenever `samples` would; names cached features."""
-        ...
-
-    def views(self) -> Mapping[str, int]:
-        """How many depth maps an object has, by the name of the projection."""
-        ...
-
-    def proposed(self) -> Mapping[str, Sequence["ProposedSource"]]:
+    def proposed(self) -> Mapping[str, Sequence[ProposedSource]]:
         """Kind of a proposer -> what it proposed in the scenes, once for each of its draws."""
-        ...
-
-
-class ProposedSource(EvalSource, Protocol):
-    """Where the objects in proposed boxes come from: `samples` gives their depth maps."""
-
-    def scenes(self, dataset: DatasetSpec, split: str | None) -> Iterable[ProposedScene]:
-        """The scenes of a data set's split with their boxes, one at a time, in a fixed order."""
         ...
 
 
@@ -115,16 +119,21 @@ class Lab:
         pixels: PixelNorm,
         plan: FeaturePlan,
         images: bool = False,
+        source: MapSource | None = None,
     ) -> ViewFeatures:
-        """View features of a data set's split, those of the painted images included where asked for."""
+        """View features of a data set's split, those of the painted images included where asked for.
+
+        They are of the lab's own source where no other is given.
+        """
+        read: MapSource = source or self.source
         extractor = Extractor(self.model, plan, pixels, self.recipe.precision, self.execution.image_batch)
-        loader = FeatureLoader(extractor, self.source.identity(dataset, split, projection), self.cache)
+        loader = FeatureLoader(extractor, read.identity(dataset, split, projection), self.cache)
 
         def samples(painted: bool) -> Iterable[EvalSample]:
-            return counted(self.source.samples(dataset, split, projection, painted), self.advance)
+            return counted(read.samples(dataset, split, projection, painted), self.advance)
 
         started = time.perf_counter()
-        features, cached = loader.load(samples, self.source.views()[projection], images)
+        features, cached = loader.load(samples, read.views()[projection], images)
         if cached:
             logger.info("features of %s (%s) come from the cache", dataset.name, projection)
         else:

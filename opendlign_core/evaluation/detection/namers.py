@@ -1,7 +1,7 @@
 """What each box of a scene is called: by a method from the depth maps of what is in it, or by its proposer itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -43,7 +43,7 @@ class MethodNamer:
         lab, dataset, plan = case.lab, case.dataset, FeaturePlan((), ())
         for other in case.shared.methods:
             plan = plan.union(plan_for(other, source.views()[method.projection]))
-        seen = replace(lab, source=source).features(dataset, dataset.split, method.projection, method.pixels, plan)
+        seen = lab.features(dataset, dataset.split, method.projection, method.pixels, plan, source=source)
         parts = [lab.text(words, method.on(dataset)) for words in (classes, spec.background) if words]
         cosines = view_features(seen, method) @ np.concatenate(parts).T
         rows = {name: row for row, name in enumerate(seen.object_ids)}
