@@ -48,7 +48,7 @@ def test_unseen_rooms_are_judged_in_found_and_in_true_boxes(store: Path) -> None
     assert found.scenes == 1
     assert 0 < found.proposals <= 16
     assert found.shown[0].things == found.objects
-    table = pq.read_table(next(first.glob("results.*.parquet")))
+    table = pq.read_table(next(first.glob("objects.*.parquet")))
     assert set(table["value"].to_pylist()) <= {0.0, 1.0}
     assert table.num_rows == len(rows) * found.objects
     page = next(first.glob("report.*.html")).read_text()
