@@ -19,7 +19,7 @@ from tasks.pictures import show_clouds, show_scenes
 from tasks.ports import Inputs
 from tasks.shards import ShardBuilder
 from tasks.showcase import Showcase
-from tasks.stage import Job, ShardedStage
+from tasks.stage import Job, ShardedStage, Views
 
 if TYPE_CHECKING:
     from opendlign_core.ingestion import IngestedObject
@@ -57,7 +57,7 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
         """What a source lists matters, where it lies does not."""
         return recipe.model_copy(update={"source": recipe.source.model_copy(update={"url": ""})})
 
-    def bytes_each(self, recipe: IngestRecipe) -> int:
+    def bytes_each(self, recipe: IngestRecipe, views: Views) -> int:
         """Coordinates, which do not pack well, and colours."""
         return 15 * recipe.points
 

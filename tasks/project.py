@@ -17,7 +17,7 @@ from tasks.ports import Port
 from tasks.requirements import Requirement, device
 from tasks.shards import ShardBuilder, throughput_table
 from tasks.showcase import Showcase
-from tasks.stage import Job, ShardedStage
+from tasks.stage import Job, ShardedStage, Views
 
 PUBLISHED = "opendlign"
 """The published recipe that a preset's projection starts from where it names no other."""
@@ -50,9 +50,8 @@ class Project(ShardedStage[ProjectionRecipe, ProjectionExecution]):
     def requires(self, recipe: ProjectionRecipe, execution: ProjectionExecution) -> Iterable[Requirement]:
         return device(execution.device)
 
-    def bytes_each(self, recipe: ProjectionRecipe) -> int:
-        """Maps pack to less than a byte a pixel."""
-        return len(recipe.views) * recipe.image_size**2 * 8 // 10
+    def bytes_each(self, recipe: ProjectionRecipe, views: Views) -> int:
+        return views.packed_bytes
 
     def label(self, given: Mapping[str, Any]) -> str:
         """Depth maps go by the name of the published recipe that theirs starts from."""

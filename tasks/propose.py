@@ -19,7 +19,7 @@ from tasks.ports import Inputs, Port
 from tasks.requirements import Requirement, device
 from tasks.shards import ShardBuilder, throughput_table
 from tasks.showcase import Showcase
-from tasks.stage import Job, ShardedStage
+from tasks.stage import Job, ShardedStage, Views
 
 if TYPE_CHECKING:
     from opendlign_core.proposal import Propose
@@ -63,7 +63,7 @@ class ProposeStage(ShardedStage[ProposeRecipe, ProposeExecution]):
     def requires(self, recipe: ProposeRecipe, execution: ProposeExecution) -> Iterable[Requirement]:
         return device(execution.device) if recipe.proposer.kind == "3detr" else ()
 
-    def bytes_each(self, recipe: ProposeRecipe) -> int:
+    def bytes_each(self, recipe: ProposeRecipe, views: Views) -> int:
         """Some hundred boxes of a scene, of which most hold fewer points than they may."""
         return 256 * 15 * min(recipe.points, 1000)
 

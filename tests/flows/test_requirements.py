@@ -12,8 +12,11 @@ from flows.regenerate import regenerate
 from flows.requirements import Unmet, require, requirements
 from flows.sources import SourceAbsent, list_sources, require_usable
 from opendlign_core.clip import ClipSpec
+from opendlign_core.training import TrainRecipe
 from storage.stores import open_store
+from tasks.registry import STAGES
 from tasks.requirements import Requirement, clip_weights, hub_model, room
+from tasks.stage import Views
 
 TINY = ("ingest.source.options.objects=8", "ingest.points=128", "ingest.shard_size=8")
 
@@ -64,6 +67,16 @@ def test_a_file_of_weights_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_room_is_told_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert not room(str(tmp_path / "a" / "b"), 1000).problem
     assert "takes about 1152921504.6 GB: free some" in room(str(tmp_path / "a"), 1 << 60).problem
+
+
+def test_room_counts_maps_images_and_the_cached_tokens() -> None:
+    stages, preset = {stage.name: stage for stage in STAGES}, load_preset("vit-h-14", ())
+    each = {name: stages[name].bytes_each(preset.recipes[name], Views(10, 224)) for name in ("project", "synthesize")}
+    cached = TrainRecipe.official()
+    plain = cached.model_copy(update={"trainer": "plain"})
+    assert stages["train"].bytes_each(cached, Views(10, 224)) == 10 * 257 * 1280 * 4
+    assert stages["train"].bytes_each(plain, Views(10, 224)) == 0
+    assert each["synthesize"] - each["project"] == 10 * 11_000
 
 
 def test_a_list_of_test_rows_alone_trains_nothing(tmp_path: Path) -> None:
