@@ -1,6 +1,7 @@
 from .adapters import WrongLayout as WrongLayout
 from .adapters import list_entries as list_entries
 from .cloud import IngestedObject as IngestedObject
+from .cloud import IngestedPhotos as IngestedPhotos
 from .cloud import IngestedScene as IngestedScene
 from .cloud import Mesh as Mesh
 from .cloud import PointCloud as PointCloud

@@ -7,13 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
-from opendlign_core.ingestion.cloud import IngestedObject, IngestedScene, RejectedObject
+from opendlign_core.ingestion.cloud import IngestedObject, IngestedPhotos, IngestedScene, RejectedObject
 from opendlign_core.ingestion.entry import ObjectEntry
 from opendlign_core.ingestion.files import Files
 from opendlign_core.ingestion.recipe import IngestExecution, IngestRecipe
 from opendlign_core.ingestion.workers import ParserWorker
 
-Outcome = IngestedObject | IngestedScene | RejectedObject
+Outcome = IngestedObject | IngestedPhotos | IngestedScene | RejectedObject
 
 # Entries under way per worker: enough to hide one slow file, few enough to keep memory flat.
 _WINDOW = 4
