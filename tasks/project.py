@@ -11,7 +11,7 @@ from storage.output import ShardRange
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.store import Store
-from tasks.ingest import holds_scenes
+from tasks.ingest import held_by
 from tasks.pictures import show_depth
 from tasks.ports import Port
 from tasks.requirements import Requirement, device
@@ -43,8 +43,11 @@ class Project(ShardedStage[ProjectionRecipe, ProjectionExecution]):
 
     def misfit(self, recipe: ProjectionRecipe, made_from: Mapping[str, Sequence[Any]]) -> str:
         for one in made_from.get("clouds", ()):
-            if isinstance(one, IngestRecipe) and holds_scenes(one.source.adapter):
+            held = held_by(one.source.adapter) if isinstance(one, IngestRecipe) else "clouds"
+            if held == "scenes":
                 return f"the source {one.source.adapter} holds scenes: let a stage propose cut them up before"
+            if held == "photos":
+                return f"the source {one.source.adapter} holds photos, which have no points to project"
         return ""
 
     def requires(self, recipe: ProjectionRecipe, execution: ProjectionExecution) -> Iterable[Requirement]:

@@ -13,7 +13,7 @@ from storage.output import ShardRange, plan_shards
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.store import Store
-from tasks.ingest import holds_scenes
+from tasks.ingest import held_by
 from tasks.pictures import show_clouds
 from tasks.ports import Inputs, Port
 from tasks.requirements import Requirement, device
@@ -56,7 +56,7 @@ class ProposeStage(ShardedStage[ProposeRecipe, ProposeExecution]):
 
     def misfit(self, recipe: ProposeRecipe, made_from: Mapping[str, Sequence[Any]]) -> str:
         for one in made_from.get("scenes", ()):
-            if isinstance(one, IngestRecipe) and not holds_scenes(one.source.adapter):
+            if isinstance(one, IngestRecipe) and held_by(one.source.adapter) != "scenes":
                 return f"the source {one.source.adapter} holds single objects; propose takes a source of scenes"
         return ""
 

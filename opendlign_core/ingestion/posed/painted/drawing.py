@@ -1,7 +1,5 @@
 """Coloured triangles as a camera sees them, with hidden surfaces removed."""
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,36 +9,26 @@ Floats = NDArray[np.float64]
 _NEAR = 1e-3
 
 
-class Drawn(NamedTuple):
-    """One object on its own."""
+def seen_faces(
+    vertices: NDArray[np.floating], faces: NDArray[np.integer], pose: Pose, size: tuple[int, int]
+) -> NDArray[np.int64]:  # [V, 3], [F, 3] -> [H, W]
+    """Which triangle every pixel of a picture of `size` rows and columns shows, -1 for none.
 
-    colours: Floats  # [H, W, 3], 0 to 255
-    mask: NDArray[np.bool_]  # [H, W]
-
-
-def draw(
-    vertices: NDArray[np.floating],  # [V, 3]
-    faces: NDArray[np.integer],  # [F, 3]
-    colours: Floats,  # [F, 3]
-    pose: Pose,
-    size: tuple[int, int],
-) -> Drawn:
-    """Triangles in flat colours on a picture of `size` rows and columns; those that reach behind the camera are not
-    drawn.
-    """  # noqa: D205
-    places, depths = pose.project(vertices), pose.depths(vertices)
+    Triangles that reach behind the camera are not drawn.
+    """
+    depths = pose.depths(vertices)
     kept = np.flatnonzero((depths[faces] > _NEAR).all(1))
-    corners, inverse = places[faces[kept]], 1 / depths[faces[kept]]
+    corners, inverse = pose.project(vertices)[faces[kept]], 1 / depths[faces[kept]]
     triangle, column, row = _candidates(corners, size)
-    shares = _shares(corners[triangle], np.stack([column + 0.5, row + 0.5], axis=1))
-    inside = (shares >= 0).all(1)
-    triangle, pixel, shares = triangle[inside], (row * size[1] + column)[inside], shares[inside]
-    nearness = (shares * inverse[triangle]).sum(1)
+    planes, x, y = _planes(corners), column + 0.5, row + 0.5
+    shares = [across[triangle] * x + down[triangle] * y + base[triangle] for across, down, base in planes]
+    inside = np.flatnonzero((shares[0] >= 0) & (shares[1] >= 0) & (shares[2] >= 0))
+    triangle, pixel = triangle[inside], (row * size[1] + column)[inside]
+    nearness = sum(share[inside] * inverse[triangle, corner] for corner, share in enumerate(shares))
     order = np.argsort(nearness, kind="stable")  # of those on one pixel the last one written, the nearest, stays
     seen = np.full(size[0] * size[1], -1)
     seen[pixel[order]] = kept[triangle[order]]
-    mask = (seen >= 0).reshape(size)
-    return Drawn(np.where(mask[..., None], colours[seen.reshape(size)], 0.0), mask)
+    return seen.reshape(size)
 
 
 def _candidates(corners: Floats, size: tuple[int, int]) -> tuple[NDArray[np.int64], ...]:
@@ -55,20 +43,19 @@ def _candidates(corners: Floats, size: tuple[int, int]) -> tuple[NDArray[np.int6
     return triangle, low[triangle, 0] + place % wide[triangle], low[triangle, 1] + place // wide[triangle]
 
 
-def _shares(corners: Floats, points: Floats) -> Floats:  # [K, 3, 2], [K, 2] -> [K, 3]
-    """How much of each corner a point takes; negative outside of the triangle, and for one without area."""
-    a, b, c = np.moveaxis(corners, 1, 0)
-    area = _cross(b - a, c - a)
-    parts = np.stack(
-        [_cross(b - points, c - points), _cross(c - points, a - points), _cross(a - points, b - points)], 1
-    )
-    shares: Floats = np.divide(parts, area[:, None], out=np.full_like(parts, -1.0), where=np.abs(area[:, None]) > 1e-9)
-    return shares
+def _planes(corners: Floats) -> Floats:  # [F, 3, 2] -> [3, 3, F]
+    """By what column, row and 1 are multiplied to give how much of each corner a point takes.
 
-
-def _cross(first: Floats, second: Floats) -> Floats:  # [K, 2] each -> [K]
-    crossed: Floats = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
-    return crossed
+    What a point takes of a triangle without area is less than nothing everywhere.
+    """
+    following, last = np.roll(corners, -1, 1), np.roll(corners, -2, 1)
+    across, down = following[..., 1] - last[..., 1], last[..., 0] - following[..., 0]
+    base = following[..., 0] * last[..., 1] - last[..., 0] * following[..., 1]
+    area = base.sum(1)[:, None]
+    planes = np.stack([across, down, base], axis=2)
+    flat = np.broadcast_to(np.array([0.0, 0.0, -1.0]), planes.shape)
+    found: Floats = np.where(np.abs(area[..., None]) > 1e-9, planes / np.where(area == 0, 1, area)[..., None], flat)
+    return np.ascontiguousarray(found.transpose(1, 2, 0))
 
 
 def lit(

@@ -12,7 +12,7 @@ from opendlign_core.camera import Pose
 from opendlign_core.chance import object_rng
 from opendlign_core.ingestion.posed.annotations import STATUSES
 from opendlign_core.ingestion.posed.painted.cads import PaintedCad, build_cad
-from opendlign_core.ingestion.posed.painted.drawing import Drawn, draw, lit
+from opendlign_core.ingestion.posed.painted.drawing import lit, seen_faces
 from opendlign_core.ingestion.procedural.paint import COLOURS, palette
 
 Rng = np.random.Generator
@@ -102,9 +102,11 @@ def _painted(
     inner = (slice(MARGIN, MARGIN + size[0]), slice(MARGIN, MARGIN + size[1]))
     masks = list[NDArray[np.bool_]]()
     for one in placed:
-        drawn = _drawn(rng, one, wide, light, ambient)
-        masks.append(drawn.mask)
-        photo[drawn.mask[inner]] = drawn.colours[inner][drawn.mask[inner]]
+        moved = one.pose.model_copy(update={"px": one.pose.px + MARGIN, "py": one.pose.py + MARGIN})
+        seen = seen_faces(one.cad.mesh.vertices, one.cad.mesh.faces, moved, wide)
+        masks.append(seen >= 0)
+        within = seen[inner]
+        photo[within >= 0] = _colours(rng, one.cad, light, ambient)[within[within >= 0]]
     shown = []
     hidden = np.zeros(size, bool)
     for mask in reversed(masks):
@@ -114,12 +116,9 @@ def _painted(
     return photo, shown[::-1]
 
 
-def _drawn(rng: Rng, one: _Placed, size: tuple[int, int], light: Floats, ambient: float) -> Drawn:
-    cad, pose = one.cad, one.pose
+def _colours(rng: Rng, cad: PaintedCad, light: Floats, ambient: float) -> Floats:  # [F, 3]
     table = palette(COLOURS[cad.colour], COLOURS[cad.accent], rng)
-    colours = lit(cad.mesh.vertices, cad.mesh.faces, table[cad.paint].astype(np.float64), light, ambient)
-    moved = pose.model_copy(update={"px": pose.px + MARGIN, "py": pose.py + MARGIN})
-    return draw(cad.mesh.vertices, cad.mesh.faces, colours, moved, size)
+    return lit(cad.mesh.vertices, cad.mesh.faces, table[cad.paint].astype(np.float64), light, ambient)
 
 
 def _background(rng: Rng, size: tuple[int, int]) -> Floats:  # [H, W, 3]
