@@ -46,6 +46,7 @@ class ProposeStage(ShardedStage[ProposeRecipe, ProposeExecution]):
     reads = (Port("scenes", "ingest", "Fingerprint of the ingest output of a source of scenes."),)
     shared = True
     per_source = True
+    one_to_many = True
     shows = ("boxes", "throughput", "clouds")
     unit = "scenes"
 

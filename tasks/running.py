@@ -130,8 +130,8 @@ def _build_shards(
         return None
     with tempfile.TemporaryDirectory(prefix="opendlign-files-") as scratch:
         files = stage.files(job, job.output.records(planned.shards), Path(scratch))
-        share = job.execution.max_rejected_share
-        return finish(job.output, planned.shards, max_rejected_share=share, files=files)
+        share, inputs = job.execution.max_rejected_share, stage.inputs_in(planned.shards)
+        return finish(job.output, planned.shards, max_rejected_share=share, inputs=inputs, files=files)
 
 
 def _build_whole(stage: WholeStage[Any, Any], job: Job[Any, Any], order: Order) -> Manifest:

@@ -178,10 +178,16 @@ class ShardedStage(Stage[R, X]):
 
     in_flight: ClassVar[int] = 1
     """Shards in the making at once; of two, one computes while the other is brought to the store."""
+    one_to_many: ClassVar[bool] = False
+    """Whether an input becomes several samples; the share of rejected ones is then one of the inputs."""
 
     def shards(self, recipe: R, inputs: Inputs, origin: Any) -> Sequence[ShardRange]:
         """The shards to make; by default one for each shard of the first port's output."""
         return follow_shards(inputs[self.reads[0].name][0].manifest)
+
+    def inputs_in(self, shards: Sequence[ShardRange]) -> int | None:
+        """How many inputs make up these shards, where samples do not tell."""
+        return sum(shard.stop - shard.start for shard in shards) if self.one_to_many else None
 
     @contextmanager
     def ready(self, job: Job[R, X]) -> Iterator[Any]:
