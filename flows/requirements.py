@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from flows.graph import Graph
 from flows.plan import NodeStatus, Planned
-from flows.sources import ListedSource
+from flows.sources import ListedSource, what_lacks
 from opendlign_core.errors import BadInput
 from opendlign_core.projection.recipe import ProjectionRecipe
 from storage.local import LocalStore
@@ -32,10 +33,19 @@ def requirements(
     return [*needed, *_room(store, ahead, sources, _views(known))]
 
 
-def require(needed: Sequence[Requirement]) -> None:
-    """Raise `Unmet` with all that is not here."""
-    if problems := [one.problem for one in needed if one.problem]:
-        raise Unmet("; ".join(problems))
+def obstacles(graph: Graph, sources: Mapping[str, ListedSource], needed: Sequence[Requirement]) -> list[str]:
+    """All that keeps a graph from being made here, a sentence each: what its sources lack and what is not here."""
+    return [*what_lacks(graph, sources), *(one.problem for one in needed if one.problem)]
+
+
+def require(graph: Graph, sources: Mapping[str, ListedSource], needed: Sequence[Requirement]) -> None:
+    """Refuse a graph that cannot be made here, with all that keeps it from it.
+
+    Raises:
+        Unmet: naming everything that is lacking.
+    """
+    if found := obstacles(graph, sources, needed):
+        raise Unmet("; ".join(found))
 
 
 def _views(statuses: Iterable[Planned]) -> Views:

@@ -61,7 +61,8 @@ def _labels(asked: Asked, statuses: Sequence["NodeStatus"]) -> list[str]:
 def plan(*, preset: str = "mini", store: StoreUrl = None, set_: Changes = None, source: Source = None) -> int:
     """Say what `run` would do, stage by stage, and why; nothing is built.
 
-    Sources that are not on this machine are listed with what is missing; a source named with --source must be there.
+    What is not on this machine is listed with what can be done about it, and then the exit code is 2, as that of `run`
+    would be; a source named with --source must be there.
 
     Parameters
     ----------
@@ -69,6 +70,7 @@ def plan(*, preset: str = "mini", store: StoreUrl = None, set_: Changes = None, 
         A shipped preset or a YAML file.
     """
     from flows.plan import survey_graph
+    from flows.requirements import obstacles
     from flows.sources import require_listings
 
     asked = ask(preset, store, set_, source)
@@ -77,5 +79,6 @@ def plan(*, preset: str = "mini", store: StoreUrl = None, set_: Changes = None, 
     planned = survey_graph(asked.store, asked.graph, asked.sources)
     print_plan(planned, asked.store_url)
     print_absent(asked.sources.values())
-    print_requirements(needs_of(asked, planned))
-    return 0
+    needed = needs_of(asked, planned)
+    print_requirements(needed)
+    return 2 if obstacles(asked.graph, asked.sources, needed) else 0

@@ -140,9 +140,7 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
 
     def accept(self, store: Store, manifest: Manifest, execution: EvalExecution, series: str) -> None:
         """Refuse results that fell too far below the best accepted ones of the series on the same objects."""
-        results = read_results(store, manifest)
-        verdict = Verdict(manifest.fingerprint, results, manifest.summary.get("judged", {}))
-        check_regression(store, series, verdict, execution.allowed_drop)
+        check_regression(store, series, verdict_of(store, manifest), execution.allowed_drop)
 
 
 EVALUATE = Evaluate()
@@ -153,6 +151,11 @@ def _proposers(recipe: EvalRecipe, sources: frozenset[str]) -> Iterator[Companio
         for given in DETECTION.options_in(recipe).proposers:
             proposer = PROPOSE.recipe.model_validate(dict(given))
             yield Companion(PROPOSE.name, PROPOSE.label(given), proposer, sources)
+
+
+def verdict_of(store: Store, manifest: Manifest) -> Verdict:
+    """What a finished evaluation found, and on what."""
+    return Verdict(manifest.fingerprint, read_results(store, manifest), manifest.summary.get("judged", {}))
 
 
 def _source_name(ingest: Mapping[str, Any]) -> str:
