@@ -1,8 +1,11 @@
 """`opendlign run` and `opendlign plan`: a preset brought up to date, or told what that would take."""
 
 import shlex
+import shutil
+import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opendlign.ask import Asked, Changes, Source, StoreUrl, ask, bring_up_to_date, needs_of
@@ -46,7 +49,18 @@ def print_next(asked: Asked, statuses: Sequence["NodeStatus"]) -> None:
         f"classify FILE --labels {shlex.quote(','.join(labels))} {asked.words}",
         f"search {shlex.quote(article(labels[0]))} {asked.words}",
     ):
-        console.print(plain(f"  opendlign {words}"), soft_wrap=True)
+        console.print(plain(f"  {program()} {words}"), soft_wrap=True)
+
+
+def program() -> str:
+    """How this command is called from here: by its name where a shell finds it, or else by its place."""
+    script, found = Path(sys.executable).with_name("opendlign"), shutil.which("opendlign")
+    if not script.is_file():
+        return "python -m opendlign"
+    if found is not None and Path(found).samefile(script):
+        return "opendlign"
+    here = Path.cwd()
+    return shlex.quote(str(script.relative_to(here) if script.is_relative_to(here) else script))
 
 
 def _labels(asked: Asked, statuses: Sequence["NodeStatus"]) -> list[str]:
