@@ -51,9 +51,9 @@ def preprocess(
         Where images, annotations and lists of the crops are made.
     """
     from opendlign_core.ingestion.files import DirectoryFiles
+    from opendlign_core.ingestion.posed.crop import CropRecipe
     from opendlign_core.ingestion.posed.folders import PhotoFolder
     from opendlign_core.ingestion.posed.preprocess import preprocess as work
-    from opendlign_core.ingestion.posed.recipe import CropRecipe
 
     folder, out = folder.expanduser(), out.expanduser()
     if workers is not None and workers < 1:

@@ -184,7 +184,7 @@ def test_scenes_that_make_no_cloud_are_rows_with_their_reasons(store: Store) -> 
         "s/flat": "none of its 1 boxes holds 30 points",
         "s/empty": "the scene has no true boxes; choose another proposer",
     }
-    with pytest.raises(TooManyRejected, match="4 of 5 samples were rejected"):  # of scenes, however many clouds
+    with pytest.raises(TooManyRejected, match="4 of 5 samples were rejected"):
         make(PROPOSE, store, TRUE.model_copy(update={"shard_size": 9}), {"scenes": manifest})
 
 

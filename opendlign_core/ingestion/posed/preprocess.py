@@ -16,17 +16,17 @@ from PIL import Image
 
 from opendlign_core.ingestion.errors import UnreadableShape
 from opendlign_core.ingestion.files import DirectoryFiles, Files
-from opendlign_core.ingestion.posed.annotations import Annotation, LeftOut, crop_name, read_annotations
-from opendlign_core.ingestion.posed.crop import Crop, check_size, plan_crop
+from opendlign_core.ingestion.posed.annotations import Annotation, LeftOut, read_annotations
+from opendlign_core.ingestion.posed.crop import Crop, CropRecipe, check_size, plan_crop
 from opendlign_core.ingestion.posed.folders import Photo
 from opendlign_core.ingestion.posed.pixels import photo_size, read_photo
 from opendlign_core.ingestion.posed.published import (
+    crop_name,
     cropped,
     encode_picture,
     encode_values,
     published_values,
 )
-from opendlign_core.ingestion.posed.recipe import CropRecipe
 
 _CHUNK = 16
 """Photos that a worker takes at once."""

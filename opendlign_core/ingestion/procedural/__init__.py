@@ -12,7 +12,6 @@ from opendlign_core.ingestion.procedural.dataset import (
     procedural_cloud,
     procedural_entry,
     procedural_mesh,
-    select_categories,
 )
 
 __all__ = [
@@ -27,5 +26,4 @@ __all__ = [
     "procedural_cloud",
     "procedural_entry",
     "procedural_mesh",
-    "select_categories",
 ]

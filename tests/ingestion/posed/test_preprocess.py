@@ -18,10 +18,9 @@ from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.errors import UnreadableShape
 from opendlign_core.ingestion.files import DirectoryFiles
 from opendlign_core.ingestion.posed.annotations import Annotation, LeftOut, annotation_of, read_annotations, read_plain
-from opendlign_core.ingestion.posed.crop import plan_crop
+from opendlign_core.ingestion.posed.crop import CropRecipe, plan_crop
 from opendlign_core.ingestion.posed.folders import PhotoFolder
 from opendlign_core.ingestion.posed.preprocess import Tally, preprocess_photo
-from opendlign_core.ingestion.posed.recipe import CropRecipe
 from tests.ingestion.posed.folders import annotated, annotation_bytes, photo_bytes, put, write_folder
 from tests.servers import ROOT
 
