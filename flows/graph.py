@@ -1,5 +1,6 @@
 """A preset as a graph of stages, and the one walk over it that plans and runs share. Free of Prefect and torch."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -204,12 +205,13 @@ def _taken(stage: AnyStage, recipe: Recipe, before: Sequence[Node]) -> Sequence[
 def _of_companions(stage: AnyStage, asked: Iterable[Companion], own: str, before: Sequence[Node]) -> Iterator[Node]:
     """Nodes of the stage that others ask for, but for the kind that the preset makes anyway."""
     wanted = [companion for companion in asked if companion.stage == stage.name and companion.label != own]
+    drawn = Counter[str]()
     for companion in wanted:
-        (port,) = stage.reads
+        (port,), drawn[companion.label] = stage.reads, drawn[companion.label] + 1
+        again = f" {drawn[companion.label]}" if drawn[companion.label] > 1 else ""
         for upstream in _taken(stage, companion.recipe, before):
-            source = _source_of(upstream)
-            if not companion.sources or source in companion.sources:
-                name = f"{stage.name} {source} {companion.label}"
+            if not companion.sources or _first_of(upstream, before) in companion.sources:
+                name = f"{stage.name} {_source_of(upstream)} {companion.label}{again}"
                 yield Node(name, stage, companion.recipe, {port.name: (upstream.name,)}, companion.label)
 
 
@@ -220,6 +222,14 @@ def _wired(stage: AnyStage, before: Sequence[Node]) -> dict[str, tuple[str, ...]
         if found:
             inputs[port.name] = found if port.many else found[:1]
     return inputs
+
+
+def _first_of(node: Node, before: Sequence[Node]) -> str:
+    """The source that a node was made from, through all that lies between."""
+    named = {one.name: one for one in before}
+    while node.reads:
+        node = named[node.reads[0]]
+    return _source_of(node)
 
 
 def _source_of(node: Node) -> str:

@@ -1,6 +1,6 @@
 """A preset: the graph of a whole run in one file, mostly in a short form with one recipe per stage."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -51,7 +51,7 @@ class Preset:
 
     def alone(self, stage: str, given: Mapping[str, str]) -> Graph:
         """The graph of one stage with finished outputs in place of others: a model, and what it is judged on."""
-        reached = _reached(stage, set(given))
+        reached = _reached(stage, set(given), self.recipes.keys())
         recipes = {name: recipe for name, recipe in self.recipes.items() if name in reached}
         return default_graph(recipes, _by_name(self.judged), self.labels, given)
 
@@ -81,14 +81,18 @@ def _by_name(sources: Sequence[IngestRecipe]) -> dict[str, Recipe]:
     return named
 
 
-def _reached(stage: str, given: set[str]) -> set[str]:
-    """The stage and those that it cannot do without, but for the given ones and what they are made from."""
+def _reached(stage: str, given: set[str], known: Collection[str] = ()) -> set[str]:
+    """The stage and those that it cannot do without, but for the given ones and what they are made from.
+
+    Of stages that may stand in for each other the first is reached, and those that are `known`.
+    """
     found, waiting = set[str](), [stage]
     while waiting:
         name = waiting.pop()
         if name not in found | given:
             found.add(name)
-            waiting += [port.stage for port in stage_named(name).reads if not port.optional]
+            needed = [port for port in stage_named(name).reads if not port.optional]
+            waiting += [maker for port in needed for maker in port.stages if maker == port.stage or maker in known]
     return found
 
 

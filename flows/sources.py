@@ -3,7 +3,7 @@
 Imports no Prefect, so that a command can refuse before the engine is loaded.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flows.graph import Graph, Node
@@ -47,11 +47,8 @@ def require_listings(sources: Iterable[ListedSource]) -> tuple[SourceListing, ..
         SourceAbsent: naming every source that is not.
     """
     looked = list(sources)
-    lacking = [source for source in looked if source.listing is None]
-    if lacking:
-        state = "absent" if any(source.absent for source in lacking) else "no use as given"
-        count = f"a source is {state}" if len(lacking) == 1 else f"{len(lacking)} sources are {state}"
-        raise SourceAbsent(f"{count}: {'; '.join(f'{source.name}: {source.problem}' for source in lacking)}")
+    if lacking := [source for source in looked if source.listing is None]:
+        raise SourceAbsent(_absence(lacking))
     return tuple(source.listing for source in looked if source.listing is not None)
 
 
@@ -61,11 +58,24 @@ def require_usable(graph: Graph, sources: Mapping[str, ListedSource]) -> None:
     Raises:
         SourceAbsent: naming what is lacking and what there is.
     """
+    if lacking := what_lacks(graph, sources):
+        raise SourceAbsent("; ".join(lacking))
+
+
+def what_lacks(graph: Graph, sources: Mapping[str, ListedSource]) -> list[str]:
+    """Why a graph cannot be made of its sources: those that are absent or, where all are there, what they lack."""
     listed = [sources[node.name] for node in graph.nodes if node.name in sources]
+    if absent := [source for source in listed if source.listing is None]:
+        return [_absence(absent)]
     there = {(entry.source, entry.split) for listing in require_listings(listed) for entry in listing.entries}
-    for node in graph.nodes:
-        if not node.output and (lacking := node.stage.lacks(node.recipe, there)):
-            raise SourceAbsent(lacking)
+    found = (node.stage.lacks(node.recipe, there) for node in graph.nodes if not node.output)
+    return [lacking for lacking in found if lacking]
+
+
+def _absence(lacking: Sequence[ListedSource]) -> str:
+    state = "absent" if any(source.absent for source in lacking) else "no use as given"
+    count = f"a source is {state}" if len(lacking) == 1 else f"{len(lacking)} sources are {state}"
+    return f"{count}: {'; '.join(f'{source.name}: {source.problem}' for source in lacking)}"
 
 
 def _look(node: Node) -> ListedSource:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter, validators
 
 from opendlign.engine import engine
-from opendlign.show import console, print_plan, print_reports, stage_bars
+from opendlign.show import console, plain, print_plan, print_reports, stage_bars
 from opendlign_core.errors import BadInput
+from storage.output import load_manifest
 from storage.settings import get_settings
 from storage.store import Store
 from storage.stores import open_store
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from flows.plan import NodeStatus, Planned
     from flows.preset import Preset
     from flows.sources import ListedSource
+    from tasks.guard import Headlines
     from tasks.requirements import Requirement
 
 OWN_DATA = ("folder", "list")
@@ -77,31 +79,28 @@ def ask(preset: str, store: str | None, changes: list[str] | None, source: str |
     return Asked(preset, store_url, wanted, until, chosen, graph, opened, listed, words)
 
 
-def require_sources(asked: Asked) -> None:
-    """Refuse absent sources, and those that a stage can make nothing of."""
-    from flows.sources import require_usable
-
-    require_usable(asked.graph, asked.sources)
-
-
 def bring_up_to_date(asked: Asked) -> list["NodeStatus"]:
     """Build what is asked for and lacking, after showing the plan; returns the outputs as they were before.
 
     Raises:
+        BadInput: something that the run needs is not here; names all of it.
         OutputRefused: results are not good enough; they were shown all the same.
     """
-    require_sources(asked)
-    from flows.plan import plan_graph
+    from flows.plan import NodeStatus, survey_graph
     from flows.requirements import require
+    from tasks.guard import accepted_headlines
 
-    statuses = plan_graph(asked.store, asked.graph, asked.sources)
-    require(needs_of(asked, statuses))
+    planned = survey_graph(asked.store, asked.graph, asked.sources)
+    require(asked.graph, asked.sources, needs_of(asked, planned))
+    statuses = [found for found in planned if isinstance(found, NodeStatus)]  # all are known where no source is absent
+    accepted = accepted_headlines(asked.store, asked.preset.name)
     with refusals_shown(asked.store, statuses):
         if any(status.state != "done" for status in statuses):
             print_plan(statuses, asked.store_url)
             _regenerate(asked)
         else:
             _look_again(asked, statuses)
+    _say_unguarded(asked, statuses, accepted)
     return statuses
 
 
@@ -139,6 +138,19 @@ def _look_again(asked: Asked, statuses: Sequence["NodeStatus"]) -> None:
 
     note_run(asked.store, asked.name, asked.changes, statuses)
     accept_finished(asked.store, asked.preset, statuses)
+
+
+def _say_unguarded(asked: Asked, statuses: Sequence["NodeStatus"], accepted: "Headlines") -> None:
+    """Where other objects or classes are judged than before, nothing was compared: a fall would go unseen."""
+    from tasks.evaluate import verdict_of
+    from tasks.guard import unguarded
+
+    for status in statuses if accepted else ():
+        if status.stage == "evaluate":
+            manifest = load_manifest(asked.store, status.stage, status.identity.fingerprint)
+            for dataset in unguarded(accepted, verdict_of(asked.store, manifest).headlines()):
+                words = f"{dataset}: nothing to compare with, other objects or classes were accepted before"
+                console.print(plain(words), soft_wrap=True)
 
 
 def spelled(preset: str, store: str | None, changes: Sequence[str], source: str | None) -> str:

@@ -89,16 +89,17 @@ def require_picture(path: Path) -> None:
 
     if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
         raise BadInput(f"--picture {path}: name a file that ends in .png, .jpg or .webp")
-    _require_folder("--picture", path)
+    require_folder("--picture", path)
 
 
-def require_out(path: Path, suffixes: Collection[str]) -> None:
-    """Refuse an `--out` that could not be written in the end."""
+def require_out(path: Path, suffixes: Collection[str], option: str = "--out") -> None:
+    """Refuse a file that could not be written in the end."""
     if path.suffix.lower() not in suffixes:
-        raise BadInput(f"--out {path}: name a file that ends in {' or '.join(suffixes)}")
-    _require_folder("--out", path)
+        raise BadInput(f"{option} {path}: name a file that ends in {' or '.join(suffixes)}")
+    require_folder(option, path)
 
 
-def _require_folder(option: str, path: Path) -> None:
+def require_folder(option: str, path: Path) -> None:
+    """Refuse what would lie in a folder that is not there: mostly one that is spelled otherwise."""
     if not path.parent.is_dir():
         raise BadInput(f"{option} {path}: there is no folder {path.parent}")

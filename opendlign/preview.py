@@ -126,21 +126,21 @@ def pinholes(depth: NDArray[np.float32]) -> float:  # [V, H, W]
 def _outcomes(
     preset: "Preset", shapes: Sequence[Path], up: UpAxis | None, count: int
 ) -> "Iterator[IngestedObject | RejectedObject]":
-    from opendlign_core.ingestion import ingest_entries
+    from opendlign_core.ingestion import ingest_shapes
     from tasks.listing import list_source, source_files
 
     recipe, execution = preset.source, preset.executions["ingest"].model_copy(update={"workers": 1})
     if shapes:
         stratified = recipe.model_copy(update={"sampling": "stratified"})
         named = NamedFiles(shapes)
-        yield from ingest_entries(named.entries(up), stratified, execution, named)
+        yield from ingest_shapes(named.entries(up), stratified, execution, named)
         return
     turned = recipe.source.model_copy(update={"up_axis": up or recipe.source.up_axis})
     recipe = recipe.model_copy(update={"source": turned})
     with source_files(recipe) if recipe.source.url else nullcontext() as opened:
         entries = list_source(recipe, opened).entries
         places = np.unique(np.linspace(0, len(entries) - 1, count).astype(int))
-        yield from ingest_entries([entries[place] for place in places], recipe, execution, opened)
+        yield from ingest_shapes([entries[place] for place in places], recipe, execution, opened)
 
 
 def _shown(preset: "Preset", outcome: "IngestedObject | RejectedObject") -> Shown | str:

@@ -1,8 +1,11 @@
 """`opendlign run` and `opendlign plan`: a preset brought up to date, or told what that would take."""
 
 import shlex
+import shutil
+import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opendlign.ask import Asked, Changes, Source, StoreUrl, ask, bring_up_to_date, needs_of
@@ -46,7 +49,18 @@ def print_next(asked: Asked, statuses: Sequence["NodeStatus"]) -> None:
         f"classify FILE --labels {shlex.quote(','.join(labels))} {asked.words}",
         f"search {shlex.quote(article(labels[0]))} {asked.words}",
     ):
-        console.print(plain(f"  opendlign {words}"), soft_wrap=True)
+        console.print(plain(f"  {program()} {words}"), soft_wrap=True)
+
+
+def program() -> str:
+    """How this command is called from here: by its name where a shell finds it, or else by its place."""
+    script, found = Path(sys.executable).with_name("opendlign"), shutil.which("opendlign")
+    if not script.is_file():
+        return "python -m opendlign"
+    if found is not None and Path(found).samefile(script):
+        return "opendlign"
+    here = Path.cwd()
+    return shlex.quote(str(script.relative_to(here) if script.is_relative_to(here) else script))
 
 
 def _labels(asked: Asked, statuses: Sequence["NodeStatus"]) -> list[str]:
@@ -61,7 +75,8 @@ def _labels(asked: Asked, statuses: Sequence["NodeStatus"]) -> list[str]:
 def plan(*, preset: str = "mini", store: StoreUrl = None, set_: Changes = None, source: Source = None) -> int:
     """Say what `run` would do, stage by stage, and why; nothing is built.
 
-    Sources that are not on this machine are listed with what is missing; a source named with --source must be there.
+    What is not on this machine is listed with what can be done about it, and then the exit code is 2, as that of `run`
+    would be; a source named with --source must be there.
 
     Parameters
     ----------
@@ -69,6 +84,7 @@ def plan(*, preset: str = "mini", store: StoreUrl = None, set_: Changes = None, 
         A shipped preset or a YAML file.
     """
     from flows.plan import survey_graph
+    from flows.requirements import obstacles
     from flows.sources import require_listings
 
     asked = ask(preset, store, set_, source)
@@ -77,5 +93,6 @@ def plan(*, preset: str = "mini", store: StoreUrl = None, set_: Changes = None, 
     planned = survey_graph(asked.store, asked.graph, asked.sources)
     print_plan(planned, asked.store_url)
     print_absent(asked.sources.values())
-    print_requirements(needs_of(asked, planned))
-    return 0
+    needed = needs_of(asked, planned)
+    print_requirements(needed)
+    return 2 if obstacles(asked.graph, asked.sources, needed) else 0

@@ -11,7 +11,7 @@ from rich.table import Table
 from opendlign.ask import AtLeastOne
 from opendlign.models import OWN, Trained, Which, find
 from opendlign.named_files import NamedFiles, read_picture, require_files, require_picture, shape_files
-from opendlign.show import console, plain, print_unread
+from opendlign.show import console, counted, plain, print_unread
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import UpAxis
 from storage.usercache import UserCache
@@ -169,14 +169,14 @@ def read_clouds(
     files: Sequence[Path], trained: Trained, up: UpAxis | None = None
 ) -> Iterator["IngestedObject | RejectedObject"]:
     """Read files as the model's own shapes were, parsed apart and brought to its number of points."""
-    from opendlign_core.ingestion import ingest_entries
+    from opendlign_core.ingestion import ingest_shapes
 
     named = NamedFiles(files)
     # A file of one's own loses no part to chance, unless somebody asks for that.
     chosen = "sampling" in trained.source.model_fields_set
     recipe = trained.source if chosen else trained.source.model_copy(update={"sampling": "stratified"})
     execution = trained.reading.model_copy(update={"workers": 1})
-    yield from ingest_entries(named.entries(up), recipe, execution, named)
+    yield from ingest_shapes(named.entries(up), recipe, execution, named)
 
 
 def projected(shape: "IngestedObject", trained: Trained) -> "EvalSample | RejectedObject":
@@ -200,11 +200,16 @@ def write_index(trained: Trained, path: Path, split: str | None) -> int:
     from opendlign_core.evaluation import DatasetSpec, build_index
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with console.status("embedding objects"):
-        samples = trained.samples().samples(DatasetSpec(name="index"), split, OWN)
-        return build_index(trained.model, samples, path)
+    everything, stored = DatasetSpec(name="index"), trained.samples()
+    count = stored.count(everything, split, OWN)
+    console.print(f"Embedding {count:,} objects ...")
+    samples = counted(stored.samples(everything, split, OWN), count)
+    return build_index(trained.model, samples, path)
 
 
 def default_index(trained: Trained) -> Path:
-    """The index of everything the model's source holds, built when first needed and kept for this model."""
+    """The index of everything the model's source holds, built when first needed and kept for this model.
+
+    Building takes a while, so that is said, also where nobody looks at a terminal.
+    """
     return UserCache().file(f"index-{trained.key}.parquet", lambda path: write_index(trained, path, None))

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 400
 piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
 console = Console(highlight=False, markup=False, width=PIPE_WIDTH if piped else None)
+T = TypeVar("T")
 SHOWN_REJECTIONS = 3
 WORDS_SHOWN = 8
 COLOURS = {"done": "green", "partial": "yellow", "missing": "cyan", "stale": "magenta"}
@@ -106,6 +107,13 @@ def stage_bars() -> Iterator["Callable[[ProgressState], None]"]:
             progress.update(bars[state.stage], completed=state.done, total=state.total, speed=state.speed)
 
         yield show
+
+
+def counted(things: Iterable[T], total: int) -> Iterator[T]:
+    """The things as they come, with a bar in a terminal that goes when they are done."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield from progress.track(things, total=total)
 
 
 def print_outputs(store: Store, statuses: Sequence["NodeStatus"]) -> None:

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from opendlign.ask import StoreUrl
 from opendlign.models import Which, find, find_trained
+from opendlign.named_files import require_folder, require_out
 from opendlign.show import console, plain
 from opendlign_core.errors import BadInput
 from storage.settings import get_settings
@@ -69,15 +70,17 @@ def export_weights(
     Parameters
     ----------
     target
-        The file or folder to write.
+        The file (.pth or .safetensors) or folder to write, in a folder that is there.
     """
     from tasks import weights
 
     if tower == "depth" and as_format != "open-clip":
         raise BadInput("--tower depth is a choice of --format open-clip")
     if as_format == "open-clip":
+        require_folder("TARGET", target)
         _export_folder(target, which, tower)
     else:
+        require_out(target, [f".{as_format}"], "TARGET")
         manifest = find_trained(which.open(), which.model) if which.model else find(which).manifest
         write = weights.export_weights if as_format == "pth" else weights.export_branch
         write(which.open(), manifest, target)

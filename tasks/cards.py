@@ -1,11 +1,12 @@
 """What people should know of a model or a data set before they use it, written from manifests alone."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
 
+from opendlign_core.clip.spec import PACKAGE, packaged_folder
 from storage.fetch import Fetcher
 from storage.inventory import outputs
 from storage.lineage import lineage
@@ -16,6 +17,7 @@ from tasks.catalog import CATALOG
 from tasks.report import read_results
 
 UNSTATED = "not stated"
+MADE_ELSEWHERE = "Its store does not say: it was made elsewhere."
 SHOWN = 10
 
 
@@ -23,7 +25,8 @@ def model_card(store: Store, manifest: Manifest) -> str:
     """Markdown on a trained model: what it was made from, how, under which licences, and how well it does."""
     made_from = list(lineage(store, manifest))
     clip = manifest.recipe["clip"]
-    front = {"library_name": "open_clip", "tags": ["clip", "3d", "opendlign"], "base_model": str(clip["model"])}
+    tags = ["clip", "3d", "opendlign"]
+    front = {"license": "other", "library_name": "open_clip", "tags": tags, "base_model": str(clip["model"])}
     return "\n".join(
         [
             _front(front),
@@ -35,7 +38,14 @@ def model_card(store: Store, manifest: Manifest) -> str:
             "",
             "## Trained on",
             "",
-            *_sources(store, made_from),
+            *_trained_on(store, made_from),
+            "",
+            *clip_data(clip),
+            "",
+            "## Licence",
+            "",
+            "None is chosen yet (`license: other`). What was trained follows from the CLIP and the objects above, "
+            "under the licences that stand there.",
             "",
             "## How",
             "",
@@ -95,14 +105,55 @@ def _sources(store: Store, made_from: Iterable[Manifest]) -> list[str]:
     """Every source with its objects and the licences that it states."""
     rows = []
     for clouds in (one for one in made_from if one.stage == "ingest"):
-        source = clouds.recipe["source"]
-        with Fetcher(store) as fetcher:
-            kept = [row for row in CATALOG.read(fetcher.path(clouds, clouds.file("catalog"))) if not row["rejected"]]
-        licences = Counter(row["licence"] or UNSTATED for row in kept)
-        named = ", ".join(f"{licence} ({count:,})" for licence, count in licences.most_common())
-        rows.append((source["name"] or source["adapter"], len(kept), named, f"`{clouds.folder}`"))
-    none = ["Its store does not say: it was made elsewhere."]
-    return _table(("source", "objects", "licences", "output"), rows) if rows else none
+        kept = _catalog(store, clouds)
+        rows.append((_name(clouds), len(kept), _licences(kept), f"`{clouds.folder}`"))
+    return _table(("source", "objects", "licences", "output"), rows) if rows else [MADE_ELSEWHERE]
+
+
+def _trained_on(store: Store, made_from: Sequence[Manifest]) -> list[str]:
+    """Every source with the objects that training read, apart from those that it only watched or never saw."""
+    lost = {sample.id for one in made_from for record in one.shards for sample in record.rejected}
+    rows = []
+    for clouds in (one for one in made_from if one.stage == "ingest"):
+        kept = [row for row in _catalog(store, clouds) if row["object_id"] not in lost]
+        splits = Counter(row["split"] for row in kept)
+        others = len(kept) - splits["train"] - splits["val"]
+        named = _licences(row for row in kept if row["split"] == "train")
+        rows.append((_name(clouds), splits["train"], splits["val"], others, named, f"`{clouds.folder}`"))
+    columns = ("source", "trained on", "watched meanwhile", "not seen", "licences of what was trained on", "output")
+    return _table(columns, rows) if rows else [MADE_ELSEWHERE]
+
+
+def clip_data(clip: Mapping[str, Any]) -> list[str]:
+    """What the CLIP itself was trained on, in lines of Markdown: a packaged one has a card that says so.
+
+    >>> clip_data({"model": "tiny", "weights": "random"})
+    ['The CLIP tiny itself has random weights.']
+    """
+    if clip["weights"] == "random":
+        return [f"The CLIP {clip['model']} itself has random weights."]
+    if not clip["weights"].startswith(PACKAGE):
+        return [f"What {clip['model']} itself was trained on is said where its weights come from."]
+    card = (packaged_folder(clip["weights"].removeprefix(PACKAGE)) / "MODEL_CARD.md").read_text(encoding="utf-8")
+    sections = dict(section.split("\n", 1) for section in card.split("\n## ")[1:])
+    data, licence = (sections[name].strip() for name in ("Data", "Licence"))
+    return [f"The CLIP {clip['model']} itself, from its card:", "", data, "", f"Its licence: {licence}"]
+
+
+def _catalog(store: Store, clouds: Manifest) -> list[dict[str, Any]]:
+    """The objects that became clouds."""
+    with Fetcher(store) as fetcher:
+        return [row for row in CATALOG.read(fetcher.path(clouds, clouds.file("catalog"))) if not row["rejected"]]
+
+
+def _licences(rows: Iterable[Mapping[str, Any]]) -> str:
+    counted = Counter(row["licence"] or UNSTATED for row in rows)
+    return ", ".join(f"{licence} ({count:,})" for licence, count in counted.most_common())
+
+
+def _name(clouds: Manifest) -> str:
+    source = clouds.recipe["source"]
+    return str(source["name"] or source["adapter"])
 
 
 def _recipe(manifest: Manifest, made_from: Iterable[Manifest]) -> list[str]:

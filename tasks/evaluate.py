@@ -5,7 +5,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import BENCHMARKS, STAGE_VERSION, EvalExecution, EvalRecipe
+from opendlign_core.evaluation.detection.benchmark import DETECTION
 from opendlign_core.projection import resolve_recipe
 from opendlign_core.samples import LOOKUPS
 from storage.fetch import Fetcher
@@ -16,6 +18,8 @@ from tasks.features import FEATURES, StoredFeatures
 from tasks.guard import Verdict, check_regression
 from tasks.judged import frozen_clip, judged_model, require_one_model
 from tasks.ports import Companion, Input, Inputs, Origin, Port, Refs
+from tasks.propose import PROPOSE
+from tasks.proposed import ProposedOutputs
 from tasks.report import read_results, show_results, write_report
 from tasks.requirements import Requirement, clip_weights, device
 from tasks.samples import EvaluatedOutputs, StoredSamples, judged_objects, objects_to_encode
@@ -40,16 +44,25 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
         Port("clouds", "ingest", "Fingerprints of the ingest output of each source.", many=True),
         Port("depths", "project", "Fingerprints of depth maps, by name of the projection.", many=True, labelled=True),
         Port("aligned", "synthesize", "Fingerprint of painted images of the first source.", optional=True),
+        Port(
+            "proposals",
+            "propose",
+            "Fingerprints of what stands in boxes of scenes, by kind of the proposer.",
+            many=True,
+            optional=True,
+            labelled=True,
+        ),
     )
     pool = "gpu"
     shows = (*(name for benchmark in BENCHMARKS for name in benchmark.shows), "summary")
     beside = (FEATURES,)
 
     def companions(self, recipe: EvalRecipe) -> Sequence[Companion]:
-        """Depth maps of every published projection that a benchmark reads, for the sources of the data sets."""
+        """Proposals and depth maps of every published projection that benchmarks read, for the data sets' sources."""
         sources, kept = recipe.sources(), {"places": LOOKUPS} if recipe.reads.placed else {}
         named = {name: resolve_recipe(name) for name in recipe.projections()}
-        return [Companion("project", name, drawn.replace(**kept), sources) for name, drawn in named.items()]
+        drawn = [Companion("project", name, drawn.replace(**kept), sources) for name, drawn in named.items()]
+        return [*_proposers(recipe, sources), *drawn]
 
     def spell_out(self, given: Mapping[str, Any], preset: Mapping[str, Any]) -> Mapping[str, Any]:
         """`clip: package:NAME` stands for a CLIP as in `train`; without data sets, each judged source is one."""
@@ -69,6 +82,8 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
     def misfit(self, recipe: EvalRecipe, made_from: Mapping[str, Sequence[Any]]) -> str:
         """Points are judged where clouds keep their parts and maps the places of their points."""
         clouds, depths = made_from.get("clouds", ()), made_from.get("depths", ())
+        if recipe.reads.proposed and not made_from.get("proposals"):
+            return "it judges boxes in scenes: give the preset a source of scenes and a stage propose"
         if not recipe.reads.placed:
             return ""
         if clouds and not any(one.keep_parts for one in clouds):
@@ -99,7 +114,8 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
         trained = job.optional("model")
         model = judged_model(store, trained, job.recipe.clip, execution.device)
         sources = tuple(evaluated_outputs(job.inputs))
-        samples, features = StoredSamples(store, sources), StoredFeatures(store, job.output.folder)
+        proposals = tuple(proposed_outputs(job.inputs))
+        samples, features = StoredSamples(store, sources, proposals), StoredFeatures(store, job.output.folder)
         # From the start, also where this is another attempt.
         job.progress.reach(0, objects_to_encode(job.recipe, samples))
         results, scored = evaluate(model, job.recipe, samples, execution, features, job.progress.advance)
@@ -124,12 +140,22 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
 
     def accept(self, store: Store, manifest: Manifest, execution: EvalExecution, series: str) -> None:
         """Refuse results that fell too far below the best accepted ones of the series on the same objects."""
-        results = read_results(store, manifest)
-        verdict = Verdict(manifest.fingerprint, results, manifest.summary.get("judged", {}))
-        check_regression(store, series, verdict, execution.allowed_drop)
+        check_regression(store, series, verdict_of(store, manifest), execution.allowed_drop)
 
 
 EVALUATE = Evaluate()
+
+
+def _proposers(recipe: EvalRecipe, sources: frozenset[str]) -> Iterator[Companion]:
+    if recipe.reads.proposed:
+        for given in DETECTION.options_in(recipe).proposers:
+            proposer = PROPOSE.recipe.model_validate(dict(given))
+            yield Companion(PROPOSE.name, PROPOSE.label(given), proposer, sources)
+
+
+def verdict_of(store: Store, manifest: Manifest) -> Verdict:
+    """What a finished evaluation found, and on what."""
+    return Verdict(manifest.fingerprint, read_results(store, manifest), manifest.summary.get("judged", {}))
 
 
 def _source_name(ingest: Mapping[str, Any]) -> str:
@@ -149,8 +175,21 @@ def evaluated_outputs(inputs: Inputs) -> Iterator[EvaluatedOutputs]:
         )
 
 
+def proposed_outputs(inputs: Inputs) -> Iterator[ProposedOutputs]:
+    """What every proposer made of the scenes that are read, with the depth maps of it."""
+    known = {clouds.manifest.fingerprint: clouds.manifest for clouds in inputs["clouds"]}
+    for proposals in inputs.get("proposals", ()):
+        scenes = known.get(proposals.manifest.upstream["ingest"])
+        if scenes is None:
+            raise BadInput(
+                f"{proposals.manifest.folder} was proposed in scenes that are not among the clouds; add them"
+            )
+        depths = {given.label: given.manifest for given in _made_from(proposals.manifest, inputs["depths"])}
+        yield ProposedOutputs(proposals.label, scenes, proposals.manifest, depths)
+
+
 def _made_from(clouds: Manifest, depths: Sequence[Input]) -> Iterator[Input]:
-    return (given for given in depths if given.manifest.upstream.get("ingest") == clouds.fingerprint)
+    return (given for given in depths if given.manifest.upstream.get(clouds.stage) == clouds.fingerprint)
 
 
 def fetch_file(store: Store, manifest: Manifest, name: str, target: Path) -> Path:

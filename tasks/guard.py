@@ -19,6 +19,8 @@ _ROUNDING = 1e-9
 ANYTHING = 1.0
 """The allowed drop by which results are taken as the new standard, whatever they are."""
 
+FALLS_TOLD = 2
+
 Headlines = dict[str, dict[str, float]]
 """Measure -> `data set | method | digest of what was judged` -> share."""
 
@@ -55,11 +57,13 @@ def check_regression(store: Store, name: str, verdict: Verdict, allowed_drop: fl
     Raises:
         RegressionFound: a headline lies more than `allowed_drop` below the best accepted one of the same objects.
     """
-    accepted, found = _accepted(store, name), verdict.headlines()
-    best = {measure: rows for measure, rows in accepted.items() if measure != "fingerprint"}
-    if falls := list(_falls(best, found, allowed_drop)):
+    accepted, best, found = _accepted(store, name), accepted_headlines(store, name), verdict.headlines()
+    if falls := sorted(_falls(best, found, allowed_drop), reverse=True):
+        told = [sentence for _, sentence in falls[:FALLS_TOLD]]
+        if more := len(falls) - len(told):
+            told.append(f"{more} more headlines fell")
         raise RegressionFound(
-            f"{'; '.join(falls)}: more than the allowed {100 * allowed_drop:g} points. The results are kept as "
+            f"{'; '.join(told)}: more than the allowed {100 * allowed_drop:g} points. The results are kept as "
             f"evaluate/{verdict.fingerprint}, and refused whenever they are asked for; to make them the standard, run "
             f"once with --set execution.evaluate.allowed_drop={ANYTHING:g}"
         )
@@ -68,13 +72,37 @@ def check_regression(store: Store, name: str, verdict: Verdict, allowed_drop: fl
         _accept(store, name, renewed)
 
 
-def _falls(best: Headlines, found: Headlines, allowed_drop: float) -> Iterator[str]:
+def accepted_headlines(store: Store, name: str) -> Headlines:
+    """The best that was accepted so far of every headline of a series."""
+    return {measure: rows for measure, rows in _accepted(store, name).items() if measure != "fingerprint"}
+
+
+def unguarded(best: Headlines, found: Headlines) -> list[str]:
+    """Data sets on which something was accepted before, but nothing on the objects and classes that are judged now.
+
+    >>> unguarded({"top1": {"shapes | opendlign | ten": 0.7}}, {"top1": {"shapes | opendlign | forty": 0.4}})
+    ['shapes']
+    """
+    known = {row for rows in best.values() for row in rows}
+    now = {row for rows in found.values() for row in rows}
+    return sorted(
+        {_dataset(row) for row in known} & {_dataset(row) for row in now} - {_dataset(row) for row in known & now}
+    )
+
+
+def _dataset(row: str) -> str:
+    return row.partition(" | ")[0]
+
+
+def _falls(best: Headlines, found: Headlines, allowed_drop: float) -> Iterator[tuple[float, str]]:
+    """How far every headline fell that fell too far, with a sentence for it."""
     for measure, rows in found.items():
         for row, value in rows.items():
             known = best.get(measure, {}).get(row)
             if known is not None and known - value > allowed_drop + _ROUNDING:
                 told = row.rpartition(" | ")[0]
-                yield f"{told}: {measure} fell from {100 * known:.1f}, the best accepted, to {100 * value:.1f}"
+                sentence = f"{told}: {measure} fell from {100 * known:.1f}, the best accepted, to {100 * value:.1f}"
+                yield known - value, sentence
 
 
 def _standard(best: Headlines, found: Headlines, allowed_drop: float) -> Headlines:

@@ -5,24 +5,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from opendlign_core.ingestion import STAGE_VERSION, IngestExecution, IngestRecipe, ObjectEntry
-from opendlign_core.samples import Cloud, CloudMeta, Scene
+from opendlign_core.samples import CADS, CadMesh, Cloud, CloudMeta, Scene, encode_cads
 from storage.fetch import Fetcher
 from storage.output import ShardRange, plan_shards
-from storage.records import Manifest, ShardRecord
+from storage.records import Manifest, ShardRecord, StoredFile
 from storage.store import Store
 from tasks.catalog import CATALOG
 from tasks.listing import SourceListing, WatchedFiles, changed_files, list_source, source_files, watching
-from tasks.pictures import show_clouds, show_scenes
+from tasks.pictures import show_clouds, show_photos, show_scenes
 from tasks.ports import Inputs
 from tasks.shards import ShardBuilder
 from tasks.showcase import Showcase
-from tasks.stage import Job, ShardedStage
+from tasks.stage import Job, ShardedStage, Views
 
 if TYPE_CHECKING:
-    from opendlign_core.ingestion import IngestedObject
+    from opendlign_core.ingestion import IngestedObject, IngestedPhotos
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
         """What a source lists matters, where it lies does not."""
         return recipe.model_copy(update={"source": recipe.source.model_copy(update={"url": ""})})
 
-    def bytes_each(self, recipe: IngestRecipe) -> int:
+    def bytes_each(self, recipe: IngestRecipe, views: Views) -> int:
         """Coordinates, which do not pack well, and colours."""
         return 15 * recipe.points
 
@@ -79,10 +79,10 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
         self, job: Job[IngestRecipe, IngestExecution], ready: None, shard: ShardRange, builder: ShardBuilder
     ) -> None:
         """Parse the entries of a shard in worker processes; each is a row of the catalog, rejected or not."""
-        from opendlign_core.ingestion import IngestedScene, RejectedObject, ingest_entries
+        from opendlign_core.ingestion import IngestedPhotos, IngestedScene, RejectedObject, ingest_entries
 
         source: OpenSource = job.opened
-        rows, shrunk = [], dict[str, float]()
+        rows, shrunk, cads = [], dict[str, float](), dict[str, CadMesh]()
         entries = source.listing.entries[shard.start : shard.stop]
         for outcome in ingest_entries(entries, job.recipe, job.execution, source.files):
             row = _catalog_row(outcome.entry)
@@ -90,6 +90,11 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
                 builder.reject(outcome.entry.object_id, outcome.reason)
                 rows.append({**row, "rejected": outcome.reason})
                 job.progress.advance(rejected=1)
+                continue
+            if isinstance(outcome, IngestedPhotos):
+                rows += _add_photos(builder, outcome, row)
+                cads |= {cad.digest: cad for cad in outcome.cads}
+                job.progress.advance(rejected=len(outcome.rejected))
                 continue
             if isinstance(outcome, IngestedScene):
                 row |= _add_scene(builder, outcome.scene)
@@ -102,6 +107,9 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
             job.progress.advance()
         _warn_of_shrinking(shrunk)
         builder.attachments["catalog"] = CATALOG.write(rows, builder.folder / "catalog.parquet")
+        if cads:
+            builder.attachments[CADS] = builder.folder / "cads.npz"
+            builder.attachments[CADS].write_bytes(encode_cads(cads))
         if source.files is not None:
             builder.attachments |= source.files.attachments(entries, builder.folder)
 
@@ -110,7 +118,7 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
     ) -> Mapping[str, Path]:
         """The catalog of all shards together."""
         with Fetcher(job.store, keep=len(records) + 1) as fetcher:
-            parts = [fetcher.path(job.output.identity, record.attachments[0]) for record in records]
+            parts = [fetcher.path(job.output.identity, _catalog_of(record)) for record in records]
             return {"catalog": CATALOG.join(parts, folder / "catalog.parquet")}
 
     def changed_since(self, store: Store, recipe: IngestRecipe, manifest: Manifest) -> Sequence[str]:
@@ -119,18 +127,22 @@ class Ingest(ShardedStage[IngestRecipe, IngestExecution]):
 
     def show(self, store: Store, manifest: Manifest, ui: Showcase) -> None:
         ui.table("counts", counts_table(manifest), "Objects per split and label")
-        show = show_scenes if holds_scenes(manifest.recipe["source"]["adapter"]) else show_clouds
-        show(store, manifest, ui)
+        shows = {"scenes": show_scenes, "photos": show_photos, "clouds": show_clouds}
+        shows[held_by(manifest.recipe["source"]["adapter"])](store, manifest, ui)
 
 
 INGEST = Ingest()
 
 
-def holds_scenes(adapter: str) -> bool:
-    """Whether ingestion makes scenes of what an adapter lists; raises `BadInput` for one that is unknown."""
+def held_by(adapter: str) -> Literal["clouds", "scenes", "photos"]:
+    """What ingestion makes of the objects that an adapter lists; raises `BadInput` for one that is unknown."""
     from opendlign_core.ingestion.adapters import adapter_named
 
-    return adapter_named(adapter).holds == "scenes"
+    return adapter_named(adapter).holds
+
+
+def _catalog_of(record: ShardRecord) -> StoredFile:
+    return next(stored for stored in record.attachments if stored.name == "catalog")
 
 
 _READ = {"points": "source_points", "padded": "padded", "digest": "digest", "up_axis": "up_axis", "unit": "unit"}
@@ -146,6 +158,21 @@ def _add_scene(builder: ShardBuilder, scene: Scene) -> dict[str, Any]:
         _log.warning("%s", _left_out(scene))
     meta = scene.meta
     return {"points": meta.points, "padded": False, "digest": meta.digest, "up_axis": meta.up_axis, "unit": meta.unit}
+
+
+def _add_photos(builder: ShardBuilder, found: "IngestedPhotos", row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Add the objects of a photo and reject its broken ones; returns the rows of the catalog, one for each."""
+    rows = []
+    for photo in found.photos:
+        builder.add(photo)
+        builder.count("statuses", photo.meta.status)
+        rows.append({**row, "object_id": photo.meta.object_id, "digest": photo.meta.digest})
+    for one in found.rejected:
+        builder.reject(one.object_id, one.reason)
+        rows.append({**row, "object_id": one.object_id, "rejected": one.reason})
+    if found.unwanted:
+        builder.count("left out", "by annotators", found.unwanted)
+    return rows
 
 
 def _left_out(scene: Scene) -> str:
@@ -187,7 +214,13 @@ def _catalog_row(entry: ObjectEntry) -> dict[str, Any]:
 def counts_table(manifest: Manifest) -> list[dict[str, Any]]:
     """Accepted objects per split and per label, most first, as rows for a table artifact."""
     rows = []
-    for kind, title in (("splits", "split"), ("labels", "label"), ("things", "thing")):
+    for kind, title in (
+        ("splits", "split"),
+        ("labels", "label"),
+        ("things", "thing"),
+        ("statuses", "status"),
+        ("left out", "left out"),
+    ):
         counted: Mapping[str, int] = manifest.summary.get(kind, {})
         ranked = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
         rows += [{"by": title, "value": value or "(none)", "objects": count} for value, count in ranked]

@@ -1,13 +1,26 @@
 """Contact sheets of a stage's output, for the Prefect UI: a few objects spread evenly over the shards."""
 
 import io
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from opendlign_core.samples import Cloud, DepthMaps, Meta, Painted, Scene, TypedSample, sample_key
+from opendlign_core.samples import (
+    CADS,
+    CadMesh,
+    Cloud,
+    DepthMaps,
+    Meta,
+    Painted,
+    PosedPhoto,
+    Scene,
+    TypedSample,
+    decode_cads,
+    sample_key,
+)
+from storage.fetch import Fetcher
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.store import Store
@@ -50,6 +63,45 @@ def show_scenes(store: Store, manifest: Manifest, ui: Showcase) -> None:
         images = [np.asarray(picture) for picture in plans]
         sheet = contact_sheet(images, [_title(scene) for scene in scenes], columns=2, tile=420)
         ui.picture("clouds", _jpeg(sheet), "A few ingested scenes from above", "image/jpeg")
+
+
+def show_photos(store: Store, manifest: Manifest, ui: Showcase) -> None:
+    """A sheet of photos, each with its box, and with its CAD shaded over it where it has one."""
+    from opendlign_core.pictures import contact_sheet
+    from opendlign_core.pictures.wireframe import boxed
+
+    photos = list(spread(store, manifest, PosedPhoto, OBJECTS))
+    if photos:
+        cads = shard_cads(store, manifest)
+        images = [boxed(_overlaid(photo, cads), photo.meta.box) for photo in photos]
+        sheet = contact_sheet(images, [_posed_title(photo) for photo in photos], columns=4, tile=200, caption_lines=2)
+        ui.picture("clouds", _jpeg(sheet), "A few photos with their CADs at their poses", "image/jpeg")
+
+
+def _overlaid(photo: PosedPhoto, cads: Mapping[str, CadMesh]) -> NDArray[np.uint8]:
+    from opendlign_core.projection.posed_pictures import Cad, shaded_overlay
+
+    cad = cads.get(photo.meta.cad.digest) if photo.meta.cad else None
+    if cad is None:
+        return photo.picture()
+    return shaded_overlay(photo.picture(), Cad(cad.vertices, cad.faces), photo.meta.pose, opacity=0.45)
+
+
+def shard_cads(store: Store, manifest: Manifest) -> dict[str, CadMesh]:
+    """The CADs that lie beside the shards of an ingest output, by their digests."""
+    cads: dict[str, CadMesh] = {}
+    with Fetcher(store) as fetcher:
+        for record in manifest.shards:
+            for stored in record.attachments:
+                if stored.name == CADS:
+                    cads |= decode_cads(fetcher.path(manifest, stored).read_bytes())
+    return cads
+
+
+def _posed_title(photo: PosedPhoto) -> str:
+    pose = photo.meta.pose
+    azimuth, elevation = (round(float(np.degrees(angle))) for angle in (pose.azimuth, pose.elevation))
+    return f"{_title(photo)}: {azimuth % 360}°, {(elevation + 180) % 360 - 180}°"
 
 
 def show_depth(store: Store, manifest: Manifest, ui: Showcase) -> None:

@@ -11,13 +11,13 @@ from storage.output import ShardRange
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.store import Store
-from tasks.ingest import holds_scenes
+from tasks.ingest import held_by
 from tasks.pictures import show_depth
 from tasks.ports import Port
 from tasks.requirements import Requirement, device
 from tasks.shards import ShardBuilder, throughput_table
 from tasks.showcase import Showcase
-from tasks.stage import Job, ShardedStage
+from tasks.stage import Job, ShardedStage, Views
 
 PUBLISHED = "opendlign"
 """The published recipe that a preset's projection starts from where it names no other."""
@@ -43,16 +43,18 @@ class Project(ShardedStage[ProjectionRecipe, ProjectionExecution]):
 
     def misfit(self, recipe: ProjectionRecipe, made_from: Mapping[str, Sequence[Any]]) -> str:
         for one in made_from.get("clouds", ()):
-            if isinstance(one, IngestRecipe) and holds_scenes(one.source.adapter):
+            held = held_by(one.source.adapter) if isinstance(one, IngestRecipe) else "clouds"
+            if held == "scenes":
                 return f"the source {one.source.adapter} holds scenes: let a stage propose cut them up before"
+            if held == "photos":
+                return f"the source {one.source.adapter} holds photos, which have no points to project"
         return ""
 
     def requires(self, recipe: ProjectionRecipe, execution: ProjectionExecution) -> Iterable[Requirement]:
         return device(execution.device)
 
-    def bytes_each(self, recipe: ProjectionRecipe) -> int:
-        """Maps pack to less than a byte a pixel."""
-        return len(recipe.views) * recipe.image_size**2 * 8 // 10
+    def bytes_each(self, recipe: ProjectionRecipe, views: Views) -> int:
+        return views.packed_bytes
 
     def label(self, given: Mapping[str, Any]) -> str:
         """Depth maps go by the name of the published recipe that theirs starts from."""

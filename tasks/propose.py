@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion import IngestRecipe
-from opendlign_core.proposal import STAGE_VERSION, ProposeExecution, ProposeRecipe
+from opendlign_core.proposal import STAGE_VERSION, DetrRecipe, ProposeExecution, ProposeRecipe
 from opendlign_core.samples import Scene
 from storage.output import ShardRange, plan_shards
 from storage.reader import SampleReader
 from storage.records import Manifest
 from storage.store import Store
-from tasks.ingest import holds_scenes
+from tasks.ingest import held_by
 from tasks.pictures import show_clouds
 from tasks.ports import Inputs, Port
 from tasks.requirements import Requirement, device
 from tasks.shards import ShardBuilder, throughput_table
 from tasks.showcase import Showcase
-from tasks.stage import Job, ShardedStage
+from tasks.stage import Job, ShardedStage, Views
 
 if TYPE_CHECKING:
     from opendlign_core.proposal import Propose
@@ -46,6 +46,7 @@ class ProposeStage(ShardedStage[ProposeRecipe, ProposeExecution]):
     reads = (Port("scenes", "ingest", "Fingerprint of the ingest output of a source of scenes."),)
     shared = True
     per_source = True
+    one_to_many = True
     shows = ("boxes", "throughput", "clouds")
     unit = "scenes"
 
@@ -56,14 +57,16 @@ class ProposeStage(ShardedStage[ProposeRecipe, ProposeExecution]):
 
     def misfit(self, recipe: ProposeRecipe, made_from: Mapping[str, Sequence[Any]]) -> str:
         for one in made_from.get("scenes", ()):
-            if isinstance(one, IngestRecipe) and not holds_scenes(one.source.adapter):
+            if isinstance(one, IngestRecipe) and held_by(one.source.adapter) != "scenes":
                 return f"the source {one.source.adapter} holds single objects; propose takes a source of scenes"
         return ""
 
     def requires(self, recipe: ProposeRecipe, execution: ProposeExecution) -> Iterable[Requirement]:
-        return device(execution.device) if recipe.proposer.kind == "3detr" else ()
+        proposer = recipe.proposer
+        if isinstance(proposer, DetrRecipe):
+            yield from (_weights(proposer), *device(execution.device))
 
-    def bytes_each(self, recipe: ProposeRecipe) -> int:
+    def bytes_each(self, recipe: ProposeRecipe, views: Views) -> int:
         """Some hundred boxes of a scene, of which most hold fewer points than they may."""
         return 256 * 15 * min(recipe.points, 1000)
 
@@ -81,6 +84,9 @@ class ProposeStage(ShardedStage[ProposeRecipe, ProposeExecution]):
         """Cut up the scenes of a shard one by one; one without anything to cut out is a row with its reason."""
         for sample in ready.scenes.read(shard.start, shard.stop):
             scene = Scene.read(sample.key, sample.fields)
+            if job.recipe.splits and scene.meta.split not in job.recipe.splits:
+                job.progress.advance(skipped=1)
+                continue
             try:
                 _cut_up(scene, ready.propose, job.recipe, builder)
             except BadInput as error:
@@ -96,6 +102,17 @@ class ProposeStage(ShardedStage[ProposeRecipe, ProposeExecution]):
 
 
 PROPOSE = ProposeStage()
+
+
+def _weights(recipe: DetrRecipe) -> Requirement:
+    """The checkpoint, read once before anything runs: whether it is one shows at the end of a long ingestion else."""
+    from opendlign_core.proposal import load_detr
+
+    try:
+        load_detr(recipe)
+    except BadInput as error:
+        return Requirement("weights of 3DETR", "cannot be read", str(error))
+    return Requirement("weights of 3DETR", f"at {recipe.checkpoint}")
 
 
 def _cut_up(scene: Scene, propose: "Propose", recipe: ProposeRecipe, builder: ShardBuilder) -> None:

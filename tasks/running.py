@@ -16,7 +16,6 @@ from prefect.utilities.annotations import quote
 from pydantic import Field
 
 from opendlign_core.evaluation.given import NamedFiles
-from opendlign_core.memory import keep_freed_memory
 from opendlign_core.recipe import Execution, Recipe
 from storage.collect import delete_all
 from storage.errors import StoreFull, StoreUnavailable
@@ -71,7 +70,6 @@ class Order:
 
 def run_stage(order: Order) -> str:
     """Bring an output up to date and return its fingerprint; another part of a shared stage may be unfinished then."""
-    keep_freed_memory()
     stage, store = order.stage, open_store(order.store)
     with stage.opened(order.recipe, order.origin) as opened:
         output = StageOutput(store, stage.identify(order.recipe, order.refs, opened))
@@ -132,8 +130,8 @@ def _build_shards(
         return None
     with tempfile.TemporaryDirectory(prefix="opendlign-files-") as scratch:
         files = stage.files(job, job.output.records(planned.shards), Path(scratch))
-        share = job.execution.max_rejected_share
-        return finish(job.output, planned.shards, max_rejected_share=share, files=files)
+        share, inputs = job.execution.max_rejected_share, stage.inputs_in(planned.shards)
+        return finish(job.output, planned.shards, max_rejected_share=share, inputs=inputs, files=files)
 
 
 def _build_whole(stage: WholeStage[Any, Any], job: Job[Any, Any], order: Order) -> Manifest:

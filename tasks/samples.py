@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import DatasetSpec, EvalRecipe
-from opendlign_core.samples import Cloud, DepthMaps, Painted, Places, PosedPhoto, read_meta
+from opendlign_core.samples import Cloud, DepthMaps, Painted, Places, PosedPhoto
 from storage.fetch import Fetcher
 from storage.fingerprint import digest
-from storage.reader import SampleReader
 from storage.records import Manifest
-from storage.shards import Sample
 from storage.store import Store
 from tasks.catalog import CATALOG
+from tasks.proposed import ProposedOutputs, StoredProposals
+from tasks.stored_maps import maps_of, views_in, wanted_samples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from opendlign_core.evaluation import EvalSample
     from opendlign_core.evaluation.features import PlacedSample
     from opendlign_core.evaluation.lab import ProposedSource
+    from opendlign_core.evaluation.pose.encoders import PoseTeller
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,12 @@ class _Listed(NamedTuple):
 class StoredSamples:
     """An `EvalSource` over the outputs of a store."""
 
-    def __init__(self, store: Store, sources: Iterable[EvaluatedOutputs]) -> None:
+    def __init__(
+        self, store: Store, sources: Iterable[EvaluatedOutputs], proposals: Iterable[ProposedOutputs] = ()
+    ) -> None:
         self._store = store
         self._sources = tuple(sources)
+        self._proposals = tuple(proposals)
 
     def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:
         """Changes with the bytes of the outputs and with what is taken of them."""
@@ -69,15 +73,9 @@ class StoredSamples:
 
     @cached_property
     def _views(self) -> dict[str, int]:
-        drawn = {name: depths for source in self._sources for name, depths in source.depths.items()}
-        return {name: self._views_in(depths) for name, depths in drawn.items()}
-
-    def _views_in(self, depths: Manifest) -> int:
-        if "views" in depths.recipe:
-            return len(depths.recipe["views"])
-        # Maps that were drawn elsewhere: their recipe says where they came from.
-        with SampleReader(self._store, depths) as reader:
-            return next((_maps(sample).meta.views for sample in reader.read(0, min(1, depths.samples))), 0)
+        outputs = [source.depths for source in self._sources] + [found.depths for found in self._proposals]
+        drawn = {name: depths for one in outputs for name, depths in one.items()}
+        return {name: views_in(self._store, depths) for name, depths in drawn.items()}
 
     def samples(
         self, dataset: DatasetSpec, split: str | None, projection: str, images: bool = False
@@ -105,11 +103,11 @@ class StoredSamples:
         from opendlign_core.evaluation.features import PlacedSample
 
         for source in (source for source in self._sources if projection in source.depths):
-            clouds = self._wanted(source.clouds, dataset, split)
-            for sample in self._wanted(source.depths[projection], dataset, split):
+            clouds = wanted_samples(self._store, source.clouds, dataset, split)
+            for sample in wanted_samples(self._store, source.depths[projection], dataset, split):
                 # Depth maps follow the order of the clouds and may lack some of them.
                 cloud = next(Cloud.read(one.key, one.fields) for one in clouds if one.key == sample.key)
-                maps = _maps(sample)
+                maps = maps_of(sample)
                 parts, places = _require_parts(dataset, cloud), _require_places(dataset, projection, maps)
                 count = places.row.shape[1]
                 yield PlacedSample(
@@ -124,8 +122,12 @@ class StoredSamples:
             BadInput: an object of the data set is no such photo.
         """
         for source in self._sources:
-            for sample in self._wanted(source.clouds, dataset, split):
+            for sample in wanted_samples(self._store, source.clouds, dataset, split):
                 yield PosedPhoto.read(sample.key, sample.fields)
+
+    def networks(self) -> Mapping[str, "PoseTeller"]:
+        """The trained networks that tell poses."""
+        return {}
 
     def identity_of_photos(self, dataset: DatasetSpec, split: str | None) -> str:
         """Changes with the bytes of the outputs and with what is taken of them."""
@@ -136,8 +138,15 @@ class StoredSamples:
         return sum(1 for index in range(len(self._sources)) for _ in self._listed_in(index, dataset, split))
 
     def proposed(self) -> Mapping[str, Sequence["ProposedSource"]]:
-        """What was proposed in the scenes, by kind of the proposer."""
-        return {}
+        """What was proposed in the scenes, by kind of the proposer, each of its draws by itself."""
+        found: dict[str, list[ProposedSource]] = {}
+        for outputs in self._proposals:
+            found.setdefault(outputs.kind, []).append(StoredProposals(self._store, outputs))
+        return found
+
+    def boxes(self, split: str | None, projection: str) -> int:
+        """How many boxes of all proposers have depth maps, but for those that could not be drawn."""
+        return sum(outputs.splits(split) for outputs in self._proposals if projection in outputs.depths)
 
     def count(self, dataset: DatasetSpec, split: str | None, projection: str) -> int:
         """How many objects `samples` goes through, told from the catalogs."""
@@ -183,25 +192,15 @@ class StoredSamples:
     ) -> Iterator["EvalSample"]:
         from opendlign_core.evaluation import EvalSample
 
-        aligned = self._wanted(source.aligned, dataset, split) if with_images and source.aligned else iter(())
+        painted = source.aligned if with_images else None
+        aligned = wanted_samples(self._store, painted, dataset, split) if painted else iter(())
         pending = next(aligned, None)
-        for sample in self._wanted(source.depths[projection], dataset, split):
-            found, images = _maps(sample), None
+        for sample in wanted_samples(self._store, source.depths[projection], dataset, split):
+            found, images = maps_of(sample), None
             # Aligned shards follow the order of the depth maps and may lack some of them.
             if pending is not None and pending.key == sample.key:
                 images, pending = Painted.read(pending.key, pending.fields).pictures(), next(aligned, None)
             yield EvalSample(found.meta.object_id, found.meta.label or None, found.maps(), images)
-
-    def _wanted(self, manifest: Manifest, dataset: DatasetSpec, split: str | None) -> Iterator[Sample]:
-        with SampleReader(self._store, manifest) as reader:
-            for sample in reader:
-                meta = read_meta(sample.key, sample.fields)
-                if split in (None, meta.split) and (not dataset.sources or meta.source in dataset.sources):
-                    yield sample
-
-
-def _maps(sample: Sample) -> DepthMaps:
-    return DepthMaps.read(sample.key, sample.fields)
 
 
 def _undrawn(depths: Manifest) -> frozenset[str]:
@@ -244,10 +243,13 @@ def objects_to_encode(recipe: EvalRecipe, samples: StoredSamples) -> int:
     }
     alone = [(dataset, split, method.projection) for dataset, method, split in reads if recipe.reads.placed]
     photos = sum(samples.count_photos(dataset, split) for dataset, _, split in reads) if recipe.reads.photos else 0
-    return photos + sum(samples.count(*read) for read in (*shared.values(), *alone))
+    boxes = {(dataset.split, *method.features[:2]) for dataset, method, _ in reads if recipe.reads.proposed}
+    in_boxes = sum(samples.boxes(split, projection) for split, projection, _ in boxes)
+    return photos + in_boxes + sum(samples.count(*read) for read in (*shared.values(), *alone))
 
 
 def judged_objects(recipe: EvalRecipe, samples: StoredSamples) -> dict[str, str]:
     """Data set -> a digest of what is judged on it; results are comparable where these are equal."""
-    projection = recipe.primary.projection if recipe.reads.maps else None
+    by_maps = recipe.reads.maps and not recipe.reads.proposed  # scenes have no maps of their own
+    projection = recipe.primary.projection if by_maps else None
     return {dataset.name: samples.judged(dataset, projection) for dataset in recipe.datasets}

@@ -123,13 +123,17 @@ def finish(
     plan: Sequence[ShardRange],
     *,
     max_rejected_share: float,
+    inputs: int | None = None,
     files: Mapping[str, Path] | None = None,
     summary: Mapping[str, Any] | None = None,
 ) -> Manifest:
-    """Commit the manifest, unless too large a share of the samples was rejected."""
+    """Commit the manifest, unless too large a share of the samples was rejected.
+
+    `inputs` counts what there was to be rejected, where each input becomes several samples.
+    """
     records = output.records(plan)
     rejected = [sample for record in records for sample in record.rejected]
-    total = sum(record.samples for record in records) + len(rejected)
+    total = sum(record.samples for record in records) + len(rejected) if inputs is None else inputs
     allowed = max(max_rejected_share * total, min(total - 1, 1) if total < SMALL_STAGE else 0)
     if len(rejected) > allowed:
         examples = "; ".join(f"{sample.id}: {sample.reason}" for sample in rejected[:3])

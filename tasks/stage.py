@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from opendlign_core.recipe import Execution, Recipe
 from storage.collect import Beside
@@ -71,6 +71,18 @@ class Job(Generic[R, X]):
         return next((given.manifest for given in named), None)
 
 
+class Views(NamedTuple):
+    """The depth maps of an object: how many, and the side of each."""
+
+    number: int
+    size: int
+
+    @property
+    def packed_bytes(self) -> int:
+        """Maps pack to less than a byte a pixel."""
+        return self.number * self.size**2 * 8 // 10
+
+
 class Stage(ABC, Generic[R, X]):
     """A verb of the pipeline: a pure function of its recipe and of what its ports read."""
 
@@ -130,8 +142,8 @@ class Stage(ABC, Generic[R, X]):
         """What it needs of the machine that it runs on: weights, a device."""
         return ()
 
-    def bytes_each(self, recipe: R) -> int:
-        """About how many bytes of an object it writes, where that is worth counting."""
+    def bytes_each(self, recipe: R, views: Views) -> int:
+        """About how many bytes of an object with these depth maps it writes, where that is worth counting."""
         return 0
 
     @contextmanager
@@ -166,10 +178,16 @@ class ShardedStage(Stage[R, X]):
 
     in_flight: ClassVar[int] = 1
     """Shards in the making at once; of two, one computes while the other is brought to the store."""
+    one_to_many: ClassVar[bool] = False
+    """Whether an input becomes several samples; the share of rejected ones is then one of the inputs."""
 
     def shards(self, recipe: R, inputs: Inputs, origin: Any) -> Sequence[ShardRange]:
         """The shards to make; by default one for each shard of the first port's output."""
         return follow_shards(inputs[self.reads[0].name][0].manifest)
+
+    def inputs_in(self, shards: Sequence[ShardRange]) -> int | None:
+        """How many inputs make up these shards, where samples do not tell."""
+        return sum(shard.stop - shard.start for shard in shards) if self.one_to_many else None
 
     @contextmanager
     def ready(self, job: Job[R, X]) -> Iterator[Any]:

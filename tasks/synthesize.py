@@ -19,6 +19,7 @@ from opendlign_core.synthesis import (
     SynthesisRecipe,
     Synthesizer,
 )
+from opendlign_core.synthesis.cost import image_bytes
 from storage.output import ShardRange, plan_shards
 from storage.reader import SampleReader
 from storage.records import Manifest
@@ -30,7 +31,7 @@ from tasks.progress import StageProgress
 from tasks.requirements import Requirement, device, hub_model
 from tasks.shards import ShardBuilder, throughput_table
 from tasks.showcase import Showcase
-from tasks.stage import Job, ShardedStage
+from tasks.stage import Job, ShardedStage, Views
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,6 +62,10 @@ class Synthesize(ShardedStage[SynthesisRecipe, SynthesisExecution]):
             for model in (painter.base, painter.controlnet, painter.lora, painter.tiny_vae):
                 if model is not None:
                     yield hub_model(model.id, model.revision)
+
+    def bytes_each(self, recipe: SynthesisRecipe, views: Views) -> int:
+        """The images, and the maps that travel with them."""
+        return views.packed_bytes + views.number * image_bytes(recipe.image, views.size)
 
     def shards(self, recipe: SynthesisRecipe, inputs: Inputs, origin: Any) -> Sequence[ShardRange]:
         """Shards of `recipe.shard_size` depth objects each, the amount of work a lost worker costs."""

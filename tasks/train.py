@@ -17,7 +17,7 @@ from tasks.checkpoints import KEPT, StoredCheckpoints
 from tasks.ports import Inputs, Port
 from tasks.requirements import Requirement, clip_weights, device
 from tasks.showcase import Showcase
-from tasks.stage import Job, Need, Whole, WholeStage
+from tasks.stage import Job, Need, Views, Whole, WholeStage
 from tasks.tokens import TOKENS, TokensRecipe
 from tasks.training_data import training_source
 
@@ -65,6 +65,12 @@ class Train(WholeStage[TrainRecipe, TrainExecution]):
             f"nothing to train on: no object is in the split {TRAIN_SPLIT} (there is {', '.join(splits)}). Name it in "
             "the list, or draw one with --set ingest.source.options.train_share=0.75 (adapters folder and list)"
         )
+
+    def bytes_each(self, recipe: TrainRecipe, views: Views) -> int:
+        """The cached tokens, which dwarf everything else."""
+        tokens, width = recipe.clip.grid
+        wide = 4 if recipe.cache_dtype == "float32" else 2
+        return views.number * tokens * width * wide if recipe.trainer == "cached" else 0
 
     def needs(self, recipe: TrainRecipe, inputs: Inputs) -> Sequence[Need[TokensRecipe]]:
         """The token caches of the cached trainer: of the training objects and, if there are any, of held-out ones."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from opendlign_core.api.shapes import POINTS
 from opendlign_core.api.stored import StoredModel, find_stored
 from opendlign_core.clip.spec import CONFIG_FILE, PACKAGE, ClipSpec, packaged_folder
+from opendlign_core.errors import BadInput
 from opendlign_core.projection.recipe import RECIPES, ProjectionRecipe
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ def load(where: str | Path, device: str = "auto") -> Model:
     if named.startswith(PACKAGE):
         name = named.removeprefix(PACKAGE)
         return Model(_frozen(ClipSpec.packaged(name), device), Seeing.of(packaged_folder(name)))
+    if "://" in named:
+        raise BadInput(
+            f"{named} is no folder on this disk: write its model into one first, with opendlign weights export FOLDER "
+            f"--format open-clip --store {named}"
+        )
     folder = Path(where).expanduser()
     if (folder / CONFIG_FILE).is_file():
         return _exported(folder, device)

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -58,6 +60,27 @@ class ClipSpec(Recipe):
         if path.is_dir():
             return path / WEIGHTS_FILE
         return path if path.is_file() or "/" in self.weights or path.suffix in _SUFFIXES else None
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """How many tokens the tower makes of an image, and how wide each is; none where its kind is not known.
+
+        >>> ClipSpec(model="ViT-H-14-quickgelu").grid
+        (257, 1280)
+        """
+        vision = self._vision()
+        if not {"patch_size", "width"} <= set(vision):
+            return 0, 0
+        return (self.image_size // int(vision["patch_size"])) ** 2 + 1, int(vision["width"])
+
+    def _vision(self) -> Mapping[str, Any]:
+        """The configuration of the vision tower, out of the files of open_clip, whose import takes seconds."""
+        if self.architecture is not None:
+            return dict(self.architecture["vision_cfg"])
+        package = find_spec("open_clip")
+        home = Path(next(iter(package.submodule_search_locations or ()))) if package else Path()
+        path = home / "model_configs" / f"{self.model}.json"
+        return dict(json.loads(path.read_text())["vision_cfg"]) if path.is_file() else {}
 
     def settled(self, digest_of: DigestOf) -> Self:
         """The spec with local weights named by their digest, and without the name of their folder.

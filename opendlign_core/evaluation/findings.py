@@ -31,6 +31,16 @@ class Estimate(Numbers):
     high: float | None = None
 
 
+class Above(BaseModel):
+    """How much a number lies above what needs no model, by the difference on each object."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    name: str
+    """Of what needs no model, such as `best constant`."""
+    difference: Estimate
+
+
 class Headline(BaseModel):
     """The number by which one method is compared on one data set: a share, more is better.
 
@@ -49,6 +59,7 @@ class Headline(BaseModel):
     """How much was judged, such as `282 objects, 47 classes`."""
     mark: str = ""
     """Why the number is not to be trusted, such as `SEARCHED_ON_TEST`."""
+    above: Above | None = None
 
 
 class Example(Numbers):

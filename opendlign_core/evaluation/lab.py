@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from opendlign_core.evaluation.cached import FeatureCache, FeatureLoader, remembered
 from opendlign_core.evaluation.choices import EvalChoices
@@ -22,34 +22,21 @@ from opendlign_core.evaluation.features import (
 from opendlign_core.evaluation.model import EvaluatedModel, text_classifier, text_key
 from opendlign_core.evaluation.specs import DatasetSpec, MethodSpec, PixelNorm
 from opendlign_core.samples import PosedPhoto
-from opendlign_core.streams import prefetched
+
+if TYPE_CHECKING:
+    from opendlign_core.evaluation.pose.encoders import PoseTeller
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
-READ_AHEAD = 16
-"""Objects whose depth maps are read before they are asked for."""
 
-
-class EvalSource(Protocol):
-    """Where samples come from; written by whoever owns the store."""
+class MapSource(Protocol):
+    """Where depth maps come from."""
 
     def samples(
         self, dataset: DatasetSpec, split: str | None, projection: str, images: bool = False
     ) -> Iterable[EvalSample]:
         """Depth maps of a data set's split under a named projection, in a fixed order; painted images if asked."""
-        ...
-
-    def placed(self, dataset: DatasetSpec, split: str | None, projection: str) -> Iterable[PlacedSample]:
-        """The same with points, their parts, and where the maps show them; one object at a time."""
-        ...
-
-    def photos(self, dataset: DatasetSpec, split: str | None) -> Iterable[PosedPhoto]:
-        """Photos of things with their poses, one at a time; none where the data set has no such samples."""
-        ...
-
-    def identity_of_photos(self, dataset: DatasetSpec, split: str | None) -> str:
-        """A text that changes whenever `photos` would."""
         ...
 
     def identity(self, dataset: DatasetSpec, split: str | None, projection: str) -> str:
@@ -60,16 +47,36 @@ class EvalSource(Protocol):
         """How many depth maps an object has, by the name of the projection."""
         ...
 
-    def proposed(self) -> Mapping[str, Sequence["ProposedSource"]]:
-        """Kind of a proposer -> what it proposed in the scenes, once for each of its draws."""
-        ...
 
-
-class ProposedSource(EvalSource, Protocol):
-    """Where the objects in proposed boxes come from: `samples` gives their depth maps."""
+class ProposedSource(MapSource, Protocol):
+    """What one draw of a proposer found in scenes; the depth maps are those of what is in its boxes."""
 
     def scenes(self, dataset: DatasetSpec, split: str | None) -> Iterable[ProposedScene]:
         """The scenes of a data set's split with their boxes, one at a time, in a fixed order."""
+        ...
+
+
+class EvalSource(MapSource, Protocol):
+    """Where samples come from; written by whoever owns the store."""
+
+    def placed(self, dataset: DatasetSpec, split: str | None, projection: str) -> Iterable[PlacedSample]:
+        """Depth maps with points, their parts, and where the maps show them; one object at a time."""
+        ...
+
+    def photos(self, dataset: DatasetSpec, split: str | None) -> Iterable[PosedPhoto]:
+        """Photos of things with their poses, one at a time; none where the data set has no such samples."""
+        ...
+
+    def networks(self) -> "Mapping[str, PoseTeller]":
+        """Networks that were trained to tell poses, by name."""
+        ...
+
+    def identity_of_photos(self, dataset: DatasetSpec, split: str | None) -> str:
+        """A text that changes whenever `photos` would."""
+        ...
+
+    def proposed(self) -> Mapping[str, Sequence[ProposedSource]]:
+        """Kind of a proposer -> what it proposed in the scenes, once for each of its draws."""
         ...
 
 
@@ -112,18 +119,21 @@ class Lab:
         pixels: PixelNorm,
         plan: FeaturePlan,
         images: bool = False,
+        source: MapSource | None = None,
     ) -> ViewFeatures:
-        """View features of a data set's split, those of the painted images included where asked for."""
+        """View features of a data set's split, those of the painted images included where asked for.
+
+        They are of the lab's own source where no other is given.
+        """
+        read: MapSource = source or self.source
         extractor = Extractor(self.model, plan, pixels, self.recipe.precision, self.execution.image_batch)
-        loader = FeatureLoader(extractor, self.source.identity(dataset, split, projection), self.cache)
+        loader = FeatureLoader(extractor, read.identity(dataset, split, projection), self.cache)
 
         def samples(painted: bool) -> Iterable[EvalSample]:
-            # Read and decoded while those before them pass the towers.
-            ahead = prefetched(self.source.samples(dataset, split, projection, painted), READ_AHEAD)
-            return counted(ahead, self.advance)
+            return counted(read.samples(dataset, split, projection, painted), self.advance)
 
         started = time.perf_counter()
-        features, cached = loader.load(samples, self.source.views()[projection], images)
+        features, cached = loader.load(samples, read.views()[projection], images)
         if cached:
             logger.info("features of %s (%s) come from the cache", dataset.name, projection)
         else:

@@ -1,6 +1,7 @@
 from .adapters import WrongLayout as WrongLayout
 from .adapters import list_entries as list_entries
 from .cloud import IngestedObject as IngestedObject
+from .cloud import IngestedPhotos as IngestedPhotos
 from .cloud import IngestedScene as IngestedScene
 from .cloud import Mesh as Mesh
 from .cloud import PointCloud as PointCloud
@@ -17,6 +18,7 @@ from .files import DirectoryFiles as DirectoryFiles
 from .files import FileInfo as FileInfo
 from .files import Files as Files
 from .ingest import ingest_entries as ingest_entries
+from .ingest import ingest_shapes as ingest_shapes
 from .procedural import procedural_cloud as procedural_cloud
 from .procedural import procedural_entry as procedural_entry
 from .readers import read_shape as read_shape

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from opendlign_core.ingestion.entry import ObjectEntry, UpAxis
+from opendlign_core.samples.cads import CadMesh
+from opendlign_core.samples.posed_photo import PosedPhoto
 from opendlign_core.samples.scene import Scene
 
 Points = npt.NDArray[np.float32]
@@ -72,6 +74,27 @@ class IngestedScene:
 
     entry: ObjectEntry
     scene: Scene
+
+
+@dataclass(frozen=True)
+class RejectedPart:
+    """One object of a photo that could not be used, and why."""
+
+    object_id: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class IngestedPhotos:
+    """The objects of one photo as the ingest stage stores them."""
+
+    entry: ObjectEntry
+    photos: tuple[PosedPhoto, ...]
+    cads: tuple[CadMesh, ...]
+    """The CADs that the photos name."""
+    unwanted: int
+    """Objects that their annotators wanted left out."""
+    rejected: tuple[RejectedPart, ...]
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
-from opendlign_core.ingestion.cloud import IngestedObject, IngestedScene, RejectedObject
+from opendlign_core.ingestion.cloud import IngestedObject, IngestedPhotos, IngestedScene, RejectedObject
 from opendlign_core.ingestion.entry import ObjectEntry
 from opendlign_core.ingestion.files import Files
 from opendlign_core.ingestion.recipe import IngestExecution, IngestRecipe
 from opendlign_core.ingestion.workers import ParserWorker
 
-Outcome = IngestedObject | IngestedScene | RejectedObject
+Outcome = IngestedObject | IngestedPhotos | IngestedScene | RejectedObject
 
 # Entries under way per worker: enough to hide one slow file, few enough to keep memory flat.
 _WINDOW = 4
@@ -52,6 +52,20 @@ def ingest_entries(
         for worker in workers:
             worker.close()
         threads.shutdown(wait=True, cancel_futures=True)
+
+
+def ingest_shapes(
+    entries: Iterable[ObjectEntry],
+    recipe: IngestRecipe,
+    execution: IngestExecution,
+    files: Files | None = None,
+) -> Iterator[IngestedObject | RejectedObject]:
+    """`ingest_entries` of what should be single shapes; anything else is rejected."""
+    for outcome in ingest_entries(entries, recipe, execution, files):
+        if isinstance(outcome, IngestedObject | RejectedObject):
+            yield outcome
+        else:
+            yield RejectedObject(outcome.entry, "holds no single shape")
 
 
 def _outcome(entry: ObjectEntry, files: Files | None, idle: SimpleQueue[ParserWorker]) -> Outcome:

@@ -26,6 +26,7 @@ from opendlign_core.ingestion.wire import (
     encode_folder_object,
     encode_list,
     encode_object,
+    encode_photos,
     encode_refusal,
     encode_scene,
     encode_shape,
@@ -71,6 +72,7 @@ def _answers(recipe: dict[str, Any] | None) -> dict[str, Callable[[Request], byt
         parser = Parser(IngestRecipe.model_validate(recipe))
         answers["object"] = lambda request: _object(parser, request)
         answers["scene"] = lambda request: _scene(parser.recipe, request)
+        answers["photo"] = lambda request: _photo(parser.recipe, request)
     return answers
 
 
@@ -85,6 +87,13 @@ def _scene(recipe: IngestRecipe, request: Request) -> bytes:
 
     entry = ObjectEntry.model_validate_json(request["entry"])
     return encode_scene(parse_scene(entry, {key: Path(path) for key, path in request["paths"].items()}, recipe))
+
+
+def _photo(recipe: IngestRecipe, request: Request) -> bytes:
+    from opendlign_core.ingestion.posed.parse import parse_photo  # few sources hold any
+
+    entry = ObjectEntry.model_validate_json(request["entry"])
+    return encode_photos(parse_photo(entry, {key: Path(path) for key, path in request["paths"].items()}, recipe))
 
 
 def _answer(answer: Callable[[Request], bytes], request: Request) -> bytes:

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import UpAxis
+from opendlign_core.ingestion.posed.recipe import PhotoReading
 from opendlign_core.recipe import Execution, Recipe
 
 STAGE_VERSION = 1
@@ -97,6 +98,8 @@ class IngestRecipe(Recipe):
     """Memory that parsing one object may need before it is rejected; without a limit, none is rejected."""
     scene: SceneReading = Field(default=SceneReading(), json_schema_extra={"added": True})
     """How a source of scenes is read, for which `points`, `reduction` and `sampling` say nothing."""
+    photo: PhotoReading = Field(default=PhotoReading(), json_schema_extra={"added": True})
+    """How a source of photos with poses is read, for which they say nothing either."""
 
 
 class IngestExecution(Execution):

@@ -5,6 +5,7 @@ A parser process handles hostile files, so what it sends back is checked like an
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,9 @@ from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.cloud import IngestedObject, Mesh, PointCloud
 from opendlign_core.ingestion.depth_folder import FolderObject
 from opendlign_core.ingestion.entry import ObjectEntry
-from opendlign_core.samples import Scene, sample_key
+from opendlign_core.ingestion.posed.annotations import LeftOut
+from opendlign_core.ingestion.posed.parse import ParsedPhoto
+from opendlign_core.samples import PosedPhoto, Scene, sample_key
 
 _HEADER_BYTES = 64 << 10
 _BOXES_BYTES = 1 << 20
@@ -22,6 +25,7 @@ _BOXES_BYTES = 1 << 20
 MOST_LIST_BYTES = 512 << 20
 MOST_FOLDER_OBJECT_BYTES = 1 << 30
 MOST_SHAPE_BYTES = 1 << 30
+MOST_PHOTO_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -162,19 +166,54 @@ def most_scene_bytes(points: int) -> int:
 def encode_scene(found: Scene) -> bytes:
     """A scene as the fields that a shard has of it, one after the other."""
     fields = found.fields()
-    sizes = {name: len(field) for name, field in fields.items()}
-    return json.dumps(sizes).encode() + b"\n" + b"".join(fields.values())
+    return json.dumps(_sizes(fields)).encode() + b"\n" + b"".join(fields.values())
 
 
 def decode_scene(reply: Reply, entry: ObjectEntry) -> Scene:
     """The scene that a reply describes; RuntimeError where it is none, or another's."""
-    sizes, fields, start = {name: int(size) for name, size in reply.header.items()}, dict[str, bytes](), 0
-    for name, size in sizes.items():
-        fields[name], start = reply.body[start : start + size], start + size
     try:
-        return Scene.read(sample_key(entry.object_id), fields)
+        return Scene.read(sample_key(entry.object_id), _cut(reply.body, [reply.header])[0])
     except BadInput as error:
         raise RuntimeError(f"the parser process sent no scene: {error}") from error
+
+
+def encode_photos(found: ParsedPhoto) -> bytes:
+    """The objects of a photo, each as the fields that a shard has of it, and those that were left out."""
+    fields = [photo.fields() for photo in found.photos]
+    header = {
+        "photos": [_sizes(one) for one in fields],
+        "ids": [photo.meta.object_id for photo in found.photos],
+        "cads": found.cads,
+        "left_out": [(one.number, one.reason, one.broken) for one in found.left_out],
+    }
+    return json.dumps(header).encode() + b"\n" + b"".join(field for one in fields for field in one.values())
+
+
+def decode_photos(reply: Reply) -> ParsedPhoto:
+    """The objects that a reply describes; RuntimeError where it describes none."""
+    header = reply.header
+    try:
+        fields = zip(header["ids"], _cut(reply.body, header["photos"]), strict=True)
+        photos = tuple(PosedPhoto.read(sample_key(str(name)), one) for name, one in fields)
+    except BadInput as error:
+        raise RuntimeError(f"the parser process sent no photo: {error}") from error
+    left_out = tuple(LeftOut(int(number), str(reason), bool(broken)) for number, reason, broken in header["left_out"])
+    return ParsedPhoto(photos, tuple(map(int, header["cads"])), left_out)
+
+
+def _sizes(fields: Mapping[str, bytes]) -> dict[str, int]:
+    return {name: len(field) for name, field in fields.items()}
+
+
+def _cut(body: bytes, sizes: Sequence[Mapping[str, int]]) -> list[dict[str, bytes]]:
+    """The fields of samples that lie one after the other."""
+    found, start = [], 0
+    for one in sizes:
+        fields = {}
+        for name, size in one.items():
+            fields[str(name)], start = body[start : start + int(size)], start + int(size)
+        found.append(fields)
+    return found
 
 
 def encode_shape(found: PointCloud | Mesh) -> bytes:

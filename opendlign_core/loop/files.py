@@ -14,11 +14,17 @@ METADATA_KEY = "opendlign"
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a neighbour of `path`, then move it there in one step; after an error `path` is as before."""
+    """Let `write` fill a neighbour of `path`, then move it there in one step; after an error `path` is as before.
+
+    Who may read it is what this user gives every new file, whatever `write` says.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        partial.touch()
+        mode = partial.stat().st_mode
         write(partial)
+        partial.chmod(mode)
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)

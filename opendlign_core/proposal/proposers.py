@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from opendlign_core.proposal.proposals import Proposals
 from opendlign_core.proposal.recipe import BoxFiles, DetrRecipe, ProposeExecution, ProposeRecipe, TrueBoxes
 from opendlign_core.proposal.superpoints.recipe import SuperpointsRecipe
 from opendlign_core.samples import Scene
+
+if TYPE_CHECKING:
+    from opendlign_core.proposal.detr.network import Detr3d
 
 Propose = Callable[[Scene], Proposals]
 """Raises `BadInput` for a scene that it can propose nothing for."""
@@ -48,21 +52,30 @@ def _from_file(recipe: BoxFiles, files: dict[str, Path], scene: Scene) -> Propos
     name = scene.meta.object_id.partition("/")[2].replace("/", "_")
     if name not in files:
         raise BadInput(f"there is no file of boxes called {name}")
-    found = read_boxes(files[name])
+    try:
+        found = read_boxes(files[name])
+    except BadInput as error:  # the reason ends up in outputs, which are the same wherever files lie
+        raise BadInput(str(error).replace(str(files[name]), files[name].name)) from error
     boxes = found.boxes if recipe.up_axis == "y" else Boxes.of_z_up(found.boxes)
     return Proposals(boxes, found.objectness)
 
 
+def load_detr(recipe: DetrRecipe) -> "Detr3d":
+    """The model of a recipe, on the processor; raises `BadInput` where its file is something else."""
+    from opendlign_core.proposal.detr.model import read_detr
+
+    return read_detr(Path(recipe.checkpoint).expanduser(), recipe.tokens, recipe.queries)
+
+
 def _by_detr(recipe: DetrRecipe, execution: ProposeExecution, seed: int) -> Propose:
     from opendlign_core.clip.device import choose_device
-    from opendlign_core.proposal.detr.model import propose, read_detr
+    from opendlign_core.proposal.detr.model import propose
 
-    model = read_detr(Path(recipe.checkpoint).expanduser(), recipe.tokens, recipe.queries)
-    model.to(choose_device(execution.device))
+    model = load_detr(recipe).to(choose_device(execution.device))
 
     def propose_for(scene: Scene) -> Proposals:
-        count = len(scene.points)
-        rng = object_rng(seed, scene.meta.object_id)
-        return propose(model, scene.points[rng.choice(count, recipe.points, replace=count < recipe.points)])
+        count, rng = len(scene.points), object_rng(seed, scene.meta.object_id)
+        shown = rng.choice(count, recipe.points, replace=count < recipe.points) if count else slice(0)
+        return propose(model, scene.points[shown])
 
     return propose_for

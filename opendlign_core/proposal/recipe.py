@@ -76,6 +76,8 @@ class ProposeRecipe(Recipe):
 
     proposer: Annotated[Proposer, Field(discriminator="kind")] = SuperpointsRecipe()
     """Where boxes come from, by kind; a bare kind stands for its defaults."""
+    splits: tuple[str, ...] = ()
+    """Splits whose scenes are cut up; all where none is named."""
     points: int = Field(default=4096, ge=2, le=1_000_000)
     """Most points of a cloud: where a box holds more, they are drawn at random."""
     margin: float = Field(default=0.02, ge=0)

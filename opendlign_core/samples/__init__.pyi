@@ -1,3 +1,7 @@
+from .cads import CADS as CADS
+from .cads import CadMesh as CadMesh
+from .cads import decode_cads as decode_cads
+from .cads import encode_cads as encode_cads
 from .cloud import Cloud as Cloud
 from .depth import decode_depth as decode_depth
 from .depth import encode_depth as encode_depth

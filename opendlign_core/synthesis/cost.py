@@ -2,10 +2,16 @@
 
 from dataclasses import dataclass
 
+from opendlign_core.samples.recipe import ImageRecipe
 from opendlign_core.synthesis.recipe import SynthesisRecipe
 
 _BYTES = {"webp": 11_000, "jpeg": 20_000, "png": 100_000}
-"""Typical size of one 224 x 224 image at quality 90; a measured figure is better."""
+_SIDE = 224
+
+
+def image_bytes(image: ImageRecipe, size: int = _SIDE) -> int:
+    """Typical size of one image at quality 90; a measured figure is better."""
+    return round(_BYTES[image.format] * (size / _SIDE) ** 2)
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ def estimate_cost(
     if images_per_second <= 0:
         raise ValueError(f"images_per_second must be positive, not {images_per_second}: measure a few batches first")
     images = objects * views
-    size = bytes_per_image if bytes_per_image is not None else _BYTES[recipe.image.format]
+    size = bytes_per_image if bytes_per_image is not None else image_bytes(recipe.image)
     return CostEstimate(
         images=images,
         gpu_hours=images / images_per_second / 3600,

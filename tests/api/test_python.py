@@ -60,6 +60,7 @@ def test_an_up_axis_is_turned_to_y() -> None:
         (lambda: od.paint(np.zeros((0, 8, 8), np.float32), "x"), r"depth maps must be \[V, S, S\], with a view"),
         (lambda: od.paint(np.full((1, 8, 8), 2, np.float32), "x"), r"depth must be finite and lie in \[0, 1\]"),
         (lambda: od.load("nowhere"), "nowhere holds 0 trained models, nor a CLIP"),
+        (lambda: od.load("s3://bucket/prefix"), "weights export FOLDER --format open-clip --store s3://bucket/prefix"),
         (lambda: od.load("package:maxi"), "ships no checkpoint named 'maxi'"),
     ],
 )

@@ -1,6 +1,7 @@
 """The command's face: help with a sentence beside every verb, groups, and the spellings that people know by heart."""
 
 import shlex
+import sys
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from flows.preset import PresetError
 from opendlign.main import main
+from opendlign.run import program
 from opendlign.verbs import GROUPS, OWN_VERBS, SECTIONS, SERVICE, SHORT, STORE, build_app
 from tasks.registry import STAGES
 
@@ -111,3 +113,17 @@ def test_an_interrupt_reaches_the_place_that_has_a_sentence_for_it() -> None:
     app.command(interrupted, name="interrupted")
     with pytest.raises(KeyboardInterrupt):
         app(["interrupted"], exit_on_error=False, print_error=False)
+
+
+def test_the_next_commands_name_a_program_that_a_shell_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `make run` nobody has activated anything."""
+    folder = tmp_path / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    assert program() == "python -m opendlign"
+    (folder / "opendlign").touch(0o755)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert program() == ".venv/bin/opendlign"
+    monkeypatch.setenv("PATH", str(folder))
+    assert program() == "opendlign"

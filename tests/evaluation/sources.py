@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from opendlign_core.evaluation import DatasetSpec, EvalSample
 from opendlign_core.evaluation.features import PlacedSample
 from opendlign_core.evaluation.lab import ProposedSource
+from opendlign_core.evaluation.pose.encoders import PoseTeller
 from opendlign_core.projection.recipe import RECIPES
 from opendlign_core.samples import PosedPhoto
 
@@ -27,6 +28,8 @@ class ListSource:
     """Shapes with parts, by split."""
     photographed: Mapping[str | None, Sequence[PosedPhoto]] = field(default_factory=dict)
     """Photos with poses, by split."""
+    tellers: Mapping[str, PoseTeller] = field(default_factory=dict)
+    """Networks that tell poses, by name."""
 
     def samples(
         self, dataset: DatasetSpec, split: str | None, projection: str, images: bool = False
@@ -42,6 +45,9 @@ class ListSource:
     def photos(self, dataset: DatasetSpec, split: str | None) -> Iterable[PosedPhoto]:
         self.reads.append((dataset.name, split, "photos"))
         yield from self.photographed.get(split, ())
+
+    def networks(self) -> Mapping[str, PoseTeller]:
+        return self.tellers
 
     def identity_of_photos(self, dataset: DatasetSpec, split: str | None) -> str:
         return f"{dataset.name}/{split}/photos"

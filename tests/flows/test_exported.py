@@ -16,6 +16,7 @@ from opendlign_core.training import BRANCH_FILE, DepthAlignedCLIP, read_branch
 from opendlign_core.training.depth_branch.folder import TRAINED_SHARE
 from storage.output import load_manifest
 from storage.stores import open_store
+from tasks.cards import clip_data
 from tasks.report import read_results
 from tests.flows.planning import fingerprints
 
@@ -51,6 +52,7 @@ def test_open_clip_loads_the_frozen_tower_exactly(
 ) -> None:
     folder = tmp_path / "clip"
     run(capsys, *export, str(folder), "--format", "open-clip")
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1, "whoever may read one may read all"
     model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{folder}")
     tokens = open_clip.SimpleTokenizer(context_length=77)(["a mug", "a chair"])
     with torch.inference_mode():
@@ -120,6 +122,10 @@ def test_what_cannot_be_exported_is_refused(
     assert "is there already; name a new folder" in told
     told = run(capsys, *export, str(tmp_path / "x.pth"), "--tower", "depth", code=2)
     assert "--tower depth is a choice of --format open-clip" in told
+    assert "TARGET x: name a file that ends in .pth" in run(capsys, *export, "x", code=2)
+    told = run(capsys, *export, str(tmp_path / "no" / "x.safetensors"), "--format", "safetensors", code=2)
+    assert f"there is no folder {tmp_path / 'no'}" in told
+    assert "there is no folder" in run(capsys, *export, str(tmp_path / "no" / "x"), "--format", "open-clip", code=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
 
 
@@ -131,7 +137,13 @@ def test_a_model_card_holds_data_recipe_licences_and_numbers(
     front = yaml.safe_load(text.split("---\n")[1])
     assert front["library_name"] == "open_clip"
     chain, store = fingerprints(finished_store, tiny_preset), open_store(finished_store)
-    assert "| procedural | 40 | CC0-1.0 (40) |" in text
+    assert front["license"] == "other"
+    splits = load_manifest(store, "synthesize", chain["synthesize"]).summary["splits"]
+    counts = (splits["train"], splits["val"], splits["test"])
+    assert sum(counts) < 40, "the gate of this chain refuses some images"
+    assert f"| procedural | {' | '.join(map(str, counts))} | CC0-1.0 ({splits['train']}) |" in text
+    assert "The CLIP tiny itself has random weights" in text
+    assert "no depth map. No photograph" in " ".join(clip_data({"model": "mini", "weights": "package:mini"}))
     assert all(
         f"`{stage}/{chain[stage]}`" in text for stage in ("ingest", "project", "synthesize", "train", "evaluate")
     )

@@ -17,6 +17,7 @@ from opendlign.ask import Asked, ask
 from opendlign.main import main
 from opendlign.models import Which, find
 from opendlign.run import print_next
+from opendlign.segment import parts_model
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import EvalSample, query_embedding
 from storage.errors import MissingOutput
@@ -220,3 +221,18 @@ def test_a_quick_command_imports_no_engine(
         command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
     )
     assert set(done.stdout.splitlines()[-1].split()) == imported
+
+
+def test_a_trained_branch_names_parts(
+    store: Path, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = find(Which(store=str(store)))
+    named = Which("mini-parts", str(store), model=trained.manifest.fingerprint[:8])
+    eye = parts_model(named, None, None).segmenter.eye
+    assert (eye.model.fingerprint, eye.method.name) == (trained.model.fingerprint, "aligned-parts")
+    words = ("--store", str(store), "--model", trained.manifest.fingerprint, "--out", str(tmp_path / "parts"))
+    # The tower of this chain has too few blocks for what the preset chooses.
+    plain = ("--set", "evaluate.options.segmentation.answers=[corrected]")
+    told = printed(capsys, "segment", "0.off", "--parts", "top,side", *words, *plain)
+    assert "0.off: 12 triangles, 2,048 points asked" in told
+    assert {path.name for path in (tmp_path / "parts").iterdir()} == {"0.glb", "0.ply", "0.png", "parts.csv"}

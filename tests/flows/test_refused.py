@@ -47,3 +47,16 @@ def test_they_are_accepted_by_saying_so_once(store: Path, tiny_preset: str) -> N
     assert run(store, tiny_preset) == 1
     assert run(store, tiny_preset, "--set", "execution.evaluate.allowed_drop=1") == 0
     assert run(store, tiny_preset) == 0
+
+
+def test_where_nothing_is_comparable_that_is_said(
+    store: Path, tiny_preset: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accepted = store / "accepted" / "tiny.json"
+    verdict = json.loads(accepted.read_text())
+    accepted.write_text(json.dumps({"top1": {f"{row} of others": 1.0 for row in verdict["top1"]}}))
+    said = "procedural: nothing to compare with, other objects or classes were accepted before"
+    assert run(store, tiny_preset) == 0
+    assert said in capsys.readouterr().out
+    assert run(store, tiny_preset) == 0
+    assert said not in capsys.readouterr().out

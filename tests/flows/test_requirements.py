@@ -9,13 +9,23 @@ from huggingface_hub import constants
 from flows.plan import survey_graph
 from flows.preset import load_preset
 from flows.regenerate import regenerate
-from flows.requirements import Unmet, require, requirements
+from flows.requirements import requirements
 from flows.sources import SourceAbsent, list_sources, require_usable
+from opendlign.main import main
 from opendlign_core.clip import ClipSpec
+from opendlign_core.training import TrainRecipe
 from storage.stores import open_store
+from tasks.registry import STAGES
 from tasks.requirements import Requirement, clip_weights, hub_model, room
+from tasks.stage import Views
 
 TINY = ("ingest.source.options.objects=8", "ingest.points=128", "ingest.shard_size=8")
+
+
+def ended(*words: str) -> object:
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    return left.value.code
 
 
 def needed(store: Path, *changes: str, preset: str = "mini") -> dict[str, Requirement]:
@@ -32,10 +42,21 @@ def test_a_plan_names_weights_device_and_room_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")
-def test_a_device_that_is_not_here_is_refused(tmp_path: Path) -> None:
-    found = needed(tmp_path / "store", *TINY, "execution.train.device=cuda")
-    with pytest.raises(Unmet, match="'cuda' was asked for, but this machine has no usable GPU"):
-        require(list(found.values()))
+def test_run_names_all_that_is_lacking_at_once_and_plan_ends_as_run_would(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    words = ("--preset", "vit-b-32", "--set", "execution.train.device=cuda", "--store", str(tmp_path / "store"))
+    lacking = ("the weights of ViT-B-32", "'cuda' was asked for, but this machine has no usable GPU", "shapenet: ")
+    assert ended("run", *words) == 2
+    refusal = capsys.readouterr().err
+    assert all(words in refusal for words in lacking) and len(refusal.splitlines()) == 1
+    assert ended("plan", *words) == 2
+    told = capsys.readouterr()
+    assert all(words in told.out for words in lacking) and not told.err
+    assert ended("plan", "--store", str(tmp_path / "store")) == 0
+    assert not (tmp_path / "store").exists()
 
 
 def test_published_weights_are_looked_for_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,6 +85,16 @@ def test_a_file_of_weights_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_room_is_told_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert not room(str(tmp_path / "a" / "b"), 1000).problem
     assert "takes about 1152921504.6 GB: free some" in room(str(tmp_path / "a"), 1 << 60).problem
+
+
+def test_room_counts_maps_images_and_the_cached_tokens() -> None:
+    stages, preset = {stage.name: stage for stage in STAGES}, load_preset("vit-h-14", ())
+    each = {name: stages[name].bytes_each(preset.recipes[name], Views(10, 224)) for name in ("project", "synthesize")}
+    cached = TrainRecipe.official()
+    plain = cached.model_copy(update={"trainer": "plain"})
+    assert stages["train"].bytes_each(cached, Views(10, 224)) == 10 * 257 * 1280 * 4
+    assert stages["train"].bytes_each(plain, Views(10, 224)) == 0
+    assert each["synthesize"] - each["project"] == 10 * 11_000
 
 
 def test_a_list_of_test_rows_alone_trains_nothing(tmp_path: Path) -> None:

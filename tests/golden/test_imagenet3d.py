@@ -15,12 +15,13 @@ from scipy.ndimage import binary_dilation
 from opendlign_core.camera import Pose
 from opendlign_core.ingestion.cloud import Mesh
 from opendlign_core.ingestion.files import DirectoryFiles
-from opendlign_core.ingestion.posed.annotations import Annotation, LeftOut, annotation_of
-from opendlign_core.ingestion.posed.crop import Crop, CropRecipe, plan_crop
+from opendlign_core.ingestion.posed.annotations import Annotation, LeftOut, annotation_of, crop_name
+from opendlign_core.ingestion.posed.crop import Crop, plan_crop
 from opendlign_core.ingestion.posed.folders import PhotoFolder
 from opendlign_core.ingestion.posed.pixels import resized_without_opencv
 from opendlign_core.ingestion.posed.preprocess import preprocess
-from opendlign_core.ingestion.posed.published import crop_name, cropped, published_values
+from opendlign_core.ingestion.posed.published import cropped, published_values
+from opendlign_core.ingestion.posed.recipe import CropRecipe
 from opendlign_core.ingestion.readers import read_shape
 from opendlign_core.pictures.wireframe import BAD, GOOD, UInt8, boxed, wireframe
 from tests.ingestion.posed.folders import annotation_bytes, put

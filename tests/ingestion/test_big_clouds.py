@@ -16,7 +16,7 @@ from opendlign_core.ingestion import (
     ObjectEntry,
     PointCloud,
     SourceSpec,
-    ingest_entries,
+    ingest_shapes,
     read_shape,
 )
 from opendlign_core.ingestion.parse import finish
@@ -70,7 +70,7 @@ def test_a_text_takes_no_memory_for_all_of_its_letters(
         for number in range(40_000):
             file.write(f"{number} {number % 7} {number % 5}".encode() + note)
     limited = recipe.model_copy(update={"parse_memory_mib": 100})
-    (outcome,) = ingest_entries([entry_of("notes.xyz")], limited, IngestExecution(workers=1), DirectoryFiles(tmp_path))
+    (outcome,) = ingest_shapes([entry_of("notes.xyz")], limited, IngestExecution(workers=1), DirectoryFiles(tmp_path))
     assert isinstance(outcome, IngestedObject), outcome.reason
     assert outcome.source_points == 40_000
 

@@ -13,7 +13,7 @@ from opendlign_core.ingestion import (
     IngestRecipe,
     ObjectEntry,
     RejectedObject,
-    ingest_entries,
+    ingest_shapes,
 )
 from tests.ingestion import samples
 
@@ -38,7 +38,7 @@ def outcomes(
         broken_laz(statements)
         entries = [entry_of(name, object_id=f"test/{number}") for number, name in enumerate(["d.laz", "a.off"])]
         limited = IngestRecipe.model_validate({**recipe.model_dump(), **limits})
-        return list(ingest_entries(entries, limited, execution, files))
+        return list(ingest_shapes(entries, limited, execution, files))
 
     return run
 

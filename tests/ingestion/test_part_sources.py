@@ -18,7 +18,7 @@ from opendlign_core.ingestion import (
     ObjectEntry,
     RejectedObject,
     SourceSpec,
-    ingest_entries,
+    ingest_shapes,
     list_entries,
     read_shape,
 )
@@ -30,7 +30,7 @@ CHAIR = ("back", "seat pad", "leg", "armrest")
 def outcomes(source: SourceSpec, points: int, *, keep: bool = True) -> list[IngestedObject | RejectedObject]:
     files = DirectoryFiles(source.url)
     recipe = IngestRecipe(source=source, points=points, reduction="first", keep_parts=keep)
-    return list(ingest_entries(list_entries(source, files), recipe, IngestExecution(workers=1), files))
+    return list(ingest_shapes(list_entries(source, files), recipe, IngestExecution(workers=1), files))
 
 
 def taken(outcome: IngestedObject | RejectedObject) -> IngestedObject:

@@ -15,7 +15,7 @@ from opendlign_core.ingestion import (
     ObjectEntry,
     RejectedObject,
     SourceSpec,
-    ingest_entries,
+    ingest_shapes,
     read_shape,
 )
 from opendlign_core.ingestion.readers import SUFFIXES
@@ -55,7 +55,7 @@ def test_a_folder_of_real_files(data_dir: Path, folder: str) -> None:
         pytest.skip(f"no files of {folder}")
     entries = [ObjectEntry(object_id=f"real/{key}", source="real", split="test", uri=key) for key in keys]
     recipe = IngestRecipe(source=SourceSpec(adapter="folder"), points=512)
-    outcomes = ingest_entries(entries, recipe, IngestExecution(workers=2), files)
+    outcomes = ingest_shapes(entries, recipe, IngestExecution(workers=2), files)
     for outcome in outcomes:
         expected = known_reason(outcome.entry.uri)
         if isinstance(outcome, RejectedObject):
@@ -82,7 +82,7 @@ def test_packs_of_real_clouds(data_dir: Path, key: str) -> None:
         for row in [*rows, PACKS[key]]
     ]
     recipe = IngestRecipe(source=SourceSpec(adapter="folder"), points=2048)
-    *inside, beyond = ingest_entries(entries, recipe, IngestExecution(workers=2), files)
+    *inside, beyond = ingest_shapes(entries, recipe, IngestExecution(workers=2), files)
     assert all(isinstance(outcome, IngestedObject) and not outcome.padded for outcome in inside)
     assert isinstance(beyond, RejectedObject)
     assert f"no row {PACKS[key]}" in beyond.reason

@@ -1,4 +1,4 @@
-"""Ingestion killed at random moments, and run twice at once: the bytes are those of one quiet run."""
+"""Stages killed at random moments, and run twice at once: the bytes are those of one quiet run."""
 
 import os
 import random
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from prefect.states import Crashed
 
 from storage.local import LocalStore
@@ -21,6 +22,8 @@ from tests.integration.stores import contents, finished, records
 from tests.servers import ROOT
 
 OBJECTS, SHARD_SIZE = 200, 5
+ROOMS = {"ingest": {"source": {"adapter": "rooms", "options": {"rooms": "8"}}}, "propose": {"shard_size": 1}}
+Start = Callable[[str, Path, Store], "subprocess.Popen[bytes]"]
 Ingest = Callable[[Store], "subprocess.Popen[bytes]"]
 
 
@@ -38,19 +41,24 @@ def quiet(orchestra: Orchestra, many: Path, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture
-def ingest(orchestra: Orchestra, many: Path, tmp_path: Path) -> Iterator[Ingest]:
-    """Start `opendlign ingest` as its own process; what the server still believes of killed ones is settled after."""
+def start(orchestra: Orchestra, tmp_path: Path) -> Iterator[Start]:
+    """Start a verb as its own process; what the server still believes of killed ones is settled after."""
 
-    def start(store: Store) -> "subprocess.Popen[bytes]":
-        words = ["-m", "opendlign", "ingest", "--preset", str(many), "--store", store.url]
-        with (tmp_path / "ingest.log").open("ab") as log:
+    def started(verb: str, preset: Path, store: Store) -> "subprocess.Popen[bytes]":
+        words = ["-m", "opendlign", verb, "--preset", str(preset), "--store", store.url]
+        with (tmp_path / f"{verb}.log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, *words], env=orchestra.environment, cwd=ROOT, stdout=log, stderr=log
             )
 
-    yield start
+    yield started
     for run in orchestra.unsettled():
         orchestra.client.set_flow_run_state(run.id, Crashed(message="killed by a test"), force=True)
+
+
+@pytest.fixture
+def ingest(start: Start, many: Path) -> Ingest:
+    return lambda store: start("ingest", many, store)
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -60,11 +68,13 @@ def store(request: pytest.FixtureRequest, orchestra: Orchestra, tmp_path: Path) 
     return S3Store(f"s3://bucket/{tmp_path.name}", orchestra.settings)
 
 
-def kill_midway(process: "subprocess.Popen[bytes]", store: Store, moment: random.Random) -> None:
+def kill_midway(
+    process: "subprocess.Popen[bytes]", store: Store, moment: random.Random, stage: str = "ingest"
+) -> None:
     """Kill the process alone, as the kernel does when memory runs out, after some progress of this life."""
-    wanted = len(records(store, "ingest")) + moment.randint(0, 3)
+    wanted = len(records(store, stage)) + moment.randint(0, 3)
     until(
-        lambda: len(records(store, "ingest")) >= wanted or process.poll() is not None or finished(store, "ingest"),
+        lambda: len(records(store, stage)) >= wanted or process.poll() is not None or finished(store, stage),
         f"{wanted} shards",
         pause=0.01,
     )
@@ -72,7 +82,7 @@ def kill_midway(process: "subprocess.Popen[bytes]", store: Store, moment: random
     helpers = descendants(process.pid)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    until(lambda: not any(running(pid) for pid in helpers), "the helpers of a dead ingestion to leave", SOON)
+    until(lambda: not any(running(pid) for pid in helpers), "the helpers of a dead process to leave", SOON)
 
 
 @pytest.mark.slow
@@ -96,6 +106,17 @@ def test_a_kill_leaves_no_trace(ingest: Ingest, quiet: LocalStore, tmp_path: Pat
     kill_midway(ingest(store), store, random.Random(1))
     assert ingest(store).wait(PATIENCE) == 0
     assert contents(store, "ingest") == contents(quiet, "ingest")
+
+
+def test_scenes_that_are_cut_up_survive_a_kill(start: Start, orchestra: Orchestra, tmp_path: Path) -> None:
+    preset, store, quiet = tmp_path / "rooms.yaml", LocalStore(tmp_path / "store"), LocalStore(tmp_path / "quiet")
+    preset.write_text(yaml.safe_dump(ROOMS), encoding="utf-8")
+    orchestra.call("opendlign", "propose", "--preset", str(preset), "--store", quiet.url)
+    orchestra.call("opendlign", "ingest", "--preset", str(preset), "--store", store.url)
+    kill_midway(start("propose", preset, store), store, random.Random(3), "propose")
+    assert not finished(store, "propose"), "nothing was left to do"
+    assert start("propose", preset, store).wait(PATIENCE) == 0
+    assert contents(store, "propose") == contents(quiet, "propose")
 
 
 def test_two_ingestions_at_once_make_one_output(store: Store, ingest: Ingest, quiet: LocalStore) -> None:

@@ -71,9 +71,21 @@ def test_the_examples_from_python_run(tmp_path: Path, monkeypatch: pytest.Monkey
     trimesh.Trimesh(mug.vertices, mug.faces, process=False).export("mug.glb")
     images = write_output("synthesize", [*map(painted, range(6))])
     Path("shards.txt").write_text("".join(f"{url}\n" for url in shard_urls(open_store("store"), images)))
-    shapes, shards = examples("python.md")
+    shapes, shards, _ = examples("python.md")
     run_alone(shapes, "assert found.prediction == 'mug' and images.shape == (10, 224, 224, 3)")
     run_alone(shards, "assert len(painted) == 6 and len(list(loader)) == 3 and sample['json']['label'] == 'toy'")
+
+
+def test_the_example_with_datasets_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("datasets", reason="the datasets library is not installed")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    images = write_output("synthesize", [*map(painted, range(6))])
+    # Its library takes bare paths.
+    paths = [url.removeprefix("file://") for url in shard_urls(open_store("store"), images)]
+    Path("shards.txt").write_text("".join(f"{path}\n" for path in paths))
+    checks = "assert sample['json']['object_id'] == 'toys/5' and maps.shape == (4, 16, 16) and maps.min() == 1"
+    run_alone(examples("python.md")[2], f"{checks}\nassert np.asarray(sample['00.webp']).shape == (16, 16, 3)")
 
 
 def run_alone(example: str, checks: str) -> None:

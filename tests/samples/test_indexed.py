@@ -7,7 +7,7 @@ import pytest
 from torch.utils.data import DataLoader
 
 from opendlign_core.errors import BadInput
-from opendlign_core.samples import Painted, ShardDataset, decode_depth
+from opendlign_core.samples import Painted, ShardDataset
 from storage.shards import ShardWriter
 from tests.samples.test_streaming import EACH, EVERY, SHARDS, ids, painted
 
@@ -54,14 +54,3 @@ def test_what_is_no_shard_is_named(tmp_path: Path) -> None:
     for name in ("torn.tar", "absent.tar"):
         with pytest.raises(BadInput, match=f"{name} is no shard that can be read"):
             ShardDataset([tmp_path / name])
-
-
-def test_the_datasets_library_reads_shards(paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    datasets = pytest.importorskip("datasets", reason="the datasets library is not installed")
-    monkeypatch.setenv("HF_HOME", str(tmp_path))
-    files = {"train": [str(path) for path in paths]}
-    first = next(iter(datasets.load_dataset("webdataset", data_files=files, split="train", streaming=True)))
-    assert first["json"]["object_id"] == EVERY[0]
-    expected = painted(EVERY[0])
-    assert np.array_equal(decode_depth(np.asarray(first["depth.npy"], np.uint8)), expected.maps())
-    assert np.array_equal(np.asarray(first["00.png"]), expected.picture(0))

@@ -64,7 +64,8 @@ def commit(stage: ShardedStage[Any, Any], job: Job[Any, Any]) -> Manifest:
     shards = stage.shards(job.recipe, job.inputs, job.opened)
     with tempfile.TemporaryDirectory() as scratch:
         files = stage.files(job, job.output.records(shards), Path(scratch))
-        return finish(job.output, shards, max_rejected_share=job.execution.max_rejected_share, files=files)
+        share, inputs = job.execution.max_rejected_share, stage.inputs_in(shards)
+        return finish(job.output, shards, max_rejected_share=share, inputs=inputs, files=files)
 
 
 def make(

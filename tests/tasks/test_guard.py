@@ -108,6 +108,16 @@ def test_results_on_other_objects_or_classes_are_another_matter(tmp_path: Path) 
         check_regression(store, "mini", "fourth", results(zero_shot(0.35)), 0.02, judged="ten classes")
 
 
+def test_a_refusal_names_what_fell_most_and_counts_the_rest(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    shares = {"opendlign": 0.9, "plain": 0.8, "texts": 0.7, "views": 0.6}
+    before = results(*(zero_shot(0.9, method=method) for method in shares))
+    after = results(*(zero_shot(share, method=method) for method, share in shares.items()))
+    check_regression(store, "mini", "first", before, 0.02)
+    with pytest.raises(RegressionFound, match=r"^shapes \| views: .* 60\.0; shapes \| texts: .* 70\.0; 1 more head"):
+        check_regression(store, "mini", "second", after, 0.02)
+
+
 def test_what_may_fall_by_anything_becomes_the_standard(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     check_regression(store, "mini", "first", results(zero_shot(0.75), zero_shot(0.5, method="plain")), 0.02)

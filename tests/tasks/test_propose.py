@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from opendlign_core.boxes import Boxes
 from opendlign_core.ingestion import IngestExecution, IngestRecipe, SceneReading, SourceSpec
 from opendlign_core.projection import RECIPES, ProjectionExecution
 from opendlign_core.proposal import ProposeRecipe
+from opendlign_core.proposal.detr.network import Detr3d
 from opendlign_core.samples import Cloud, CropMeta, Scene, SceneMeta, read_meta
 from storage.fingerprint import StageIdentity
 from storage.output import StageOutput, plan_shards
@@ -21,6 +24,7 @@ from tasks.ingest import INGEST
 from tasks.project import PROJECT
 from tasks.propose import PROPOSE, boxes_table
 from tasks.shards import TooManyRejected, building, finish
+from tests.proposal.test_detr import TINY
 from tests.tasks.board import Board
 from tests.tasks.making import at_work, build, commit, make, plan
 
@@ -151,6 +155,52 @@ def test_boxes_of_another_program_are_cut_out_and_a_room_without_a_file_is_a_row
     assert str(tmp_path) not in json.dumps(found.recipe)
 
 
+def test_boxes_that_cannot_be_cost_their_scene_in_a_sentence(shared: Store, rooms: Manifest, tmp_path: Path) -> None:
+    folder = tmp_path / "boxes"
+    boxes_file(folder, "0-000000", [{"centre": [0, 1, float("nan")], "size": [1, 1, 1]}])
+    boxes_file(folder, "0-000001", [])
+    boxes_file(folder, "0-000002", [{"centre": [0, 1, 0], "size": [4, 2, 4]}])
+    recipe = ProposeRecipe.model_validate({"proposer": {"kind": "boxes", "folder": str(folder)}})
+    found = make(PROPOSE, shared, recipe, {"scenes": rooms}, PROPOSE.execution(max_rejected_share=0.7))
+    assert found.samples == 1
+    assert [(row.id, row.reason) for record in found.shards for row in record.rejected] == [
+        (
+            "rooms/0-000000",
+            "0-000000.json cannot be read as boxes: the centre of box 0 is not finite; leave the box out",
+        ),
+        ("rooms/0-000001", "0-000001.json holds no boxes"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("detr") / "tiny.safetensors"
+    save_file(Detr3d(TINY).state_dict(), path)
+    return path
+
+
+def test_3detr_says_how_likely_its_own_classes_are(shared: Store, rooms: Manifest, weights: Path) -> None:
+    told = {"kind": "3detr", "points": 500, "tokens": TINY.tokens, "queries": TINY.queries}
+    recipe = ProposeRecipe.model_validate({"proposer": {**told, "checkpoint": str(weights)}, "fewest": 2})
+    assert [one.problem for one in PROPOSE.requires(recipe, PROPOSE.execution())] == [""]
+    found = make(PROPOSE, shared, recipe, {"scenes": rooms}, PROPOSE.execution(device="cpu"))
+    assert found.summary["boxes"]["proposed"] == 3 * TINY.queries
+    for meta, _ in read_crops(shared, found):
+        assert sum(meta.probabilities) == pytest.approx(meta.objectness, abs=1e-4)
+    elsewhere = weights.rename(weights.with_name("moved.safetensors"))
+    moved = ProposeRecipe.model_validate({"proposer": {**told, "checkpoint": str(elsewhere)}, "fewest": 2})
+    assert make(PROPOSE, shared, moved, {"scenes": rooms}).fingerprint == found.fingerprint
+
+
+def test_a_wrong_checkpoint_is_told_with_the_plan(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file({"weight": torch.zeros(3)}, path)
+    recipe = ProposeRecipe.model_validate({"proposer": {"kind": "3detr", "checkpoint": str(path)}})
+    (needed,) = PROPOSE.requires(recipe, PROPOSE.execution())
+    assert "is no 3DETR-m without colours" in needed.problem
+
+
 def write_scenes(store: Store, *scenes: Scene) -> Manifest:
     output = StageOutput(store, StageIdentity.of("ingest", 1, ROOMS))
     shards = plan_shards(len(scenes), 8)
@@ -184,7 +234,7 @@ def test_scenes_that_make_no_cloud_are_rows_with_their_reasons(store: Store) -> 
         "s/flat": "none of its 1 boxes holds 30 points",
         "s/empty": "the scene has no true boxes; choose another proposer",
     }
-    with pytest.raises(TooManyRejected, match="4 of 5 samples were rejected"):
+    with pytest.raises(TooManyRejected, match="4 of 5 samples were rejected"):  # of scenes, however many clouds
         make(PROPOSE, store, TRUE.model_copy(update={"shard_size": 9}), {"scenes": manifest})
 
 

@@ -83,7 +83,7 @@ def test_each_stage_calls_its_output_as_stores_already_do(name: str) -> None:
         found = node.stage.identify(node.recipe, inputs, origin_of(node)).fingerprint
         # Depth maps of the published baselines are not pinned; that of the evaluation, which reads them, is.
         assert found == pinned.get(node.name, found), node.name
-        return Ref(found, node.label)
+        return Ref(found, node.label, node.stage.name)
 
     assert pinned.keys() <= load_preset(name).graph.walk(visit).keys() | {"tokens train", "tokens val"}
 

@@ -1,12 +1,12 @@
 """What detection can be told: how boxes are named, which of them stay, how they are scored and counted. Torch-free."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from opendlign_core.errors import BadInput
 from opendlign_core.overlap import Measure
-from opendlign_core.recipe import Recipe
+from opendlign_core.recipe import FrozenMapping, Recipe
 
 Suppression = Literal["class-aware", "class-agnostic", "birds-eye", "none"]
 Rule = Literal["every-class", "best-product", "best-class", "objectness"]
@@ -54,6 +54,9 @@ class NamingSpec(Recipe):
 class DetectionOptions(Recipe):
     """How things are found in scenes, and how that is counted."""
 
+    proposers: tuple[FrozenMapping[Any], ...] = ()
+    """Recipes of `propose` whose boxes are judged beside those that the preset makes; several of one kind are its
+    draws, over which means and spreads are told."""
     naming: NamingSpec = NamingSpec()
     selection: SelectionSpec = SelectionSpec()
     """Of true boxes all stay: nobody proposed them, and things stand in each other's boxes."""

@@ -112,6 +112,8 @@ class Draw:
     single: tuple[Detections, ...]
     """The same with the best name of every box alone."""
     proposals: int
+    left_out: int
+    """Things whose name leads to no class."""
 
     @cached_property
     def rankings(self) -> Mapping[int, Mapping[int, ClassRanking]]:
@@ -127,14 +129,14 @@ class Draw:
         return list(zip(self.single, self.truths, strict=True))
 
     def precisions(self, percent: int, copies: NDArray[np.int64]) -> Floats:  # [D, S] -> [D]
-        """Mean AP where scenes are there so many times: over classes that have things then, and those never there."""
-        found = self.rankings[percent].values()
-        each = np.array([_never_nan(ranking, copies) for ranking in found]).reshape(-1, len(copies))
-        return np.asarray(np.nanmean(each, axis=0)) if len(each) else np.zeros(len(copies))
+        """Mean AP where scenes are there so many times; a class without things then has its AP in all scenes."""
+        each = [_or_as_it_is(ranking, copies) for ranking in self.rankings[percent].values()]
+        return np.asarray(np.mean(each, axis=0)) if each else np.zeros(len(copies))
 
 
-def _never_nan(ranking: ClassRanking, copies: NDArray[np.int64]) -> Floats:
-    return ranking.average_precisions(copies) if ranking.objects.any() else np.zeros(len(copies))
+def _or_as_it_is(ranking: ClassRanking, copies: NDArray[np.int64]) -> Floats:
+    drawn = ranking.average_precisions(copies)
+    return np.where(np.isnan(drawn), ranking.curve.average_precision, drawn)
 
 
 def copies_of(scenes: int, spec: BootstrapSpec) -> NDArray[np.int64]:  # [samples, S]
@@ -155,6 +157,7 @@ def counted(
     return {
         "scenes": len(first.scenes),
         "objects": sum(len(there.classes) for there in first.truths),
+        "left_out": first.left_out,
         "proposals": float(np.mean([draw.proposals for draw in draws])) / max(len(first.scenes), 1),
         "overlaps": {percent: _at(percent, draws, printed, spec, frozen) for percent in OVERLAPS},
         "classes": tuple(_class(number, name, draws) for number, name in enumerate(names)),

@@ -1,20 +1,21 @@
 """What each box of a scene is called: by a method from the depth maps of what is in it, or by its proposer itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from opendlign_core.evaluation.cases import Case
 from opendlign_core.evaluation.classification.scoring import view_features
 from opendlign_core.evaluation.detection.choices import NamingSpec
 from opendlign_core.evaluation.detection.detections import Classified
 from opendlign_core.evaluation.detection.naming import Named, named
-from opendlign_core.evaluation.features import ProposedScene, plan_for
-from opendlign_core.evaluation.lab import Lab, ProposedSource
+from opendlign_core.evaluation.features import FeaturePlan, ProposedScene, plan_for
+from opendlign_core.evaluation.lab import ProposedSource
 from opendlign_core.evaluation.labels import LabelIndex
-from opendlign_core.evaluation.specs import DatasetSpec, MethodSpec
+from opendlign_core.evaluation.specs import MethodSpec
 
 
 class Namer(Protocol):
@@ -36,19 +37,14 @@ class MethodNamer:
 
     @classmethod
     def of(
-        cls,
-        lab: Lab,
-        source: ProposedSource,
-        dataset: DatasetSpec,
-        method: MethodSpec,
-        classes: tuple[str, ...],
-        spec: NamingSpec,
+        cls, case: Case, source: ProposedSource, method: MethodSpec, classes: tuple[str, ...], spec: NamingSpec
     ) -> "MethodNamer":
-        """Encode, or remember, all that is in the boxes of a source."""
-        plan = plan_for(method, source.views()[method.projection])
-        seen = replace(lab, source=source).features(dataset, dataset.split, method.projection, method.pixels, plan)
-        worded = method.on(dataset)
-        parts = [lab.text(words, worded) for words in (classes, spec.background) if words]
+        """Encode, or remember, all that is in the boxes of a source, for all methods that see the same pixels."""
+        lab, dataset, plan = case.lab, case.dataset, FeaturePlan((), ())
+        for other in case.shared.methods:
+            plan = plan.union(plan_for(other, source.views()[method.projection]))
+        seen = lab.features(dataset, dataset.split, method.projection, method.pixels, plan, source=source)
+        parts = [lab.text(words, method.on(dataset)) for words in (classes, spec.background) if words]
         cosines = view_features(seen, method) @ np.concatenate(parts).T
         rows = {name: row for row, name in enumerate(seen.object_ids)}
         return cls(rows, named(cosines, len(classes), spec, method), spec)

@@ -50,7 +50,8 @@ class Session:
         found = self.case.lab.source.proposed()
         if not found:
             raise BadInput(f"{self.case.dataset.name}: nothing proposes boxes in its scenes; add a node of propose")
-        return found
+        # What was found counts first; true boxes tell what it could come to.
+        return dict(sorted(found.items(), key=lambda kind: kind[0] == GROUND_TRUTH))
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -82,15 +83,16 @@ class Session:
             yield CLASS_HEAD, [self._draw(kind, source, head) for source in sources]
 
     def _namer(self, source: ProposedSource, method: MethodSpec) -> MethodNamer:
-        lab, dataset = self.case.lab, self.case.dataset
-        return MethodNamer.of(lab, source, dataset, method, self.classes, self.options.naming)
+        return MethodNamer.of(self.case, source, method, self.classes, self.options.naming)
 
     def _has_classes(self, source: ProposedSource) -> bool:
-        return any(scene.probabilities is not None for scene in self._scenes(source))
+        first = next(self._scenes(source), None)
+        return first is not None and first.probabilities is not None and bool(first.classes)
 
     def _draw(self, kind: str, source: ProposedSource, namer: Namer) -> Draw:
-        names, scenes, single, proposals = list[str](), list[Scene](), list[Detections](), 0
+        names, scenes, single = list[str](), list[Scene](), list[Detections]()
         selection = self._selection(kind)
+        proposals = left_out = 0
         best = selection if selection.rule != "every-class" else selection.model_copy(update={"rule": "best-product"})
         for scene in self._scenes(source):
             classified = namer.classified(scene)
@@ -98,10 +100,11 @@ class Session:
             scenes.append((select(classified, scene.points, selection), self.objects(scene)))
             single.append(select(classified, scene.points, best))
             proposals += len(classified.boxes)
+            left_out += len(scene.things) - len(scenes[-1][1].classes)
         if not sum(len(there.classes) for _, there in scenes):
             name, count = self.case.dataset.name, len(self.classes)
             raise BadInput(f"{name}: no thing in its {len(scenes)} scenes has one of the {count} classes as its name")
-        return Draw(tuple(names), tuple(scenes), tuple(single), proposals)
+        return Draw(tuple(names), tuple(scenes), tuple(single), proposals, left_out)
 
     def _selection(self, kind: str) -> SelectionSpec:
         chosen, everything = self.options.selection, {"suppression": "none", "least_points": 0, "objectness": 0.0}
@@ -114,9 +117,7 @@ class Session:
 
     def _row(self, method: str, kind: str, draws: Sequence[Draw]) -> DetectionResult:
         numbers = counted(draws, self.classes, self._printed, self.case.recipe.bootstrap, self._frozen(method, kind))
-        things = sum(len(scene.things) for scene in self._scenes(self.sources[kind][0]))
-        left_out = things - numbers["objects"]
-        return DetectionResult(dataset=self.case.dataset.name, method=method, boxes=kind, left_out=left_out, **numbers)
+        return DetectionResult(dataset=self.case.dataset.name, method=method, boxes=kind, **numbers)
 
     @property
     def _printed(self) -> list[int]:

@@ -73,7 +73,7 @@ class Photographed:
         names: list[list[str]] = []
         angles: list[Floats] = []
         sides: tuple[list[ProbeFeatures], ...] = ([], []) if self.mirrored else ([],)
-        for batch in _batches(photos):
+        for batch in batches(photos):
             names += [_names(photo) for photo in batch]
             angles += [photo.angles() for photo in batch]
             pictures = np.stack([photo.square() for photo in batch])
@@ -116,7 +116,8 @@ def _names(photo: PosedPhoto) -> list[str]:
     return [photo.meta.object_id, photo.meta.label or "", cad.digest if cad is not None else photo.meta.object_id]
 
 
-def _batches(photos: Iterable[PosedPhoto]) -> Iterator[list[PosedPhoto]]:
+def batches(photos: Iterable[PosedPhoto]) -> Iterator[list[PosedPhoto]]:
+    """Photos in lists of up to 64."""
     waiting: list[PosedPhoto] = []
     for photo in photos:
         waiting.append(photo)

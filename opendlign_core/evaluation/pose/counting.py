@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opendlign_core.evaluation.estimates import estimate
 from opendlign_core.evaluation.findings import Estimate, Numbers, Row
-from opendlign_core.evaluation.pose.scores import Groups, PoseScore, grouped, split_by
+from opendlign_core.evaluation.pose.scores import Groups, PoseScore, grouped, split_by, with_classes
 from opendlign_core.evaluation.specs import BootstrapSpec
 from opendlign_core.pose import Floats
 
@@ -50,6 +51,10 @@ class PoseResult(Row):
     mean: float
     remark: str = ""
     """Which head, or what it is compared with."""
+    named: Estimate | None = None
+    """Share of the photos whose category was told right, where it was asked for."""
+    aware: Estimate | None = None
+    """Share with the right category and an error below 30 degrees: 3D-aware accuracy."""
     chosen_on_reported: bool = False
     """Whether its head was chosen on the photos that are reported, as published."""
     groups: tuple[GroupResult, ...] = ()
@@ -76,3 +81,8 @@ def pose_numbers(
         "groups": tuple(GroupResult.of(name, one) for name, one in found.items()),
         "categories": tuple(GroupResult.of(name, one) for name, one in each.items()),
     }
+
+
+def aware_score(errors: Floats, right: NDArray[np.bool_], spec: BootstrapSpec) -> Estimate:
+    """3D-aware accuracy: where the category is wrong no pose is right."""
+    return estimate((with_classes(errors, right) < np.pi / 6).astype(float), spec)

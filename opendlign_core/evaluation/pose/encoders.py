@@ -12,6 +12,7 @@ from opendlign_core.clip.pixels import prepare_pixels, resize_pictures
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.model import EvaluatedModel
 from opendlign_core.evaluation.specs import Branch
+from opendlign_core.pose import Floats
 
 
 @runtime_checkable
@@ -23,6 +24,14 @@ class BlockEncoder(Protocol):
 
     def block_outputs(self, images: Tensor, branch: Branch, blocks: Sequence[int]) -> list[Tensor]:
         """Raw outputs [N, 1 + P, D] of some blocks, class token first."""
+        ...
+
+
+class PoseTeller(Protocol):
+    """A network that was trained to tell poses."""
+
+    def tell(self, photos: Tensor) -> tuple[Floats, tuple[str, ...]]:
+        """Angles [N, 3] of square photos [N, S, S, 3] uint8 and, where it tells them, their categories."""
         ...
 
 

@@ -41,7 +41,7 @@ def methods_table(rows: Rows, with_published: bool) -> Markup:
         return NOTHING
     words = (
         "Percent of photos whose pose is less than 30 or 10 degrees off, and the median error in degrees. A probe is "
-        "a linear layer on features of a frozen encoder."
+        "a linear layer on features of a frozen encoder. Both: the category is right and the pose less than 30 off."
     )
     tables = [part for name in dict.fromkeys(row.dataset for row in rows) for part in _dataset(name, rows)]
     published = [_published()] if with_published and any(_is_imagenet3d(row.dataset) for row in rows) else []
@@ -51,7 +51,11 @@ def methods_table(rows: Rows, with_published: bool) -> Markup:
 def _dataset(dataset: str, rows: Rows) -> Iterator[Markup]:
     found = [row for row in rows if row.dataset == dataset]
     groups = list(dict.fromkeys(group.name for row in found for group in row.groups))
-    head = ["Method", *map(_numeric, ("Photos", "Within 30", "Within 10", "Median", *groups)), "How"]
+    head = [
+        "Method",
+        *map(_numeric, ("Photos", "Within 30", "Within 10", "Median", "Category", "Both", *groups)),
+        "How",
+    ]
     yield tag("h3", dataset_title(dataset))
     yield scrolling(table(head, [_line(row, groups) for row in found]))
 
@@ -60,9 +64,10 @@ def _line(row: PoseResult, groups: Iterable[str]) -> Markup:
     by_name = {group.name: group for group in row.groups}
     name = tag("td", row.method, badge("head chosen on these photos" if row.chosen_on_reported else ""))
     numbers = (_cell(row.within_30), _cell(row.within_10), _number(f"{row.median:.1f}"))
+    joint = (NO_NUMBER if one is None else _cell(one) for one in (row.named, row.aware))
     grouped = (_share(by_name.get(group)) for group in groups)
     kind = "published" if row.kind == "baseline" else "measured"
-    return tag("tr", name, _number(f"{row.photos:,}"), *numbers, *grouped, tag("td", row.remark), class_=kind)
+    return tag("tr", name, _number(f"{row.photos:,}"), *numbers, *joint, *grouped, tag("td", row.remark), class_=kind)
 
 
 def categories_table(rows: Rows) -> Markup:

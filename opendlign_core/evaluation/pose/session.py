@@ -6,21 +6,24 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.cases import Case
+from opendlign_core.evaluation.estimates import estimate
 from opendlign_core.evaluation.findings import Findings, MeasuredObjects
 from opendlign_core.evaluation.lab import counted
-from opendlign_core.evaluation.pose.album import Album, Photographed
+from opendlign_core.evaluation.pose.album import Album, Photographed, batches
 from opendlign_core.evaluation.pose.choices import PoseOptions, weights_digest
-from opendlign_core.evaluation.pose.counting import Kind, PoseResult, pose_numbers
-from opendlign_core.evaluation.pose.encoders import Probed, ProbedFolder, ProbedTower
+from opendlign_core.evaluation.pose.counting import Kind, PoseResult, aware_score, pose_numbers
+from opendlign_core.evaluation.pose.encoders import PoseTeller, Probed, ProbedFolder, ProbedTower
 from opendlign_core.evaluation.pose.probing.choices import Head
 from opendlign_core.evaluation.pose.probing.features import blocks_read
 from opendlign_core.evaluation.pose.probing.training import best_head, told_by, train_bank
 from opendlign_core.evaluation.specs import Branch
 from opendlign_core.pose import BINS, Floats, binned, centres, pose_error
+from opendlign_core.samples import PosedPhoto
 
 COMMONEST = "commonest pose"
 WHOLE = 1 << 32
@@ -28,13 +31,16 @@ WHOLE = 1 << 32
 
 @dataclass(frozen=True)
 class Told:
-    """Pose errors [N] of one way of telling, for the photos of an album."""
+    """Pose errors [N] of one way of telling, for photos of these ids and categories."""
 
     method: str
     kind: Kind
     errors: Floats
-    album: Album
+    ids: tuple[str, ...]
+    categories: tuple[str, ...]
     remark: str = ""
+    named: tuple[str, ...] = ()
+    """The categories that were told, where they were asked for too."""
 
 
 @dataclass
@@ -62,6 +68,8 @@ class Session:
         for spec in self.options.encoders:
             folder = ProbedFolder(spec.place, weights_digest(spec), self.case.lab.model.device, spec.masked)
             yield from self._probed(folder, folder.name)
+        for name, network in self.case.lab.source.networks().items():
+            yield self._told_by(name, network)
 
     @cached_property
     def _first(self) -> bool:
@@ -78,9 +86,32 @@ class Session:
             judged = train.where(held) if spec.chosen_on == "val" else test
             best = best_head(told_by(bank, judged.photos, spec))
             errors = told_by(bank, test.photos, spec)[best]
-        yield Told(name, "probe", errors, test, _in_words(spec.heads()[best]))
+        yield Told(name, "probe", errors, test.ids, test.categories, _in_words(spec.heads()[best]))
         if self._first and isinstance(probed, ProbedTower):
-            yield Told(COMMONEST, "baseline", commonest_errors(train, test), test, "of its category, else of all")
+            errors = commonest_errors(train, test)
+            yield Told(COMMONEST, "baseline", errors, test.ids, test.categories, "of its category, else of all")
+
+    def _told_by(self, name: str, network: PoseTeller) -> Told:
+        """What a trained network tells of the photos, a batch at a time."""
+        ids: list[str] = []
+        categories: list[str] = []
+        named: list[str] = []
+        errors: list[Floats] = []
+        for batch in batches(self._judged_photos()):
+            told, classes = network.tell(torch.from_numpy(np.stack([photo.square() for photo in batch])))
+            errors.append(pose_error(told, np.stack([photo.angles() for photo in batch])))
+            ids += [photo.meta.object_id for photo in batch]
+            categories += [photo.meta.label or "" for photo in batch]
+            named += classes
+        if not errors:
+            raise BadInput(f"{self.case.dataset.name}: no photos with poses to judge {name} on")
+        return Told(name, "network", np.concatenate(errors), tuple(ids), tuple(categories), named=tuple(named))
+
+    def _judged_photos(self) -> Iterator[PosedPhoto]:
+        lab, dataset = self.case.lab, self.case.dataset
+        for photo in counted(lab.source.photos(dataset, dataset.split), lab.advance):
+            if photo.meta.label not in self.options.left_out:
+                yield photo
 
     def _album(self, probed: Probed, blocks: tuple[int, ...], split: str | None, mirrored: bool) -> Album:
         lab, dataset = self.case.lab, self.case.dataset
@@ -101,13 +132,16 @@ class Session:
 
     def _row(self, told: Told) -> PoseResult:
         options, spec = self.options, self.case.recipe.bootstrap
-        numbers = pose_numbers(told.errors, told.album.categories, options.known, options.groups, spec)
+        numbers = pose_numbers(told.errors, told.categories, options.known, options.groups, spec)
+        right = np.array(told.categories) == np.array(told.named) if told.named else None
         return PoseResult.model_validate(
             {
                 "dataset": self.case.dataset.name,
                 "method": told.method,
                 "kind": told.kind,
                 "remark": told.remark,
+                "named": None if right is None else estimate(right.astype(float), spec),
+                "aware": None if right is None else aware_score(told.errors, right, spec),
                 "chosen_on_reported": told.kind == "probe" and options.probe.chosen_on == "reported",
                 **numbers,
             }
@@ -118,8 +152,8 @@ class Session:
         return MeasuredObjects(
             dataset=self.case.dataset.name,
             method=told.method,
-            object_ids=told.album.ids,
-            labels=told.album.categories,
+            object_ids=told.ids,
+            labels=told.categories,
             values=1 - told.errors / np.pi,
         )
 

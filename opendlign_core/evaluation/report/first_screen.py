@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from opendlign_core.evaluation import benchmarks
-from opendlign_core.evaluation.findings import Headline
+from opendlign_core.evaluation.findings import Estimate, Headline
 from opendlign_core.evaluation.paired import Gain
 from opendlign_core.evaluation.report.data import Rejection, ReportData
 from opendlign_core.evaluation.report.html import NOTHING, Markup, badge, joined, percent, tag
@@ -47,10 +47,11 @@ def _verdict(data: ReportData, headline: Headline, measure: str) -> Markup:
     mark = badge(headline.mark)
     where = f"{headline.method} reaches {percent(headline.value)} % {measure} on {dataset_title(headline.dataset)}"
     if gain is None:
-        words = f"{where}; {headline.remark}. {_without_comparison(data)}"
+        above = f", {_difference(headline.above.difference, data, headline.above.name)}" if headline.above else ""
+        words = f"{where}{above}; {headline.remark}. {_without_comparison(data)}"
         return tag("p", words, mark, class_="verdict")
     short, kind = _outcome(gain)
-    rest = f" {where}, {_difference(gain)} than the frozen CLIP ({gain.against}){_interval(gain, data)}."
+    rest = f" {where}, {_difference(gain.share, data, f'the frozen CLIP ({gain.against})')}."
     counts = f" Of {gain.objects:,} objects it wins {gain.won:,} and loses {gain.lost:,}."
     return tag("p", tag("b", short), rest, counts, mark, class_=f"verdict {kind}")
 
@@ -67,42 +68,42 @@ def _outcome(gain: Gain) -> tuple[str, str]:
     return ("It worked.", "good") if gain.share.value > 0 else ("It made things worse.", "bad")
 
 
-def _difference(gain: Gain) -> str:
-    return f"{percent(abs(gain.share.value))} points {'more' if gain.share.value >= 0 else 'less'}"
-
-
-def _interval(gain: Gain, data: ReportData) -> str:
-    low, high = gain.share.low, gain.share.high
-    if low is None or high is None:
-        return ""
-    return f" ({100 * data.results.interval_level:g} % paired interval {100 * low:.1f} to {100 * high:.1f})"
+def _difference(share: Estimate, data: ReportData, than: str) -> str:
+    words = f"{percent(abs(share.value))} points {'more' if share.value >= 0 else 'less'} than {than}"
+    if share.low is None or share.high is None:
+        return words
+    level = f"{100 * data.results.interval_level:g} % paired interval"
+    return f"{words} ({level} {100 * share.low:.1f} to {100 * share.high:.1f})"
 
 
 def _chart(data: ReportData) -> Markup:
     judged = benchmarks.judged_by(data.results)[:1]
-    rows = [_row(data, headline) for benchmark in judged for headline in benchmark.headlines(data.results)]
+    heads = [headline for benchmark in judged for headline in benchmark.headlines(data.results)]
+    rows = [_row(data, headline) for headline in heads]
     if not rows:
         return tag("p", "Nothing was judged.", class_="note")
     measure = judged[0].measure
     level = f"{100 * data.results.interval_level:g} %"
     caption = f"{measure.capitalize()}, percent, with {level} intervals over objects."
-    if data.gains:
-        caption += " Behind it: points above the frozen one, with the paired interval."
+    if behind := "the frozen one" if data.gains else next((row.above.name for row in heads if row.above), ""):
+        caption += f" Behind it: points above {behind}, with the paired interval."
     return tag("figure", interval_chart(rows, measure), tag("figcaption", caption))
 
 
 def _row(data: ReportData, headline: Headline) -> IntervalRow:
     frozen = any(gain.against == headline.method for gain in data.gains)
     found = (gain for gain in data.gains if (gain.dataset, gain.method) == (headline.dataset, headline.method))
-    note = "frozen" if frozen else next(map(_note, found), "")
+    shares = [gain.share for gain in found] or (
+        [headline.above.difference] if headline.above and not data.gains else []
+    )
+    note = "frozen" if frozen else next(map(_note, shares), "")
     group = dataset_title(headline.dataset)
     return IntervalRow(group, headline.method, headline.value, headline.low, headline.high, note, frozen)
 
 
-def _note(gain: Gain) -> str:
-    low, high = gain.share.low, gain.share.high
-    spread = "" if low is None or high is None else f" ({100 * low:.1f} to {100 * high:.1f})"
-    return f"{100 * gain.share.value:+.1f}{spread}"
+def _note(share: Estimate) -> str:
+    spread = "" if share.low is None or share.high is None else f" ({100 * share.low:.1f} to {100 * share.high:.1f})"
+    return f"{100 * share.value:+.1f}{spread}"
 
 
 def _facts(data: ReportData) -> Markup:

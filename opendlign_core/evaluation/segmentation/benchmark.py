@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from opendlign_core.evaluation.benchmark import Benchmark, Cell, Column, Reads, ResultTable
 from opendlign_core.evaluation.choices import EvalChoices
-from opendlign_core.evaluation.findings import SEARCHED_ON_TEST, Findings, Headline
+from opendlign_core.evaluation.findings import SEARCHED_ON_TEST, Above, Findings, Headline
 from opendlign_core.evaluation.report.data import ReportData
 from opendlign_core.evaluation.report.html import Section
 from opendlign_core.evaluation.results import EvaluationResults
@@ -55,6 +55,7 @@ class Segmentation(Benchmark[SegmentationResult]):
                 high=row.instance.high,
                 remark=f"{row.answer}, {row.objects:,} shapes, {len(row.categories)} categories",
                 mark=SEARCHED_ON_TEST if row.searched_on_test else "",
+                above=next((Above(name=name, difference=found) for name, found in row.above.items()), None),
             )
 
     def table(self, results: EvaluationResults) -> ResultTable:

@@ -10,6 +10,7 @@ from opendlign_core.ingestion.adapters.generic import FOLDER, OPENDLIGN
 from opendlign_core.ingestion.adapters.lists import LIST
 from opendlign_core.ingestion.adapters.modelnet import MODELNET40, MODELNET40_H5, MODELNET40_RESAMPLED
 from opendlign_core.ingestion.adapters.objaverse import OBJAVERSE_LVIS
+from opendlign_core.ingestion.adapters.photos import IMAGENET3D, PAINTED_PHOTOS, PASCAL3D_TABLE
 from opendlign_core.ingestion.adapters.scans import OMNIOBJECT3D, SCANOBJECTNN_H5
 from opendlign_core.ingestion.adapters.scenes import SCANNET, SCANNET_VOTENET, SCANS, SUNRGBD_SCENES
 from opendlign_core.ingestion.adapters.shapenet import SHAPENET, SHAPENET_OPENSHAPE, SHAPENET_ULIP
@@ -23,6 +24,7 @@ _ALL: tuple[Adapter, ...] = (
     PROCEDURAL, FOLDER, LIST, MODELNET40, MODELNET40_H5, MODELNET40_RESAMPLED, SCANOBJECTNN_H5, OMNIOBJECT3D,
     OBJAVERSE_LVIS, SHAPENET, SHAPENET_OPENSHAPE, SHAPENET_ULIP, SHAPENET_PART_H5, OPENDLIGN,
     ROOMS, SCANNET, SCANNET_VOTENET, SUNRGBD_SCENES, SCANS,
+    IMAGENET3D, PASCAL3D_TABLE, PAINTED_PHOTOS,
 )  # fmt: skip
 
 ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ALL}

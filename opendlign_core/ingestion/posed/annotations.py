@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,15 @@ KEY = "annotations"
 GOOD, BAD = "status_good", "status_bad"
 STATUSES = (GOOD, "status_partially", "status_barely", BAD)
 DENSE = {"dense_yes": True, "dense_no": False}
+
+
+def crop_name(sample: str, number: int) -> str:
+    """What the crop of an object of a photo is called.
+
+    >>> crop_name("n02818832_13", 0)
+    'n02818832_13_00'
+    """
+    return f"{sample}_{number:02d}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +54,8 @@ class Annotation:
     """Height and width that the photo should have."""
     given: Mapping[str, Any]
     """Every value as it stands in the file, for those who write it again."""
+    angles_only: bool = False
+    """Whether nobody annotated more than the angles; distance and origin are guesses then."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,10 @@ class LeftOut:
     number: int
     reason: str
     broken: bool
+
+    def object_id(self, photo: str) -> str:
+        """What it would be called in a photo of that name."""
+        return crop_name(photo, self.number)
 
 
 def read_annotations(data: bytes) -> list[Annotation | LeftOut]:
@@ -68,6 +83,15 @@ def read_annotations(data: bytes) -> list[Annotation | LeftOut]:
         rows = load_dictionary_rows(read_zip_member(archive, f"{KEY}.npy"))
     require(bool(rows), "holds no object")
     return [annotation_of(row, number) for number, row in enumerate(rows)]
+
+
+def encode_annotations(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Objects as ImageNet3D publishes them: an `.npz` with a pickle."""
+    objects = np.empty(len(rows), object)
+    objects[:] = rows
+    buffer = io.BytesIO()
+    np.savez(buffer, annotations=objects)
+    return buffer.getvalue()
 
 
 def read_plain(data: bytes) -> dict[str, Any]:

@@ -2,33 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
-
-from pydantic import Field
 
 from opendlign_core.camera import Pose
 from opendlign_core.ingestion.errors import UnreadableShape
 from opendlign_core.ingestion.posed.annotations import Annotation, Box
-from opendlign_core.recipe import Recipe
+from opendlign_core.ingestion.posed.recipe import CropRecipe
 
 LARGEST_SCALED = 1 << 15
 """Most rows or columns that a scaled photo may have."""
 _ROUNDING = 1e-6
-
-
-class CropRecipe(Recipe):
-    """What the photos of objects look like after preprocessing."""
-
-    height: int = Field(default=640, ge=8, le=4096)
-    width: int = Field(default=800, ge=8, le=4096)
-    centre: bool = True
-    """Whether every object is brought to the middle and to `distance` (3D pose), or whole photos are made to fit
-    (6D pose)."""
-    distance: float = Field(default=4.0, gt=0, allow_inf_nan=False)
-    """Where centred objects are brought to, in units of their CADs."""
-    arithmetic: Literal["corrected", "faithful"] = "corrected"
-    """`faithful` repeats the reference to the pixel: lower box edges moved by the wrong padding, centres and sizes cut
-    to whole pixels, no smoothing where photos shrink, a row or column too few at odd sizes."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import islice
@@ -17,17 +16,17 @@ from PIL import Image
 
 from opendlign_core.ingestion.errors import UnreadableShape
 from opendlign_core.ingestion.files import DirectoryFiles, Files
-from opendlign_core.ingestion.posed.annotations import Annotation, LeftOut, read_annotations
-from opendlign_core.ingestion.posed.crop import Crop, CropRecipe, check_size, plan_crop
+from opendlign_core.ingestion.posed.annotations import Annotation, LeftOut, crop_name, read_annotations
+from opendlign_core.ingestion.posed.crop import Crop, check_size, plan_crop
 from opendlign_core.ingestion.posed.folders import Photo
-from opendlign_core.ingestion.posed.pixels import load_photo, open_photo
+from opendlign_core.ingestion.posed.pixels import photo_size, read_photo
 from opendlign_core.ingestion.posed.published import (
-    crop_name,
     cropped,
     encode_picture,
     encode_values,
     published_values,
 )
+from opendlign_core.ingestion.posed.recipe import CropRecipe
 
 _CHUNK = 16
 """Photos that a worker takes at once."""
@@ -132,7 +131,6 @@ def _wait_for_parent() -> None:
 
 def _preprocess_chunk(root: Path, out: Path, recipe: CropRecipe, chunk: _Chunk) -> Tally:
     tally, files = Tally(), DirectoryFiles(root)
-    _folders(out, chunk.category, chunk.split)
     for photo in chunk.photos:
         tally.add(preprocess_photo(files, photo, recipe, out))
     return tally
@@ -165,12 +163,12 @@ class _OpenPhoto:
     recipe: CropRecipe
 
     @cached_property
-    def opened(self) -> Image.Image:
-        return open_photo(self.data)
+    def size(self) -> tuple[int, int]:
+        return photo_size(self.data)
 
     @cached_property
     def picture(self) -> Image.Image:
-        return load_photo(self.opened)
+        return read_photo(self.data)
 
 
 def _take(item: Annotation | LeftOut, work: _OpenPhoto, out: Path, tally: Tally) -> None:
@@ -179,7 +177,7 @@ def _take(item: Annotation | LeftOut, work: _OpenPhoto, out: Path, tally: Tally)
         tally.unwanted += not item.broken
         tally.broken += [(name, item.reason)] if item.broken else []
         return
-    height, width = work.opened.height, work.opened.width
+    height, width = work.size
     try:
         check_size(item, height, width)
         crop = plan_crop(item, height, width, work.recipe)
@@ -195,21 +193,16 @@ def _write(name: str, item: Annotation, crop: Crop, work: _OpenPhoto, out: Path)
     values = encode_values(published_values(name, work.photo.category, item, crop))
     folder = f"{work.photo.category}_{work.photo.split}"
     picture, annotation = out / "images" / folder / f"{name}.JPEG", out / "annotations" / folder / f"{name}.npz"
-    with suppress(FileNotFoundError):
-        if annotation.read_bytes() == values and picture.is_file():
-            return
-        annotation.unlink()
-    picture.write_bytes(encode_picture(cropped(work.picture, crop, work.recipe)))
+    if picture.is_file() and annotation.is_file() and annotation.read_bytes() == values:
+        return
+    annotation.unlink(missing_ok=True)
+    _put(picture, encode_picture(cropped(work.picture, crop, work.recipe)))
     _put(annotation, values)
 
 
 def _put(path: Path, data: bytes) -> None:
     """Write a file that is never seen in part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     part.write_bytes(data)
     part.replace(path)
-
-
-def _folders(out: Path, category: str, split: str) -> None:
-    for kind in ("images", "annotations", "lists"):
-        (out / kind / f"{category}_{split}").mkdir(parents=True, exist_ok=True)

@@ -10,19 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from opendlign_core.ingestion.posed.annotations import Annotation
-from opendlign_core.ingestion.posed.crop import Crop, CropRecipe
+from opendlign_core.ingestion.posed.crop import Crop
 from opendlign_core.ingestion.posed.pixels import crop_faithfully, crop_smoothly
+from opendlign_core.ingestion.posed.recipe import CropRecipe
 
 UInt8 = NDArray[np.uint8]
-
-
-def crop_name(sample: str, number: int) -> str:
-    """What the crop of an object of a photo is called.
-
-    >>> crop_name("n02818832_13", 0)
-    'n02818832_13_00'
-    """
-    return f"{sample}_{number:02d}"
 
 
 def cropped(photo: Image.Image, crop: Crop, recipe: CropRecipe) -> UInt8:  # [H, W, 3]

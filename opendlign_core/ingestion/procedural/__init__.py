@@ -12,6 +12,7 @@ from opendlign_core.ingestion.procedural.dataset import (
     procedural_cloud,
     procedural_entry,
     procedural_mesh,
+    select_categories,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "procedural_cloud",
     "procedural_entry",
     "procedural_mesh",
+    "select_categories",
 ]

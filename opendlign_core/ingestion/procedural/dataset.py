@@ -91,8 +91,8 @@ def _locate(index: int, labels: tuple[str, ...]) -> tuple[Category, int]:
     return chosen[index % len(chosen)], index // len(chosen)
 
 
-def build_object(seed: int, index: int, labels: tuple[str, ...] = ()) -> ProceduralObject:
-    """Build object `index`: its words and its surface, without colours or points."""
+def build_object(seed: int, index: int, labels: tuple[str, ...] = (), *, turned: bool = True) -> ProceduralObject:
+    """Build object `index`: its words and its surface, without colours or points; unless `turned`, it faces +z."""
     category, turn = _locate(index, labels)
     form, look = _draw(seed, category, turn, _Stream.FORM), _draw(seed, category, turn, _Stream.LOOK)
     yaw = form.uniform(-MAX_YAW, MAX_YAW)
@@ -107,7 +107,7 @@ def build_object(seed: int, index: int, labels: tuple[str, ...] = ()) -> Procedu
         accent=accent,
         material=material,
         caption=captions.caption(look, category.label, colour, material, shape),
-        solid=shape.solid.scale(*stretch).turn("y", yaw),
+        solid=shape.solid.scale(*stretch).turn("y", yaw if turned else 0.0),
     )
 
 

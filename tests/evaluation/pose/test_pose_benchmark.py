@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import EvalRecipe, ReportData, evaluate, render_report, results_text
@@ -15,6 +16,7 @@ from opendlign_core.evaluation.pose.encoders import ProbedFolder, ProbedTower
 from opendlign_core.evaluation.pose.session import COMMONEST, held_out
 from opendlign_core.evaluation.results import EvaluationResults
 from opendlign_core.evaluation.results_file import read_results_text
+from opendlign_core.samples import PosedPhoto
 from tests.evaluation.pose.photos import dots
 from tests.evaluation.sources import ListSource, MemoryCache
 from tests.evaluation.tiny import seeded_model
@@ -79,6 +81,35 @@ def test_results_table_and_page_tell_the_rows(whole: EvaluationResults) -> None:
     page = render_report(ReportData("pose", whole))
     assert "Pose by category" in page and "novel categories" in page
     assert "DINOv2" not in page, "numbers of ImageNet3D belong beside ImageNet3D alone"
+
+
+class Compass:
+    """Tells every pose right and calls every thing a car."""
+
+    def __init__(self, photos: list[PosedPhoto]) -> None:
+        self.known = {photo.square().tobytes(): photo.angles() for photo in photos}
+
+    def tell(self, photos: torch.Tensor) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+        angles = np.stack([self.known[photo.numpy().tobytes()] for photo in photos])
+        return angles, ("car",) * len(photos)
+
+
+def test_a_trained_network_has_a_row_with_its_categories() -> None:
+    photos = dots(60, 1, "test")
+    given = ListSource([], photographed={"train": dots(60, 0, "train"), "test": photos})
+    given.tellers = {"compass": Compass(photos)}
+    found = rows(judged(recipe({"left_out": ["harp"]}), given))["compass"]
+    assert (found.kind, found.photos, found.within_30.value) == ("network", 60, 1.0)
+    assert found.named is not None and found.aware is not None
+    assert found.named.value == found.aware.value == 0.5, "a wrong category makes no pose right"
+
+
+def test_categories_that_nobody_can_tell_are_left_out() -> None:
+    photos = dots(60, 1, "test")
+    given = ListSource([], photographed={"train": dots(60, 0, "train"), "test": photos})
+    given.tellers = {"compass": Compass(photos)}
+    for row in rows(judged(recipe({"left_out": ["key"]}), given)).values():
+        assert [one.name for one in row.categories] == ["car"] and row.photos == 30
 
 
 def test_every_photo_has_its_own_number() -> None:

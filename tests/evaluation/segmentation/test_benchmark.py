@@ -84,6 +84,12 @@ def test_results_come_back_from_their_file_and_are_told_to_people() -> None:
     (first, second) = SEGMENTATION.headlines(results)
     assert (first.method, second.method) == ("parts", "parts, faithful")
     page = render_report(ReportData("parts", results))
+    above = rows(results)["corrected"].above["best constant"]
+    assert (
+        f"{100 * abs(above.value):.1f} points {'more' if above.value >= 0 else 'less'} than best constant (95 % paired"
+        in page
+    )
+    assert "Behind it: points above best constant, with the paired interval." in page
     assert "best: lollipop" in page and "worst: lollipop" in page and page.count("data:image/webp") == 3
 
 

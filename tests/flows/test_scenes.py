@@ -1,0 +1,87 @@
+"""Detection from end to end: a small `mini-scenes`, what it keeps, shows and compares, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from flows.plan import identify_graph
+from flows.preset import load_preset
+from flows.regenerate import regenerate
+from flows.sources import list_sources
+from opendlign.main import main
+from opendlign_core.errors import BadInput
+from opendlign_core.evaluation.detection.benchmark import DETECTION
+from opendlign_core.evaluation.results_file import read_results
+from tasks.evaluate import EVALUATE
+from tasks.train import TRAIN
+
+DRAWS = [{"proposer": {"kind": "superpoints", "most": 16}, "seed": seed, "splits": ["test"]} for seed in (0, 1)]
+SMALL = [
+    "ingest.source.options.rooms=5",
+    f"evaluate.options.detection.proposers={json.dumps(DRAWS)}",
+    "evaluate.bootstrap.samples=50",
+    "train.epochs=1",
+]
+
+
+@pytest.fixture(scope="module")
+def store(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store in which five rooms were judged, one of them a test room; the second time more boxes may overlap."""
+    folder = tmp_path_factory.mktemp("scenes")
+    regenerate("mini-scenes", str(folder), SMALL)
+    regenerate("mini-scenes", str(folder), [*SMALL, "evaluate.options.detection.selection.overlap=0.5"])
+    return folder
+
+
+@pytest.mark.server
+@pytest.mark.timeout(600)
+@pytest.mark.xdist_group("flows")
+def test_unseen_rooms_are_judged_in_found_and_in_true_boxes(store: Path) -> None:
+    first, second = (path.parent for path in sorted((store / "evaluate").glob("*/results.*.json")))
+    rows = read_results(next(first.glob("results.*.json"))).of(DETECTION)
+    assert {row.boxes for row in rows} == {"superpoints", "ground-truth"}
+    assert {row.method for row in rows} == {"aligned-texts", "opendlign", "training-free"}
+    found = next(row for row in rows if row.boxes == "superpoints")
+    assert len(found.overlaps[25].draws) == 2
+    assert found.scenes == 1
+    assert 0 < found.proposals <= 16
+    assert found.shown[0].things == found.objects
+    table = pq.read_table(next(first.glob("objects.*.parquet")))
+    assert set(table["value"].to_pylist()) <= {0.0, 1.0}
+    assert table.num_rows == len(rows) * found.objects
+    page = next(first.glob("report.*.html")).read_text()
+    assert "Scenes with true and found boxes" in page
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", first.name, second.name, "--store", str(store), "--page", str(store / "compared.html")])
+    assert ended.value.code == 0
+
+
+def test_any_model_is_judged_on_the_rooms_without_training() -> None:
+    preset = load_preset("mini-scenes", SMALL)
+    graph = preset.alone(EVALUATE.name, {TRAIN.name: "0" * 20})
+    assert set(graph.stages) == {"ingest", "propose", "project", "train", "evaluate"}
+    (node,) = graph.of(EVALUATE)
+    assert [name.split()[-1] for name in node.inputs["proposals"]] == ["rooms", "superpoints", "2"]
+
+
+def test_draws_of_a_proposer_are_outputs_of_their_own_under_one_name() -> None:
+    preset = load_preset("mini-scenes", SMALL)
+    graph = preset.graph
+    (first, second) = (node for node in graph.of("propose") if node.label == "superpoints")
+    assert (first.recipe.seed, second.recipe.seed) == (0, 1)
+    found = identify_graph(graph, list_sources(preset, graph))
+    assert found[first.name].fingerprint != found[second.name].fingerprint
+    upstream = found["evaluate"].upstream
+    assert {upstream["propose:superpoints"], upstream["propose:superpoints-1"]} == {
+        found[first.name].fingerprint,
+        found[second.name].fingerprint,
+    }
+
+
+def test_boxes_without_scenes_and_unknown_proposers_are_refused_at_once() -> None:
+    with pytest.raises(BadInput, match="it judges boxes in scenes: give the preset a source of scenes"):
+        load_preset("mini", ["evaluate.tasks=[detection]"])
+    with pytest.raises(BadInput, match="guesses"):
+        load_preset("mini-scenes", [*SMALL, 'evaluate.options.detection.proposers=[{"proposer": "guesses"}]'])
