@@ -9,10 +9,13 @@ from contextlib import suppress
 import uvicorn
 from prefect.server.api.server import create_app
 
+from opendlign.database import begin_database
+
 
 def main() -> None:
     """Serve the listening socket whose descriptor is the first argument, as long as standard input is open."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    begin_database()
     app = create_app(ephemeral=True, final=True)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on"))
     server.run(sockets=[socket.socket(fileno=int(sys.argv[1]))])

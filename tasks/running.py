@@ -16,6 +16,7 @@ from prefect.utilities.annotations import quote
 from pydantic import Field
 
 from opendlign_core.evaluation.given import NamedFiles
+from opendlign_core.memory import keep_freed_memory
 from opendlign_core.recipe import Execution, Recipe
 from storage.collect import delete_all
 from storage.errors import StoreFull, StoreUnavailable
@@ -70,6 +71,7 @@ class Order:
 
 def run_stage(order: Order) -> str:
     """Bring an output up to date and return its fingerprint; another part of a shared stage may be unfinished then."""
+    keep_freed_memory()
     stage, store = order.stage, open_store(order.store)
     with stage.opened(order.recipe, order.origin) as opened:
         output = StageOutput(store, stage.identify(order.recipe, order.refs, opened))

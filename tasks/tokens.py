@@ -1,13 +1,14 @@
 """The token cache, first half of training: everything frozen about each object, computed once and kept as shards."""
 
 import functools
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from opendlign_core.recipe import Recipe
-from opendlign_core.samples import Painted
+from opendlign_core.samples import Meta, Painted
+from opendlign_core.streams import prefetched
 from opendlign_core.training import CACHE_STAGE_VERSION, CacheRecipe, TrainExecution
 from storage.output import ShardRange
 from storage.reader import SampleReader
@@ -60,13 +61,15 @@ class Tokens(ShardedStage[TokensRecipe, TrainExecution]):
 
         size, done = job.execution.objects_per_forward, 0
         wanted = of_split(ready.reader, job.recipe.split, shard.start, shard.stop)
-        while chunk := list(islice(wanted, size)):
-            with torch.inference_mode():
-                entries = build_entries(ready.model, stack_objects(chunk), job.recipe.cache, size)
-            for index, painted in enumerate(chunk):
-                builder.add(encode_entry(entries, index, painted.meta.who()))
-            done += len(chunk)
-            job.progress.advance(len(chunk))
+        # Pictures are decoded while those before them pass the tower.
+        with closing(prefetched(stacked(wanted, size), depth=1)) as batches:
+            for metas, objects in batches:
+                with torch.inference_mode():
+                    entries = build_entries(ready.model, objects, job.recipe.cache, size)
+                for index, meta in enumerate(metas):
+                    builder.add(encode_entry(entries, index, meta))
+                done += len(metas)
+                job.progress.advance(len(metas))
         if others := shard.stop - shard.start - done:
             job.progress.advance(others, skipped=others)
 
@@ -92,6 +95,13 @@ def of_split(reader: SampleReader, split: str, start: int = 0, stop: int | None 
         painted = Painted.read(sample.key, sample.fields)
         if painted.meta.split == split:
             yield painted
+
+
+def stacked(objects: Iterable[Painted], size: int) -> Iterator[tuple[list[Meta], "Objects"]]:
+    """At most `size` painted objects at a time: who they are, and their pixels."""
+    waiting = iter(objects)
+    while chunk := list(islice(waiting, size)):
+        yield [painted.meta.who() for painted in chunk], stack_objects(chunk)
 
 
 def stack_objects(chunk: Sequence[Painted]) -> "Objects":

@@ -22,12 +22,16 @@ from opendlign_core.evaluation.features import (
 from opendlign_core.evaluation.model import EvaluatedModel, text_classifier, text_key
 from opendlign_core.evaluation.specs import DatasetSpec, MethodSpec, PixelNorm
 from opendlign_core.samples import PosedPhoto
+from opendlign_core.streams import prefetched
 
 if TYPE_CHECKING:
     from opendlign_core.evaluation.pose.encoders import PoseTeller
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
+
+READ_AHEAD = 16
+"""Objects whose depth maps are read before they are asked for."""
 
 
 class MapSource(Protocol):
@@ -130,7 +134,9 @@ class Lab:
         loader = FeatureLoader(extractor, read.identity(dataset, split, projection), self.cache)
 
         def samples(painted: bool) -> Iterable[EvalSample]:
-            return counted(read.samples(dataset, split, projection, painted), self.advance)
+            # Read and decoded while those before them pass the towers.
+            ahead = prefetched(read.samples(dataset, split, projection, painted), READ_AHEAD)
+            return counted(ahead, self.advance)
 
         started = time.perf_counter()
         features, cached = loader.load(samples, read.views()[projection], images)

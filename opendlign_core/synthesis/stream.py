@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,20 @@ class _Job:
         return image_seed(recipe.seed, self.work.source.key, self.view, self.attempt)
 
 
+_Verdict = tuple[GateScore, bytes]
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Painted images and what a thread will have made of them: their scores, and their bytes where they pass."""
+
+    jobs: list[_Job]
+    future: Future[list[_Verdict]]
+
+    def verdicts(self) -> Iterator[tuple[_Job, _Verdict]]:
+        return zip(self.jobs, self.future.result(), strict=True)
+
+
 def synthesize_objects(
     objects: Iterable[DepthMaps],
     recipe: SynthesisRecipe,
@@ -85,7 +100,7 @@ def synthesize_objects(
     painter = synthesizer or load_synthesizer(recipe, execution)
     scorer = scorer or load_scorer(recipe.gate, execution)
     with ThreadPoolExecutor(execution.workers, thread_name_prefix="encode") as pool:
-        run = _Run(recipe, painter, pool, on_progress)
+        run = _Run(recipe, painter, pool, execution.workers, on_progress)
         source = prefetched(((sample, sample.maps()) for sample in objects), _READ_AHEAD)
         try:
             outcomes = run.outcomes(source)
@@ -102,9 +117,11 @@ class _Run:
         recipe: SynthesisRecipe,
         painter: Synthesizer,
         pool: ThreadPoolExecutor,
+        workers: int,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
-        self.recipe, self.painter, self.pool, self.on_progress = recipe, painter, pool, on_progress
+        self.recipe, self.painter, self.on_progress = recipe, painter, on_progress
+        self.pool, self.workers = pool, workers
         self.fresh: deque[_Job] = deque()
         self.again: deque[_Job] = deque()
         self.open: deque[_Work] = deque()
@@ -113,7 +130,7 @@ class _Run:
 
     def outcomes(self, source: Iterator[_Decoded]) -> Iterator[Outcome]:
         """Paint batch after batch; the verdicts on a batch are read once the next one is painted."""
-        judged: list[tuple[_Job, Future[tuple[GateScore, bytes]]]] = []
+        judged: list[_Judged] = []
         while True:
             batch = self._next_batch(source)
             if not batch and not judged:
@@ -147,22 +164,30 @@ class _Run:
                 self.fresh.extend(_Job(work, view, 0) for view in range(len(depth)))
         return self.fresh
 
-    def _paint(self, batch: list[_Job]) -> list[tuple[_Job, Future[tuple[GateScore, bytes]]]]:
+    def _paint(self, batch: list[_Job]) -> list[_Judged]:
+        """Paint a batch; each thread judges a run of neighbours, as a task for each image costs too much."""
         depth = np.stack([job.work.depth[job.view] for job in batch])
         painting = self.painter.paint(
             depth, [job.work.prompt for job in batch], [job.seed(self.recipe) for job in batch]
         )
-        return [(job, self.pool.submit(self._judge, painting, place, depth[place])) for place, job in enumerate(batch)]
+        size = -(-len(batch) // self.workers)
+        runs = [range(first, min(first + size, len(batch))) for first in range(0, len(batch), size)]
+        return [
+            _Judged([batch[place] for place in places], self.pool.submit(self._judge_run, painting, places, depth))
+            for places in runs
+        ]
 
-    def _judge(self, painting: Painting, place: int, depth: NDArray[np.float32]) -> tuple[GateScore, bytes]:
+    def _judge_run(self, painting: Painting, places: range, depth: NDArray[np.float32]) -> list[_Verdict]:
+        return [self._judge(painting, place, depth[place]) for place in places]
+
+    def _judge(self, painting: Painting, place: int, depth: NDArray[np.float32]) -> _Verdict:
         image = painting.images[place]
         score = judge(image, depth, bool(painting.finite[place]), self.recipe.gate)
         return score, b"" if score.reason else encode_image(image, self.recipe.image)
 
-    def _settle(self, judged: list[tuple[_Job, Future[tuple[GateScore, bytes]]]]) -> None:
+    def _settle(self, judged: list[_Judged]) -> None:
         """Keep what passed the gate; the rest is painted again or ends its object."""
-        for job, future in judged:
-            score, encoded = future.result()
+        for job, (score, encoded) in chain.from_iterable(run.verdicts() for run in judged):
             work = job.work
             self.counts["rejected_images" if score.reason else "images"] += 1
             work.scores[job.view] = score

@@ -26,10 +26,11 @@ def build_entries(
 ) -> CacheEntries:
     """Compute the cache entries of `objects` on the model's device, a few objects at a time.
 
-    Their size and the number of threads decide the last bits of rows and target (up to 2e-6 in float32), unless the
-    recipe is `repeatable`.
+    On a CPU its threads share those few, each with a forward pass of its own. With how many others an object passes,
+    and on how many threads, decides the last bits of rows and target (up to 2e-6 in float32), unless the recipe is
+    `repeatable`.
     """
-    size = 1 if recipe.repeatable else objects_per_forward
+    size = 1 if recipe.repeatable else _share(objects_per_forward, model.device)
     chunks = [
         Objects(*(tensor[first : first + size] for tensor in objects)) for first in range(0, len(objects.depth), size)
     ]
@@ -39,8 +40,14 @@ def build_entries(
 
     # Entered here as well, because the threads below share the mode that it sets.
     with frozen_precision(recipe.precision, model.device):
-        parts = list(each_alone(build, chunks, model.device) if recipe.repeatable else map(build, chunks))
+        alone = recipe.repeatable or len(chunks) > 1  # a single pass has all threads for itself
+        parts = list(each_alone(build, chunks, model.device) if alone else map(build, chunks))
     return CacheEntries(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+
+
+def _share(objects_per_forward: int, device: torch.device) -> int:
+    """How many objects pass the tower at once: what lies in a core's own cache is computed faster."""
+    return objects_per_forward if device.type != "cpu" else -(-objects_per_forward // torch.get_num_threads())
 
 
 def _build(model: DepthAlignedCLIP, objects: Objects, recipe: CacheRecipe) -> CacheEntries:
