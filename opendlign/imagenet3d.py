@@ -10,12 +10,15 @@ from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from opendlign.ask import AtLeastOne
 from opendlign.show import SHOWN_REJECTIONS, console, plain
 from opendlign_core.errors import BadInput
 
 if TYPE_CHECKING:
     from opendlign_core.ingestion.posed.folders import Photo, PhotoFolder
     from opendlign_core.ingestion.posed.preprocess import Tally
+
+_COLUMNS = (TextColumn("photos"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
 
 Group = tuple[str, str, "Sequence[Photo]"]
 
@@ -74,6 +77,41 @@ def preprocess(
     return _told(tallies, out)
 
 
+def paint(
+    out: Path,
+    /,
+    *,
+    photos: Annotated[int, AtLeastOne] = 1600,
+    seed: Annotated[int, Parameter(help="Another seed paints other photos of other shapes")] = 0,
+    cads: Annotated[int, Parameter(help="CADs of each category, of which one of ten is val, two are test")] = 20,
+    categories: Annotated[
+        str, Parameter(help="Names with commas (default: 16 that look another from every side)")
+    ] = "",
+) -> int:
+    """Write painted photos of procedural shapes in ImageNet3D's published layout, to try things on.
+
+    They are those of the source painted-photos; the lists of its test split end in _test.
+
+    Parameters
+    ----------
+    out
+        Where images, annotations, lists and CADs are made; what lies there already must not be another data set.
+    """
+    from opendlign_core.ingestion.posed.painted.dataset import write_published
+    from opendlign_core.ingestion.recipe import SourceSpec
+
+    out = out.expanduser()
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadInput(f"{out} is a file or not empty; name a new folder")
+    options = {"photos": str(photos), "seed": str(seed), "cads": str(cads), "categories": categories}
+    with Progress(*_COLUMNS, console=console) as progress:
+        bar = progress.add_task("", total=photos)
+        for _ in write_published(SourceSpec(adapter="painted-photos", options=options), out):
+            progress.advance(bar)
+    console.print(plain(f"{photos} photos and their CADs are in {out}"), soft_wrap=True)
+    return 0
+
+
 def _names(text: str) -> list[str]:
     return [name for name in text.replace(",", " ").split() if name]
 
@@ -100,9 +138,8 @@ def _check_place(folder: Path, out: Path) -> None:
 
 def _followed(groups: Sequence[Group], done: Iterator[tuple[str, str, "Tally"]]) -> dict[tuple[str, str], "Tally"]:
     """What became of every group, with a bar while it is made."""
-    columns = (TextColumn("photos"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     tallies: dict[tuple[str, str], Tally] = {}
-    with Progress(*columns, console=console) as progress:
+    with Progress(*_COLUMNS, console=console) as progress:
         bar = progress.add_task("", total=sum(len(photos) for _, _, photos in groups))
         for category, split, tally in done:
             tallies[category, split] = tally

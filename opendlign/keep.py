@@ -3,12 +3,14 @@
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.table import Table
 
 from opendlign.show import console, plain
+from opendlign_core.errors import BadInput
 from storage.collect import delete_all, garbage
 from storage.errors import MissingOutput
 from storage.inventory import Output, outputs
@@ -111,8 +113,9 @@ def inspect(
     *,
     store: str | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON, for other programs")] = False,
+    pictures: Annotated[Path | None, Parameter(help="Write contact sheets of one output into this folder")] = None,
 ) -> int:
-    """List a store's outputs, or show one of them: recipe, counts, shards, rejected samples.
+    """List a store's outputs, or show one of them: recipe, counts, shards, rejected samples, pictures.
 
     Parameters
     ----------
@@ -127,6 +130,8 @@ def inspect(
     if not found:
         wanted = f"no output {output!r} in {store_url}; `opendlign inspect` lists what there is"
         raise MissingOutput(wanted if output else f"no outputs in {store_url}: is that the store?")
+    if pictures is not None:
+        return _draw(opened, found, pictures)
     if as_json:
         return _print_json(opened, found, whole=bool(output))
     if len(found) > 1 or not output:
@@ -140,6 +145,16 @@ def inspect(
         _say(f"{found[0].folder} is unfinished: {len(found[0].objects)} objects, no manifest")
         return 0
     _show(manifest)
+    return 0
+
+
+def _draw(store: Store, found: Sequence[Output], folder: Path) -> int:
+    from opendlign.pictured import write_pictures
+
+    manifest = find_manifest(store, found[0].stage, found[0].fingerprint) if len(found) == 1 else None
+    if manifest is None:
+        raise BadInput(f"--pictures needs one finished output, and {len(found)} are named; say stage/FINGERPRINT")
+    _say(f"{manifest.folder}: {', '.join(map(str, write_pictures(store, manifest, folder)))}")
     return 0
 
 

@@ -82,6 +82,8 @@ DATA = (
     Verb("card", "data:card", "Tell what an output holds as a card in Markdown.", "data card synthesize/83b8"),
     Verb("preprocess-imagenet3d", "imagenet3d:preprocess", "Cut objects out of ImageNet3D's photos, as published.",
          "data preprocess-imagenet3d ~/imagenet3d ~/crops --center-and-resize"),
+    Verb("paint-imagenet3d", "imagenet3d:paint", "Write painted photos of procedural shapes in ImageNet3D's layout.",
+         "data paint-imagenet3d ~/painted --photos 200"),
 )  # fmt: skip
 POSE = (
     Verb("show", "posed:show", "Draw a CAD over a photo at a pose, to see whether it fits.",
