@@ -19,18 +19,23 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 
 def read_photo(data: bytes) -> Image.Image:
     """A photo as RGB; raises UnreadableShape for what is none, is cut short, or is too large."""
-    with parsing("photo"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of camera makers' notes and odd profiles
+    return load_photo(open_photo(data))
+
+
+def open_photo(data: bytes) -> Image.Image:
+    """A photo of which only the head was read; raises UnreadableShape for what is none or too large."""
+    with parsing("photo"):
         picture = Image.open(io.BytesIO(data), formats=_FORMATS)
         require(picture.width * picture.height <= MOST_PIXELS, f"is {picture.width} x {picture.height} pixels large")
+        return picture
+
+
+def load_photo(picture: Image.Image) -> Image.Image:
+    """An opened photo as RGB; raises UnreadableShape where it is cut short."""
+    with parsing("photo"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of camera makers' notes and odd profiles
         picture.load()
         return picture if picture.mode == "RGB" else picture.convert("RGB")
-
-
-def photo_size(data: bytes) -> tuple[int, int]:
-    """Height and width of a photo, of its head alone."""
-    with parsing("photo"), Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
-        return picture.height, picture.width
 
 
 def crop_smoothly(photo: Image.Image, crop: Crop) -> UInt8:  # [H, W, 3]
@@ -53,9 +58,11 @@ def crop_faithfully(photo: Image.Image, crop: Crop) -> UInt8:  # [H, W, 3]
     """The crop as the reference's: exact where OpenCV is installed, else within a grey level nearly everywhere."""
     resized = _resized(np.asarray(photo), int(crop.scaled[0]), int(crop.scaled[1]))
     inside, top, left = crop.inside, int(crop.offset[0]), int(crop.offset[1])
+    shown = resized[max(0, inside.top - top) : inside.bottom - top, max(0, inside.left - left) : inside.right - left]
+    if shown.shape[:2] == crop.size:
+        return shown
     out = np.zeros((*crop.size, 3), np.uint8)
     if inside.top < inside.bottom and inside.left < inside.right:
-        shown = resized[inside.top - top : inside.bottom - top, inside.left - left : inside.right - left]
         out[inside.top : inside.bottom, inside.left : inside.right] = shown
     return out
 

@@ -5,6 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import islice
@@ -19,7 +20,7 @@ from opendlign_core.ingestion.files import DirectoryFiles, Files
 from opendlign_core.ingestion.posed.annotations import Annotation, LeftOut, crop_name, read_annotations
 from opendlign_core.ingestion.posed.crop import Crop, check_size, plan_crop
 from opendlign_core.ingestion.posed.folders import Photo
-from opendlign_core.ingestion.posed.pixels import photo_size, read_photo
+from opendlign_core.ingestion.posed.pixels import load_photo, open_photo
 from opendlign_core.ingestion.posed.published import (
     cropped,
     encode_picture,
@@ -131,6 +132,7 @@ def _wait_for_parent() -> None:
 
 def _preprocess_chunk(root: Path, out: Path, recipe: CropRecipe, chunk: _Chunk) -> Tally:
     tally, files = Tally(), DirectoryFiles(root)
+    _folders(out, chunk.category, chunk.split)
     for photo in chunk.photos:
         tally.add(preprocess_photo(files, photo, recipe, out))
     return tally
@@ -163,12 +165,12 @@ class _OpenPhoto:
     recipe: CropRecipe
 
     @cached_property
-    def size(self) -> tuple[int, int]:
-        return photo_size(self.data)
+    def opened(self) -> Image.Image:
+        return open_photo(self.data)
 
     @cached_property
     def picture(self) -> Image.Image:
-        return read_photo(self.data)
+        return load_photo(self.opened)
 
 
 def _take(item: Annotation | LeftOut, work: _OpenPhoto, out: Path, tally: Tally) -> None:
@@ -177,7 +179,7 @@ def _take(item: Annotation | LeftOut, work: _OpenPhoto, out: Path, tally: Tally)
         tally.unwanted += not item.broken
         tally.broken += [(name, item.reason)] if item.broken else []
         return
-    height, width = work.size
+    height, width = work.opened.height, work.opened.width
     try:
         check_size(item, height, width)
         crop = plan_crop(item, height, width, work.recipe)
@@ -193,16 +195,21 @@ def _write(name: str, item: Annotation, crop: Crop, work: _OpenPhoto, out: Path)
     values = encode_values(published_values(name, work.photo.category, item, crop))
     folder = f"{work.photo.category}_{work.photo.split}"
     picture, annotation = out / "images" / folder / f"{name}.JPEG", out / "annotations" / folder / f"{name}.npz"
-    if picture.is_file() and annotation.is_file() and annotation.read_bytes() == values:
-        return
-    annotation.unlink(missing_ok=True)
-    _put(picture, encode_picture(cropped(work.picture, crop, work.recipe)))
+    with suppress(FileNotFoundError):
+        if annotation.read_bytes() == values and picture.is_file():
+            return
+        annotation.unlink()
+    picture.write_bytes(encode_picture(cropped(work.picture, crop, work.recipe)))
     _put(annotation, values)
 
 
 def _put(path: Path, data: bytes) -> None:
     """Write a file that is never seen in part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     part.write_bytes(data)
     part.replace(path)
+
+
+def _folders(out: Path, category: str, split: str) -> None:
+    for kind in ("images", "annotations", "lists"):
+        (out / kind / f"{category}_{split}").mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from opendlign_core.ingestion.files import DirectoryFiles
 from opendlign_core.ingestion.posed.annotations import Annotation, LeftOut, annotation_of, read_annotations, read_plain
 from opendlign_core.ingestion.posed.crop import plan_crop
 from opendlign_core.ingestion.posed.folders import PhotoFolder
-from opendlign_core.ingestion.posed.preprocess import Tally, preprocess_photo
+from opendlign_core.ingestion.posed.preprocess import Tally, preprocess
 from opendlign_core.ingestion.posed.recipe import CropRecipe
 from tests.ingestion.posed.folders import annotated, annotation_bytes, photo_bytes, put, write_folder
 from tests.servers import ROOT
@@ -29,10 +29,8 @@ SMALL = CropRecipe(height=64, width=80)
 
 
 def tallied(root: Path, out: Path, recipe: CropRecipe = SMALL, split: str = "train") -> Tally:
-    files, tally = DirectoryFiles(root), Tally()
-    for photo in PhotoFolder.of(files).photos["mug", split]:
-        tally.add(preprocess_photo(files, photo, recipe, out))
-    return tally
+    photos = PhotoFolder.of(DirectoryFiles(root)).photos["mug", split]
+    return list(preprocess(root, out, [("mug", split, photos)], recipe, 1))[-1][2]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -125,7 +123,7 @@ def test_what_is_there_is_kept_and_what_changed_is_made_again(tmp_path: Path) ->
     root = write_folder(tmp_path / "raw", {"a": [annotated(), annotated(px=20.0)], "b": [annotated()]})
     out, fresh = tmp_path / "out", tmp_path / "fresh"
     tallied(root, out)
-    first = {path: path.stat().st_mtime_ns for path in out.rglob("*.*")}
+    first = {path: path.stat().st_mtime_ns for path in out.rglob("[ab]_0*.*")}
     (out / "images/mug_train/b_00.JPEG").unlink()
     tallied(root, out)
     changed = [path.name for path, time in first.items() if path.stat().st_mtime_ns != time]
@@ -176,8 +174,8 @@ def test_the_side_by_side_layout_is_read_as_well(tmp_path: Path) -> None:
     put(tmp_path, "imagenet3d/mug/n1_1.npz", annotation_bytes([annotated()]))
     folder = PhotoFolder.of(DirectoryFiles(tmp_path), "val")
     assert [photo.name for photo in folder.photos["mug", "val"]] == ["n1_1"]
-    files = DirectoryFiles(tmp_path)
-    assert preprocess_photo(files, folder.photos["mug", "val"][0], SMALL, tmp_path / "out").names == ["n1_1_00"]
+    groups = [("mug", "val", folder.photos["mug", "val"])]
+    assert list(preprocess(tmp_path, tmp_path / "out", groups, SMALL, 1))[-1][2].names == ["n1_1_00"]
     values = read_plain((tmp_path / "out/annotations/mug_val/n1_1_00.npz").read_bytes())
     assert (values["class"], values["cad_index"], values["principal"].tolist()) == ("mug", 1, [40.0, 32.0])
 
@@ -198,7 +196,7 @@ def test_a_killed_run_continues_and_ends_with_the_same_files(tmp_path: Path) -> 
         time.sleep(0.02)
     doomed.send_signal(signal.SIGKILL)
     doomed.wait()
-    assert not (out / "lists").exists()
+    assert not list(out.rglob("mesh01.txt"))
     time.sleep(0.5)  # its worker notices within that
     left = {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")}
     assert 10 <= len(left) < 48 * 4
