@@ -74,8 +74,10 @@ def quadruped(triangles: int) -> Mesh:
 def torus_knot(triangles: int) -> Mesh:
     def surface(u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
         t, around = u * 2 * np.pi, v * 2 * np.pi
-        curve = np.stack([(2 + np.cos(3 * t)) * np.cos(2 * t), (2 + np.cos(3 * t)) * np.sin(2 * t), np.sin(3 * t)], -1)
-        along = np.gradient(curve, axis=0)
+        out, slope = 2 + np.cos(3 * t), -3 * np.sin(3 * t)
+        sine, cosine = np.sin(2 * t), np.cos(2 * t)
+        curve = np.stack([out * cosine, out * sine, np.sin(3 * t)], -1)
+        along = np.stack([slope * cosine - 2 * out * sine, slope * sine + 2 * out * cosine, 3 * np.cos(3 * t)], -1)
         side = np.cross(along, [0.0, 0.0, 1.0])
         side /= np.linalg.norm(side, axis=-1, keepdims=True)
         up = np.cross(side, along)

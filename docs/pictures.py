@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
+from bench.rasterize import cases, clip_coordinates
 from opendlign_core.ingestion import Mesh
 from opendlign_core.ingestion.readers import read_shape
 from opendlign_core.ingestion.sampling import sample_surface
 from opendlign_core.pictures import contact_sheet, depth_picture
 from opendlign_core.projection import RECIPES, ProjectionRecipe, project
 from opendlign_core.projection.grid import cells_of
+from opendlign_core.projection.layers import depth_maps, rasterize_layers
 from tests.projection.shapes import flag
 
 IMAGES = Path(__file__).parent / "images"
@@ -58,11 +60,27 @@ def marked(points: Tensor, recipe: ProjectionRecipe) -> list[NDArray[Any]]:
     return pictures
 
 
+def surfaces() -> Image.Image:
+    """The first four surfaces along every ray of two meshes, nearer ones darker on one scale for all of a mesh."""
+    views, captions = [], []
+    for name in ("quadruped", "torus knot"):
+        vertices, faces = cases(40_000)[name][0]
+        mesh = torch.from_numpy(vertices)
+        clip = clip_coordinates(mesh)
+        values, coverage = rasterize_layers(clip[None], torch.from_numpy(faces), clip[None, :, 3:], 240, 4)
+        depth = torch.where(coverage[0], values[0, ..., 0], torch.inf)
+        maps = depth_maps(depth.flatten(1)[None])[0].view(240, 240, 4)
+        views += [depth_picture(maps[..., layer].numpy()) for layer in range(4)]
+        captions += [f"{name}, surface {layer + 1}" for layer in range(4)]
+    return contact_sheet(views, captions, columns=4, tile=240)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shape", type=Path)
     mesh = read_shape(parser.parse_args().shape)
     assert isinstance(mesh, Mesh)
+    surfaces().save(IMAGES / "layers.png", optimize=True)
     for name, recipe in RECIPES.items():
         points = sample_surface(mesh, POINTS.get(name, 10_000), np.random.default_rng(0)).points
         depth = project(np.asarray(points, np.float32)[None], recipe)[0].numpy()

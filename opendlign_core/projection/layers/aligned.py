@@ -11,7 +11,7 @@ from PIL import Image
 from opendlign_core.camera import Pose
 from opendlign_core.errors import BadInput
 from opendlign_core.projection.layers.posed import depth_maps, seen_depth
-from opendlign_core.projection.layers.recipe import PosedRecipe
+from opendlign_core.projection.layers.recipe import AlignRecipe
 from opendlign_core.samples import Painted, PaintedMeta, PosedPhoto, encode_depth, encode_image
 
 MOST_TIMES = 8
@@ -63,7 +63,7 @@ def aligned_photo(
     photo: PosedPhoto,
     vertices: NDArray[np.floating[Any]],  # [N, 3] of its CAD, z up
     faces: NDArray[np.integer[Any]],  # [F, 3]
-    recipe: PosedRecipe,
+    recipe: AlignRecipe,
 ) -> Painted:
     """The part of a photo about its CAD, and the CAD's depth there: a sample of one view, as painted ones are.
 

@@ -7,14 +7,14 @@ import pytest
 
 from opendlign_core.camera import Pose
 from opendlign_core.errors import BadInput
-from opendlign_core.projection.layers import PosedRecipe, aligned_photo, seen_depth
+from opendlign_core.projection.layers import AlignRecipe, aligned_photo, seen_depth
 from opendlign_core.samples import ImageRecipe, Painted, PhotoMeta, PosedPhoto, encode_image
 from tests.projection.layers.test_posed import cube
 
 HEIGHT, WIDTH = 120, 160
 RED = np.array([220, 30, 30], np.uint8)
 CORNERS, FACES = cube()
-RECIPE = PosedRecipe(size=64, image=ImageRecipe(format="png"))
+RECIPE = AlignRecipe(size=64, image=ImageRecipe(format="png"))
 
 
 def photographed(px: float, py: float, distance: float = 3.0, padded: int = 0) -> PosedPhoto:
@@ -49,7 +49,7 @@ def test_the_depth_lies_where_the_photo_shows_the_thing(px: float, py: float) ->
 
 
 def test_nothing_lies_where_the_photo_is_padded() -> None:
-    padded = aligned_photo(photographed(60, 60, padded=60), CORNERS, FACES, PosedRecipe(size=64, least_shown=0.1))
+    padded = aligned_photo(photographed(60, 60, padded=60), CORNERS, FACES, AlignRecipe(size=64, least_shown=0.1))
     whole = aligned_photo(photographed(60, 60), CORNERS, FACES, RECIPE)
     assert agreement(padded) > 0.95
     assert 0.3 < (padded.maps() < 1).sum() / (whole.maps() < 1).sum() < 0.7
