@@ -84,7 +84,7 @@ def _by_name(sources: Sequence[IngestRecipe]) -> dict[str, Recipe]:
 def _reached(stage: str, given: set[str], known: Collection[str] = ()) -> set[str]:
     """The stage and those that it cannot do without, but for the given ones and what they are made from.
 
-    Of stages that may stand in for each other the first is reached, and those that are `known`.
+    Of stages that may stand in for each other those that are `known` are reached, or else the first.
     """
     found, waiting = set[str](), [stage]
     while waiting:
@@ -92,7 +92,8 @@ def _reached(stage: str, given: set[str], known: Collection[str] = ()) -> set[st
         if name not in found | given:
             found.add(name)
             needed = [port for port in stage_named(name).reads if not port.optional]
-            waiting += [maker for port in needed for maker in port.stages if maker == port.stage or maker in known]
+            for port in needed:
+                waiting += [maker for maker in port.stages if maker in known] or [port.stage]
     return found
 
 
@@ -165,7 +166,7 @@ def _built(raw: Mapping[str, Any]) -> Preset:
 
 def _with_needed(given: Mapping[str, Any]) -> dict[str, Any]:
     """The stages of a preset with those that they cannot do without, which are taken with their defaults."""
-    needed = {name for stage in given for name in _reached(stage, set())} - given.keys()
+    needed = {name for stage in given for name in _reached(stage, set(), given)} - given.keys()
     return {stage.name: given.get(stage.name, {}) for stage in STAGES if stage.name in {*given, *needed}}
 
 

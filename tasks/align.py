@@ -19,7 +19,7 @@ from tasks.pictures import shard_cads, show_pairs
 from tasks.ports import Port
 from tasks.shards import ShardBuilder, throughput_table
 from tasks.showcase import Showcase
-from tasks.stage import Job, ShardedStage
+from tasks.stage import Job, ShardedStage, Views
 
 AlignJob = Job[AlignRecipe, AlignExecution]
 
@@ -51,7 +51,7 @@ class Align(ShardedStage[AlignRecipe, AlignExecution]):
                 return f"the source {one.source.adapter} holds no photos with poses, which align pairs with their CADs"
         return ""
 
-    def bytes_each(self, recipe: AlignRecipe) -> int:
+    def bytes_each(self, recipe: AlignRecipe, views: Views) -> int:
         """A map of less than a byte a pixel and a picture of a fifth."""
         return recipe.size**2
 

@@ -1,6 +1,7 @@
 """The stages of the pipeline, in the order in which plans and menus list them."""
 
 from storage.collect import Beside
+from tasks.align import ALIGN
 from tasks.dlign import DLIGN
 from tasks.evaluate import EVALUATE
 from tasks.ingest import INGEST
@@ -12,7 +13,7 @@ from tasks.stage import AnyStage
 from tasks.synthesize import SYNTHESIZE
 from tasks.train import TRAIN
 
-STAGES: tuple[AnyStage, ...] = (INGEST, PROPOSE, PROJECT, SYNTHESIZE, DLIGN, TRAIN, POSENET, EVALUATE)
+STAGES: tuple[AnyStage, ...] = (INGEST, PROPOSE, PROJECT, SYNTHESIZE, ALIGN, DLIGN, TRAIN, POSENET, EVALUATE)
 
 
 BESIDE: tuple[Beside, ...] = tuple(dict.fromkeys((TIMINGS, *(one for stage in STAGES for one in stage.beside))))

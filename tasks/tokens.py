@@ -43,7 +43,7 @@ class Tokens(ShardedStage[TokensRecipe, TrainExecution]):
     recipe = TokensRecipe
     execution = TrainExecution
     about = "Compute what is frozen about each object, for training."
-    reads = (Port("aligned", "synthesize", "Fingerprint of the synthesize output."),)
+    reads = (Port("aligned", "synthesize", "Fingerprint of the synthesize output, or align/ID.", also=("align",)),)
     pool = "gpu"
 
     @contextmanager

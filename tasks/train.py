@@ -40,7 +40,7 @@ class Train(WholeStage[TrainRecipe, TrainExecution]):
     recipe = TrainRecipe
     execution = TrainExecution
     about = "Train the depth branch on depth-aligned images."
-    reads = (Port("aligned", "synthesize", "Fingerprint of the synthesize output."),)
+    reads = (Port("aligned", "synthesize", "Fingerprint of the synthesize output, or align/ID.", also=("align",)),)
     pool = "gpu"
     shows = ("metrics", "curves", "checkpoint")
     beside = (KEPT,)

@@ -16,6 +16,7 @@ from opendlign_core.errors import BadInput
 from opendlign_core.projection import RECIPES
 from storage.output import load_manifest
 from storage.stores import open_store
+from tasks.align import ALIGN
 from tasks.evaluate import EVALUATE
 from tasks.posenet import POSENET
 from tasks.project import PROJECT
@@ -109,7 +110,7 @@ def test_any_stage_has_its_place_in_the_short_form() -> None:
     graph = preset_with(dlign={})
     assert inputs(graph, "dlign") == {"aligned": ("synthesize",)}
     assert graph.by_name()["dlign"].recipe.clip == graph.by_name()["train"].recipe.clip
-    assert graph.stages == tuple(stage.name for stage in STAGES if stage not in (PROPOSE, POSENET))
+    assert graph.stages == tuple(stage.name for stage in STAGES if stage not in (PROPOSE, ALIGN, POSENET))
 
 
 def test_only_what_a_stage_is_made_from_is_asked_for() -> None:
