@@ -4,6 +4,7 @@ Everything is in metres and y up. A box is turned about y by its yaw, in radians
 3DETR and SUN RGB-D speak of, whose cameras look along our -z with y down.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -66,6 +67,13 @@ class Boxes:
         """
         order = [0, 2, 1]
         return cls(boxes.centres[:, order] * [1.0, 1.0, -1.0], boxes.sizes[:, order], boxes.yaws)
+
+    @classmethod
+    def together(cls, several: Sequence[Self]) -> Self:
+        """The boxes of several, one after the other."""
+        rows = [(part.centres, part.sizes, part.yaws) for part in (cls.of([], []), *several)]
+        centres, sizes, yaws = zip(*rows, strict=True)
+        return cls(np.concatenate(centres), np.concatenate(sizes), np.concatenate(yaws))
 
     @classmethod
     def of_camera_corners(cls, corners: NDArray[Any]) -> Self:  # [K, 8, 3]

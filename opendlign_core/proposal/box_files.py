@@ -8,6 +8,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opendlign_core.boxes import Boxes
 from opendlign_core.errors import BadInput
@@ -34,12 +35,21 @@ def read_boxes(path: Path) -> Proposals:
         boxes = Boxes.of(arrays["centres"], arrays["sizes"], arrays.get("yaws"))
         objectness = np.asarray(arrays.get("objectness", np.ones(len(boxes))), np.float64)
         found = Proposals(boxes, objectness)
+        _require_solid(boxes, objectness)
     except (KeyError, TypeError, ValueError, BadZipFile) as error:
         told = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise BadInput(f"{path} cannot be read as boxes: {told}") from error
     if not len(boxes):
         raise BadInput(f"{path} holds no boxes")
     return found
+
+
+def _require_solid(boxes: Boxes, objectness: NDArray[np.float64]) -> None:
+    flat = (boxes.sizes <= 0).any(1)
+    if flat.any():
+        raise ValueError(f"box {int(flat.argmax())} has a side of 0; give every side in metres")
+    if not ((objectness >= 0) & (objectness <= 1)).all():
+        raise ValueError("an objectness is not between 0 and 1")
 
 
 def _of_csv(path: Path) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 """Boxes for a scene from the merge trees of its pieces, best first."""
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +10,10 @@ from opendlign_core.boxes import Boxes, Hulls
 from opendlign_core.errors import BadInput
 from opendlign_core.overlap import hull_iou, suppress
 from opendlign_core.proposal.proposals import Proposals
-from opendlign_core.proposal.superpoints.merging import CLOSENESS, Node, merge_tree
-from opendlign_core.proposal.superpoints.pieces import pieces_of
+from opendlign_core.proposal.superpoints.guesses import Guesses, guesses_of
+from opendlign_core.proposal.superpoints.merging import CLOSENESS
 from opendlign_core.proposal.superpoints.recipe import SuperpointsRecipe
-from opendlign_core.proposal.superpoints.structure import structural
-from opendlign_core.proposal.superpoints.surface import Floats, Surface, surface_of
+from opendlign_core.proposal.superpoints.surface import Floats, Indices, surface_of
 
 APART = 0.5
 """IoU up to which boxes are different guesses: those that overlap a better one more come after all that do not."""
@@ -21,31 +21,26 @@ FEWEST = 100
 """Points of a scene after thinning, lest there is nothing to cut into pieces."""
 
 
-class _Guesses(NamedTuple):
-    """What one tree says: boxes, and how dear it was to merge each with anything more."""
-
-    hulls: Hulls
-    dearness: Floats  # [K]
-
-
 def propose(points: NDArray[Any], recipe: SuperpointsRecipe | None = None) -> Proposals:  # [N, 3], y up, in metres
-    """Boxes along the axes, at most `recipe.most`, best first; objectness falls from 1 with the rank.
+    """Boxes of the scene, at most `recipe.most`, best first; objectness falls from 1 with the rank.
 
     Raises:
         BadInput: there are too few points, or one is not finite.
     """
-    recipe = recipe or SuperpointsRecipe()
-    surface = surface_of(_checked(points), recipe)
+    recipe, scan = recipe or SuperpointsRecipe(), _checked(points)
+    surface = surface_of(scan, recipe)
     if len(surface.points) < FEWEST:
         raise BadInput(
             f"the scene has {len(surface.points)} points {recipe.spacing} m apart; give a scan of a room in metres"
         )
-    trees = [_guesses(surface, tolerance, recipe) for tolerance in recipe.tolerances]
-    low, high = (np.concatenate(sides) for sides in zip(*(tree.hulls for tree in trees), strict=True))
-    dearness = np.concatenate([tree.dearness for tree in trees])
-    scores = (dearness + CLOSENESS) * _agreement(Hulls(low, high), trees) ** 2
-    ranked = _ranked(Hulls(low, high), scores, recipe)[: recipe.most]
-    return Proposals(Boxes.between(low[ranked], high[ranked]), 1 - np.arange(len(ranked)) / max(len(ranked), 1))
+    trees = [guesses_of(surface, tolerance, recipe) for tolerance in recipe.tolerances]
+    hulls = _together([tree.hulls for tree in trees])
+    ranked = _ranked(hulls, _scores(hulls, trees), recipe)[: recipe.most]
+    if recipe.yaw:
+        boxes = _turned(trees, ranked, scan, surface.owner)
+    else:
+        boxes = Boxes.between(hulls.low[ranked], hulls.high[ranked])
+    return Proposals(boxes, 1 - np.arange(len(ranked)) / max(len(ranked), 1))
 
 
 def _checked(points: NDArray[Any]) -> Floats:
@@ -56,28 +51,32 @@ def _checked(points: NDArray[Any]) -> Floats:
     return points.astype(np.float64)
 
 
-def _guesses(surface: Surface, tolerance: float, recipe: SuperpointsRecipe) -> _Guesses:
-    pieces = pieces_of(surface, tolerance, recipe.least_piece)
-    kept = np.flatnonzero(~structural(surface, pieces, recipe.structure))
-    found = [pair for pair in merge_tree(surface, pieces, kept) if _fits(pair[0], recipe)]
-    low, high = (np.array([getattr(node, side) for node, _ in found]).reshape(-1, 3) for side in ("low", "high"))
-    return _Guesses(Hulls(low, high), np.array([cost for _, cost in found]))
+def _together(hulls: Sequence[Hulls]) -> Hulls:
+    low, high = (np.concatenate(sides) for sides in zip(*hulls, strict=True))
+    return Hulls(low, high)
 
 
-def _fits(node: Node, recipe: SuperpointsRecipe) -> bool:
-    longest = max(high - low for low, high in zip(node.low, node.high, strict=True))
-    return node.points >= recipe.least_points and recipe.shortest <= longest <= recipe.longest
-
-
-def _agreement(hulls: Hulls, trees: list[_Guesses]) -> Floats:  # [K] -> [K]
-    """How much each box looks like the one most like it in every tree, on average."""
+def _scores(hulls: Hulls, trees: Sequence[Guesses]) -> Floats:  # [K]
+    """How dear it was to merge a guess with anything more, how much all trees agree on it, how large it is."""
+    dearness = np.concatenate([tree.dearness for tree in trees]) + CLOSENESS
+    points = np.concatenate([[node.points for node in tree.nodes] for tree in trees])
     likeness = [hull_iou(hulls, tree.hulls).max(1, initial=0) for tree in trees]
-    return np.asarray(np.mean(likeness, axis=0))
+    return np.asarray(dearness * np.mean(likeness, axis=0) ** 2 * np.sqrt(points))
 
 
-def _ranked(hulls: Hulls, scores: Floats, recipe: SuperpointsRecipe) -> NDArray[np.int64]:
+def _ranked(hulls: Hulls, scores: Floats, recipe: SuperpointsRecipe) -> Indices:
     """One of each group of like boxes; those that stand apart first, each part in falling order of score."""
     unlike = suppress(hulls, scores, recipe.likeness)
     apart = suppress(Hulls(hulls.low[unlike], hulls.high[unlike]), scores[unlike], APART)
     others = np.setdiff1d(np.arange(len(unlike)), apart)
     return np.asarray(unlike[np.concatenate([apart, others])])
+
+
+def _turned(trees: Sequence[Guesses], chosen: Indices, points: Floats, owner: Indices) -> Boxes:
+    """The turned boxes of guesses, which are numbered through all trees."""
+    starts = np.cumsum([0, *(len(tree.nodes) for tree in trees)])
+    rows = []
+    for number in chosen:
+        tree = int(np.searchsorted(starts, number, side="right")) - 1
+        rows.append(trees[tree].turned(int(number - starts[tree]), points, owner))
+    return Boxes.together(rows)

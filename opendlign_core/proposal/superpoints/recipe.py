@@ -19,7 +19,7 @@ class SuperpointsRecipe(Recipe):
     """Nearest points to which each is linked."""
     reach: float = Field(default=0.12, gt=0)
     """Longest link."""
-    tolerances: tuple[float, ...] = Field(default=(0.02, 0.1), min_length=1)
+    tolerances: tuple[float, ...] = Field(default=(0.005, 0.02, 0.1, 0.5), min_length=1)
     """How much bend a small piece takes up; each gives a set of pieces, and boxes of its own."""
     least_piece: int = Field(default=20, ge=1)
     """Points of the smallest piece; smaller ones join a neighbour."""
@@ -33,5 +33,7 @@ class SuperpointsRecipe(Recipe):
     """Most length of a box's longest side."""
     likeness: float = Field(default=0.85, gt=0, le=1)
     """Of boxes whose IoU is above this one is enough."""
+    yaw: bool = False
+    """Turn each box about y as its footprint is smallest; otherwise boxes lie along the axes, as ScanNet's do."""
     most: int = Field(default=256, ge=1)
     """Boxes of a scene, best first."""

@@ -17,11 +17,14 @@ class Surface:
     """Points with normals, and links between neighbours."""
 
     points: Floats  # [N, 3]
+    owner: Indices  # [scan], the point that stands for each of the scan's
     low: Floats  # [N, 3], of the scan's points for which each stands
     high: Floats  # [N, 3]
     normals: Floats  # [N, 3], of length 1 and either sign
     links: Indices  # [E, 2]
     bends: Floats  # [E], 0 where both ends face the same way, 1 where they stand square
+    area: float
+    """Square metres for which each point stands."""
 
 
 def surface_of(points: Floats, recipe: SuperpointsRecipe) -> Surface:  # [N, 3]
@@ -30,11 +33,11 @@ def surface_of(points: Floats, recipe: SuperpointsRecipe) -> Surface:  # [N, 3]
     even = np.stack([np.bincount(owner, weights=axis) for axis in points.T], axis=1) / counts[:, None]
     low, high = extents(points, points, owner)
     count = min(recipe.neighbours, len(even))
-    distance, near = cKDTree(even).query(even, k=count)
-    normals = _normals(even[near.reshape(len(even), count)])
-    links = _links(distance.reshape(len(even), count), near.reshape(len(even), count), recipe)
+    distance, near = (found.reshape(len(even), count) for found in cKDTree(even).query(even, k=count))
+    normals = _normals(even[near])
+    links = _links(distance, near, recipe)
     bends = 1 - np.abs((normals[links[:, 0]] * normals[links[:, 1]]).sum(1))
-    return Surface(even, low, high, normals, links, bends)
+    return Surface(even, owner, low, high, normals, links, bends, _area(distance[:, 1 : recipe.links + 1]))
 
 
 def cubes_of(points: Floats, side: float) -> Indices:  # [N, 3] -> [N]
@@ -50,6 +53,11 @@ def extents(low: Floats, high: Floats, groups: Indices) -> tuple[Floats, Floats]
     order = np.argsort(groups, kind="stable")
     starts = np.searchsorted(groups[order], np.arange(groups.max() + 1))
     return np.minimum.reduceat(low[order], starts), np.maximum.reduceat(high[order], starts)
+
+
+def _area(distance: Floats) -> float:  # [N, k], to the nearest points
+    """Of a disc that holds as many points as it reaches, by the median point."""
+    return float(np.pi * np.median(distance[:, -1]) ** 2 / distance.shape[1]) if distance.size else 0.0
 
 
 def _normals(around: Floats) -> Floats:  # [N, k, 3] -> [N, 3]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +50,8 @@ def procedural_room(seed: int, index: int, source: str = "rooms") -> Scene:
         things=tuple(placed.thing.label for placed in things),
     )
     boxes = extents(room.points, instances, len(kept))
-    return Scene(meta, room.points, boxes, room.colours, instances, _together([placed.box for placed in things]))
+    whole = Boxes.together([placed.box for placed in things])
+    return Scene(meta, room.points, boxes, room.colours, instances, whole)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +86,6 @@ def extents(points: NDArray[np.float32], instances: NDArray[np.int32], things: i
     own = [points[instances == thing + 1].astype(np.float64) for thing in range(things)]
     low, high = (np.array([getattr(rows, side)(0) for rows in own]).reshape(-1, 3) for side in ("min", "max"))
     return Boxes.between(low, high)
-
-
-def _together(boxes: Sequence[Boxes]) -> Boxes:
-    parts = ([getattr(box, name)[0] for box in boxes] for name in ("centres", "sizes", "yaws"))
-    centres, sizes, yaws = map(np.array, parts)
-    return Boxes.of(centres, sizes, yaws)
 
 
 def _surfaces(
