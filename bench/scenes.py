@@ -93,13 +93,15 @@ def emptiness(points: Any) -> Row:
 
 def named(store: str, rooms: list[Scene]) -> Row:
     """Return AP of the last mini run's model in the test rooms, from surfaces and from the true boxes."""
+    from opendlign.asked_things import Words
     from opendlign.detected import Scan, detect
-    from opendlign.models import Which, find
+    from opendlign.models import Which
+    from opendlign.naming import namer
     from opendlign_core.evaluation.detection.detections import Objects
     from opendlign_core.evaluation.detection.metrics import score_detections
 
-    trained = find(Which(store=store))
-    names = sorted({thing for room in rooms for thing in room.meta.things})
+    model = namer(Which(store=store))
+    names = tuple(sorted({thing for room in rooms for thing in room.meta.things}))
     row: Row = {"names": len(names)}
     for how in ("superpoints", "true boxes"):
         scenes = []
@@ -107,7 +109,7 @@ def named(store: str, rooms: list[Scene]) -> Row:
             true = Proposals(room.boxes, np.ones(len(room.boxes)))
             proposals = true if how == "true boxes" else propose(room.points)
             there = Objects(room.boxes, np.array([names.index(thing) for thing in room.meta.things]))
-            scenes.append((detect(Scan(room.points), proposals, trained, names).found, there))
+            scenes.append((detect(Scan(room.points), proposals, model, Words(names)).found, there))
         scores = {f"AP{percent}": score_detections(scenes, percent / 100) for percent in (25, 50)}
         row[how] = {name: round(100 * score.mean_average_precision, 1) for name, score in scores.items()}
     return row

@@ -1,17 +1,18 @@
 """`opendlign detect`: the things that stand in a scan, by names of one's own."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.table import Table
 
 from opendlign.ask import AtLeastOne
+from opendlign.asked_things import Kind, require_place, wanted_proposer, wanted_words
 from opendlign.models import Which
 from opendlign.named_files import require_files
-from opendlign.shapes import LAST_RUN, Labels, named_model, wanted_labels, warn_of_unread
+from opendlign.naming import namer, note_unread
+from opendlign.shapes import LAST_RUN, Labels, wanted_labels
 from opendlign.show import console, plain
-from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import UpAxis
 
 if TYPE_CHECKING:
@@ -23,15 +24,19 @@ def detect(
     /,
     *,
     labels: Labels,
-    proposals: Literal["superpoints", "3detr", "boxes"] = "superpoints",
+    proposals: Kind = "superpoints",
     checkpoint: Annotated[Path | None, Parameter(help="Weights of 3DETR-m, such as scannet_masked_ep1080.pth")] = None,
     boxes: Annotated[Path | None, Parameter(help="Boxes of another program, as .json, .csv or .npz")] = None,
+    yaw: Annotated[bool, Parameter(help="Turn the boxes of surfaces as what is in them", negative=())] = False,
+    background: Annotated[str, Parameter(help="What is no thing, with commas, such as wall,floor,ceiling")] = "",
     which: Which = LAST_RUN,
-    out: Annotated[Path, Parameter(help="Folder for boxes.json, scene.ply and plan.png")] = Path("things"),
+    out: Annotated[Path, Parameter(help="Folder for boxes.json, scene.ply, scene.glb and pictures")] = Path("things"),
     up: Annotated[UpAxis | None, Parameter(help="The axis that points up in the file; ScanNet's is z")] = None,
     top: Annotated[int, AtLeastOne] = 20,
 ) -> int:
     """Find things in a scan of a room, in metres, by any names.
+
+    Without a trained model in the store the frozen CLIP of the preset answers.
 
     Parameters
     ----------
@@ -42,23 +47,23 @@ def detect(
     top
         How many boxes to print and to draw.
     """
-    names = wanted_labels(labels)
-    for option, path, how in (("--checkpoint", checkpoint, "3detr"), ("--boxes", boxes, "boxes")):
-        if (path is not None) != (proposals == how):
-            raise BadInput(f"{option} and --proposals {how} belong together: name both or neither")
-    require_files([path for path in (scan, checkpoint, boxes) if path is not None])
-    trained = named_model(which)
-    warn_of_unread(trained, names)
+    words = wanted_words(wanted_labels(labels), background)
+    proposer = wanted_proposer(proposals, checkpoint, boxes, yaw)
+    require_files([scan, *([proposer.file] if proposer.file else [])])
+    require_place(out, scan)
+    found = namer(which)
+    note_unread(found, words.all)
     from opendlign.detected import detect as detect_in
-    from opendlign.detected import propose, read_scan, write_detected
+    from opendlign.detected import propose, read_scan
+    from opendlign.drawn_scene import write_detected
 
-    seen = read_scan(scan, trained, up)
-    if seen.left_out:
-        console.print(plain(f"{seen.left_out:,} points of {scan} are left out by chance"), soft_wrap=True)
-    found = detect_in(seen, propose(seen, proposals, checkpoint, boxes), trained, names)
-    console.print(plain(f"{scan}: {len(found.found.scores)} things in {found.proposals} boxes"), soft_wrap=True)
-    console.print(_table(found, top))
-    console.print(plain(", ".join(map(str, write_detected(found, out, top)))), soft_wrap=True)
+    seen = read_scan(scan, found, up)
+    if seen.told:
+        console.print(plain(seen.told), soft_wrap=True)
+    things = detect_in(seen, propose(seen, proposer), found, words)
+    console.print(plain(f"{scan}: {len(things.found.scores)} things in {things.proposals} boxes"), soft_wrap=True)
+    console.print(_table(things, top))
+    console.print(plain(", ".join(map(str, write_detected(things, out, top)))), soft_wrap=True)
     return 0
 
 

@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 
 _FLOAT, _UINT = 5126, 5125
 _VERTICES, _INDICES = 34962, 34963
+_MODES = {3: 4, 1: 0}
+"""Of primitives, by the corners that each has: triangles and dots."""
 
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Some triangles in one colour; programs show the name beside them."""
+    """Some triangles in one colour, or dots; programs show the name beside them."""
 
     name: str
     vertices: NDArray[np.float32]  # [V, 3]
-    faces: NDArray[np.integer]  # [F, 3]
+    faces: NDArray[np.integer]  # [F, 3], or [F, 1] for dots
     colour: tuple[int, int, int]
 
     @classmethod
@@ -61,14 +63,14 @@ def _scene(pieces: Sequence[Piece], length: int) -> dict[str, Any]:
     accessors: list[dict[str, Any]] = []
     start = 0
     for number, piece in enumerate(pieces):
-        for size, target in ((12 * len(piece.vertices), _VERTICES), (12 * len(piece.faces), _INDICES)):
+        for size, target in ((12 * len(piece.vertices), _VERTICES), (4 * piece.faces.size, _INDICES)):
             views.append({"buffer": 0, "byteOffset": start, "byteLength": size, "target": target})
             start += size
         low, high = (np.asarray(bound, np.float32).tolist() for bound in _bounds(piece))
         accessors += [
             {"bufferView": 2 * number, "componentType": _FLOAT, "count": len(piece.vertices), "type": "VEC3",
              "min": low, "max": high},
-            {"bufferView": 2 * number + 1, "componentType": _UINT, "count": 3 * len(piece.faces), "type": "SCALAR"},
+            {"bufferView": 2 * number + 1, "componentType": _UINT, "count": piece.faces.size, "type": "SCALAR"},
         ]  # fmt: skip
     numbers = range(len(pieces))
     return {
@@ -80,7 +82,12 @@ def _scene(pieces: Sequence[Piece], length: int) -> dict[str, Any]:
             {
                 "name": piece.name,
                 "primitives": [
-                    {"attributes": {"POSITION": 2 * number}, "indices": 2 * number + 1, "material": number}
+                    {
+                        "attributes": {"POSITION": 2 * number},
+                        "indices": 2 * number + 1,
+                        "material": number,
+                        "mode": _MODES[piece.faces.shape[1]],
+                    }
                 ],
             }
             for number, piece in enumerate(pieces)
