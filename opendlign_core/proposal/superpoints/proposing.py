@@ -17,6 +17,8 @@ from opendlign_core.proposal.superpoints.surface import Floats, Indices, surface
 
 APART = 0.5
 """IoU up to which boxes are different guesses: those that overlap a better one more come after all that do not."""
+AGREEMENT, LARGENESS = 2, 0.7
+"""Powers in the score of a guess: of how much the trees agree on it, and of its number of points."""
 FEWEST = 100
 """Points of a scene after thinning, lest there is nothing to cut into pieces."""
 
@@ -61,7 +63,7 @@ def _scores(hulls: Hulls, trees: Sequence[Guesses]) -> Floats:  # [K]
     dearness = np.concatenate([tree.dearness for tree in trees]) + CLOSENESS
     points = np.concatenate([[node.points for node in tree.nodes] for tree in trees])
     likeness = [hull_iou(hulls, tree.hulls).max(1, initial=0) for tree in trees]
-    return np.asarray(dearness * np.mean(likeness, axis=0) ** 2 * np.sqrt(points))
+    return np.asarray(dearness * np.mean(likeness, axis=0) ** AGREEMENT * points**LARGENESS)
 
 
 def _ranked(hulls: Hulls, scores: Floats, recipe: SuperpointsRecipe) -> Indices:
