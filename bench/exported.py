@@ -1,8 +1,11 @@
 """What a depth tower for open_clip keeps of the depth branch, on a store in which mini has run.
 
 Right answers by the cosines averaged over ten views, all through one tower: the frozen CLIP, the depth branch, and the
-exported single tower for several shares of trained weights. The share that ships is chosen on `val`, and `test` is
-reported for it.
+exported single tower for several shares of trained weights, of models that differ in the seed of their training. The
+share that ships is chosen on `val` of the first, and `test` is reported for it.
+
+    opendlign train --preset mini --set train.seed=43    # and so on
+    python -m bench.exported --store store --seeds 42,43,44
 """
 
 import argparse
@@ -43,10 +46,8 @@ def mixed(model: EvaluatedModel, share: float) -> EvaluatedModel:
     return changed
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--store", default="store", help="a store in which mini has run")
-    trained = find(Which(preset="mini", store=parser.parse_args().store))
+def measured(trained: Trained) -> dict[str, Any]:
+    """What one model's tower keeps, by share on `val`, and on `test` for the share that ships."""
     validation, test = samples(trained, "val"), samples(trained, "test")
     branch = shape_embeddings(trained.model, validation, ALL_TUNED)
     tried = {}
@@ -54,7 +55,7 @@ def main() -> None:
         tower = mixed(trained.model, share)
         cosine = (shape_embeddings(tower, validation, ALL_TUNED) * branch).sum(axis=1).mean()
         tried[str(share)] = {"right": right(tower, validation), "cosine_to_branch": round(float(cosine), 3)}
-    found = {
+    return {
         "val": {"objects": len(validation), "depth branch": right(trained.model, validation), "share": tried},
         "test": {
             "objects": len(test),
@@ -62,8 +63,19 @@ def main() -> None:
             "depth branch": right(trained.model, test),
             "depth tower": right(mixed(trained.model, TRAINED_SHARE), test),
         },
-        "share": TRAINED_SHARE,
     }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--store", default="store", help="a store in which mini has run")
+    parser.add_argument("--seeds", default="42", help="of the trainings in it, with commas")
+    given = parser.parse_args()
+    models = {
+        seed: find(Which(preset="mini", store=given.store, set_=[f"train.seed={seed}"]))
+        for seed in given.seeds.split(",")
+    }
+    found = {"share": TRAINED_SHARE, "seeds": {seed: measured(trained) for seed, trained in models.items()}}
     print(json.dumps(found, indent=1))
     path: Path = RESULTS.with_name("exported.json")
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from opendlign.explore.gallery import Shape
+from opendlign.explore.meshes import turned
 from opendlign.models import Trained
 from opendlign.named_files import read_picture
 from opendlign.shapes import projected, read_clouds
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.features import Floats
-from opendlign_core.ingestion import RejectedObject
+from opendlign_core.ingestion import Mesh, RejectedObject, read_whole
 from opendlign_core.ingestion.readers import SUFFIXES
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
@@ -78,4 +79,7 @@ class Table:
         seen = projected(read, self._trained)
         if isinstance(seen, RejectedObject):
             raise BadInput(f"{name}: {seen.reason}")
-        return Shape(name, read.points, seen.depth, read.colors)
+        # What was read once as points is read, so it can fail to be read whole only for want of memory.
+        whole = read_whole(path, self._trained.source, self._trained.reading)
+        mesh = turned(whole, read.up_axis) if isinstance(whole, Mesh) else None
+        return Shape(name, read.points, seen.depth, read.colors, mesh=mesh)

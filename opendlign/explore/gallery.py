@@ -8,7 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from opendlign.explore.meshes import mesh_behind
 from opendlign.models import OWN, Trained
+from opendlign_core.ingestion import Mesh
 from opendlign_core.samples import Cloud, DepthMaps, Painted, sample_key
 from storage.fetch import Fetcher
 from storage.lineage import lineage
@@ -31,6 +33,8 @@ class Shape:
     label: str = ""
     caption: str = ""
     split: str = ""
+    mesh: Mesh | None = None
+    """Of what was brought; that of a shape of the store is asked for when it is drawn."""
 
 
 class Pair(NamedTuple):
@@ -73,7 +77,7 @@ class Gallery:
     """The shapes that a trained model's source gave."""
 
     def __init__(self, trained: Trained) -> None:
-        self._store = trained.store
+        self._store, self._source, self._reading = trained.store, trained.source, trained.reading
         self._clouds = Output(trained.store, trained.outputs.clouds)
         self._depths = Output(trained.store, trained.outputs.depths[OWN])
         painted = (made for made in lineage(trained.store, trained.manifest) if made.stage == "synthesize")
@@ -100,6 +104,13 @@ class Gallery:
             caption=read.meta.caption,
             split=read.meta.split,
         )
+
+    def mesh(self, object_id: str) -> Mesh | None:
+        """The mesh that the points of a shape were taken from, y up, where that can be told."""
+        cloud = self._clouds.find(object_id)
+        if cloud is None:
+            return None
+        return mesh_behind(Cloud.read(cloud.key, cloud.fields).meta, self._source, self._reading)
 
     def painted(self, label: str = "") -> Sequence[str]:
         """Ids of the objects that images were painted of, those of one label or all."""

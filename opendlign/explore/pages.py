@@ -79,7 +79,8 @@ def _hit(hit: Hit) -> Markup:
 def shape_page(place: Place, shape: Shape, labels: str, said: BothBranches, alike: Sequence[Hit], note: str) -> Markup:
     """The shape to turn, its views and images, what both branches call it, and shapes like it."""
     facts = " · ".join(word for word in (shape.label, shape.split, shape.caption) if word)
-    canvas = tag("canvas", id="viewer", width=440, height=440, data_points=place.link("/points"), tabindex=0)
+    places = {"data_points": place.link("/points"), "data_mesh": place.link("/mesh")}
+    canvas = tag("canvas", id="viewer", width=440, height=440, tabindex=0, **places)
     hint = tag("p", "Drag to turn, wheel to come closer.", class_="note")
     form = tag(
         "form",

@@ -16,6 +16,7 @@ from opendlign.explore.answers import Answers
 from opendlign.explore.brought import Table
 from opendlign.explore.gallery import Gallery, Shape
 from opendlign.explore.listening import HOST
+from opendlign.explore.meshes import MOST_TRIANGLES, packed_mesh
 from opendlign.explore.pages import Place
 from opendlign.explore.turnable import packed
 from opendlign.models import Trained
@@ -51,6 +52,7 @@ def build_server(trained: Trained) -> Starlette:
         Route("/", explorer.search),
         Route("/shape", explorer.shape),
         Route("/points", explorer.points),
+        Route("/mesh", explorer.mesh),
         Route("/pairs", explorer.pairs),
         Route("/rejected", explorer.rejected),
         Route("/bring", explorer.bring, methods=["POST"]),
@@ -94,6 +96,14 @@ class Explorer:
     def points(self, request: Request) -> Response:
         _, shape = self._asked(request)
         return _sent(Response(packed(shape.points, shape.colors), media_type="application/octet-stream"))
+
+    def mesh(self, request: Request) -> Response:
+        """The triangles of a shape; nothing where it has none, or too many to be turned."""
+        place, shape = self._asked(request)
+        mesh = shape.mesh if place.kind == "file" else self._gallery.mesh(place.name)
+        if mesh is None or len(mesh.faces) > MOST_TRIANGLES:
+            return _sent(Response(status_code=204))
+        return _sent(Response(packed_mesh(mesh, shape.points, shape.colors), media_type="application/octet-stream"))
 
     def pairs(self, request: Request) -> Response:
         label, asked = request.query_params.get("label", ""), request.query_params.get("page", "1")

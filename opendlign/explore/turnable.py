@@ -7,14 +7,14 @@ from scipy.spatial import cKDTree
 MOST_POINTS = 8192
 """More than a viewer can tell apart."""
 _NEIGHBOURS = 24
-_GREY = 176
+GREY = 176
 
 
 def packed(points: NDArray[np.float32], colors: NDArray[np.uint8] | None) -> bytes:
     """Points and normals as float32 [N, 3] each, then colours as uint8 [N, 3], little-endian: 27 bytes a point."""
     step = -(-len(points) // MOST_POINTS)
     kept = points[::step].astype(np.float64)
-    paint = np.full((len(kept), 3), _GREY, np.uint8) if colors is None else colors[::step]
+    paint = np.full((len(kept), 3), GREY, np.uint8) if colors is None else colors[::step]
     centred = kept - (kept.max(axis=0) + kept.min(axis=0)) / 2
     unit = centred / max(float(np.linalg.norm(centred, axis=1).max()), 1e-9)
     parts = (unit.astype("<f4"), normals(unit).astype("<f4"), np.ascontiguousarray(paint))

@@ -73,6 +73,21 @@ def test_what_is_not_there_is_told_in_a_sentence(path: str, client: httpx.Client
     assert 'role="alert"' in page.text
 
 
+def test_a_shape_is_drawn_as_the_mesh_behind_its_points(client: httpx.Client) -> None:
+    name = first_shape(client)
+    answer = client.get(f"/mesh?id={name}")
+    assert answer.status_code == 200
+    corners = np.frombuffer(answer.content, "<f4", len(answer.content) // 39 * 9).reshape(-1, 3)
+    points = np.frombuffer(client.get(f"/points?id={name}").content, "<f4", 3 * 256).reshape(-1, 3)
+    assert np.linalg.norm(corners, axis=1).max() == pytest.approx(1)
+    # The points lie on the triangles, so that no box around them is larger; chance leaves out a little of it.
+    assert np.allclose(np.ptp(points, axis=0), np.ptp(corners, axis=0), atol=0.2)
+    brought = client.post("/bring", params={"name": "cube.off"}, content=CUBE, headers=OWN).json()["page"]
+    assert len(client.get(brought.replace("/shape", "/mesh")).content) == 12 * 39
+    cloud = client.post("/bring", params={"name": "a.xyz"}, content=b"0 0 0\n1 0 0\n0 1 0\n0 0 1\n" * 9, headers=OWN)
+    assert client.get(cloud.json()["page"].replace("/shape", "/mesh")).status_code == 204
+
+
 def test_labels_never_name_a_file_of_this_machine(client: httpx.Client, tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("first\nsecond\n")
     page = client.get(f"/shape?id={first_shape(client)}&labels={tmp_path}/secret.txt")
@@ -174,6 +189,7 @@ def test_a_visitor_searches_turns_classifies_and_brings_things(page: Any, url: s
     follow(page, "#hits a >> nth=0")
     canvas = page.locator("#viewer[data-turned]")
     canvas.wait_for()
+    assert canvas.get_attribute("data-drawn") == "mesh"
     before = canvas.get_attribute("data-turned")
     assert canvas.evaluate("c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(v => v > 0)")
     box = canvas.bounding_box()
