@@ -1,6 +1,7 @@
 """`opendlign explore`: its pages over HTTP, and a visitor's way through them in a real browser."""
 
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -63,6 +64,8 @@ def test_a_shape_has_views_images_and_labels_of_both_branches(client: httpx.Clie
     page = client.get(f"/shape?id={first_shape(client)}&labels=chair,mug,<b>")
     assert page.text.count('alt="depth map"') == page.text.count('alt="painted image"') == 10
     assert page.text.count('class="bar-note"') == 6
+    frozen, tuned = page.text.partition('id="frozen"')[2].partition('id="tuned"')[::2]
+    assert re.findall(r"\d+\.\d %", frozen) != re.findall(r"\d+\.\d %", tuned)[:3], "training changes what is said"
     assert "<b>" not in page.text.partition('id="frozen"')[2].replace("<b>mug</b>", "").partition("<h2")[0]
 
 
