@@ -10,6 +10,8 @@ from opendlign_core.ingestion.posed.recipe import CropRecipe
 
 LARGEST_SCALED = 1 << 15
 """Most rows or columns that a scaled photo may have."""
+FARTHEST = 4
+"""How many times a photo's larger side an object's origin may lie outside of it."""
 _ROUNDING = 1e-6
 
 
@@ -80,8 +82,11 @@ def _is_usable(crop: Crop, recipe: CropRecipe) -> bool:
     """Whether it shows something of the photo; the reference also writes black pictures, where it can hold them."""
     if recipe.arithmetic == "faithful":
         return max(*crop.padding.listed(), *crop.cropping.listed()) <= LARGEST_SCALED
-    inside = crop.inside
-    return inside.top < inside.bottom and inside.left < inside.right
+    inside, (height, width), pose = crop.inside, crop.scaled, crop.pose
+    top, left = crop.offset
+    beyond = max(left - pose.px, pose.px - left - width, top - pose.py, pose.py - top - height)
+    shown = inside.top < inside.bottom and inside.left < inside.right
+    return shown and beyond <= FARTHEST * max(height, width)
 
 
 def check_size(annotation: Annotation, height: int, width: int) -> None:
