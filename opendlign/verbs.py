@@ -86,6 +86,8 @@ DATA = (
          "data paint-imagenet3d ~/painted --photos 200"),
 )  # fmt: skip
 POSE = (
+    Verb("find", "pose_finding:find", "Find how the thing in a photo is turned, given its CAD.",
+         "pose find car.jpg --cad car.off --box 40 60 600 300"),
     Verb("show", "posed:show", "Draw a CAD over a photo at a pose, to see whether it fits.",
          "pose show car.jpg --cad car.off --azimuth 30 --elevation 10 --distance 5"),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from torch import Tensor
 import opendlign_core as od
 from opendlign_core.camera import Pose
 from opendlign_core.errors import BadInput
-from opendlign_core.evaluation.pose.comparing.colours import Colours, UInt8, uncertainty
+from opendlign_core.evaluation.pose.comparing.colours import Colours, UInt8
 from opendlign_core.evaluation.pose.comparing.likeness import likeness_to
 from opendlign_core.evaluation.pose.comparing.recipe import ComparisonRecipe
 from opendlign_core.evaluation.pose.comparing.search import ComparedPose, Draw, Likeness, compare
@@ -115,12 +115,18 @@ def test_likeness_decides_where_silhouettes_cannot() -> None:
         assert found[0].cosine == max(pose.cosine for pose in found)
 
 
-def test_uncertainty_is_what_a_perfect_silhouette_tells() -> None:
+def test_no_silhouette_tells_more_than_one_that_divides_all_colours() -> None:
     draw = draw_of(SEAT)
     silhouettes = draw(POSES) < 1
-    for silhouette, most in zip(silhouettes, uncertainty(silhouettes), strict=True):
+    shown = np.ones((SIDE, SIDE), bool)
+    shown[:, : SIDE // 2] = False
+    for silhouette in silhouettes:
         mask = silhouette.numpy().astype(np.uint8)[..., None].repeat(3, 2)
-        np.testing.assert_allclose(Colours.of(mask, 4).told_by(silhouette[None])[0], most, rtol=1e-5)
+        for colours in (Colours.of(mask, 4), Colours.of(mask, 4, shown)):
+            told, most = colours.told_by(silhouettes), colours.most_told_by(silhouettes)
+            assert (told <= most + 1e-6).all()
+            own = silhouette[None]
+            np.testing.assert_allclose(colours.told_by(own), colours.most_told_by(own), rtol=1e-5)
 
 
 def test_a_cad_out_of_sight_and_a_photo_of_nothing_are_refused() -> None:

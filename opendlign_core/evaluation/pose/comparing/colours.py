@@ -1,7 +1,6 @@
 """How well a silhouette fits a photo that nobody segmented: by what it tells about the photo's colours."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -46,7 +45,7 @@ class Colours:
         >>> Colours.of(photo, 2).told_by(torch.stack([thing, thing.roll(1, 0)])).round(3).tolist()
         [0.562, 0.051]
         """
-        inside = silhouettes[:, torch.from_numpy(self.where)].float()  # [B, P]
+        inside = self._inside(silhouettes)
         share = self.classes.mean(0)
         within = inside @ self.classes / len(self.classes)  # [B, K]
         area = within.sum(1, keepdim=True)
@@ -54,13 +53,14 @@ class Colours:
         found: Floats = told.double().numpy()
         return found
 
+    def most_told_by(self, silhouettes: Tensor) -> Floats:  # [B, H, W] bool -> [B]
+        """What they would tell if no colour were on both sides of them, in nats a pixel."""
+        area = self._inside(silhouettes).double().mean(1)
+        entropy: Floats = torch.special.entr(torch.stack([area, 1 - area])).sum(0).numpy()
+        return entropy
 
-def uncertainty(silhouettes: Tensor) -> Floats:  # [B, H, W] bool -> [B]
-    """The most that silhouettes can tell, in nats a pixel."""
-    area = silhouettes.flatten(1).double().mean(1)
-    both = torch.stack([area, 1 - area])
-    entropy: NDArray[Any] = torch.special.entr(both).sum(0).numpy()
-    return entropy
+    def _inside(self, silhouettes: Tensor) -> Tensor:  # [B, H, W] bool -> [B, P]
+        return silhouettes[:, torch.from_numpy(self.where)].float()
 
 
 def _nats(joint: Tensor, independent: Tensor) -> Tensor:  # [B, K] each -> [B]

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from opendlign_core.errors import BadInput
-from opendlign_core.evaluation.pose.comparing.colours import Colours, uncertainty
+from opendlign_core.evaluation.pose.comparing.colours import Colours
 from opendlign_core.evaluation.pose.comparing.recipe import ComparisonRecipe
 from opendlign_core.pose import Floats, pose_error
 
@@ -84,4 +84,4 @@ def _refined(
         angles = tried[each, told.argmax(1)]
     silhouettes = draw(angles) < 1
     told = colours.told_by(silhouettes)
-    return angles, told, told / np.maximum(uncertainty(silhouettes), 1e-9)
+    return angles, told, told / np.maximum(colours.most_told_by(silhouettes), 1e-9)
