@@ -1,5 +1,7 @@
 """What the propose stage can be told. Torch-free."""
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -41,8 +43,8 @@ class BoxFiles(Recipe):
 
     def settled(self, digest_of: DigestOf) -> Self:
         """The boxes named by what their files hold."""
-        held = ",".join(f"{name}:{digest_of(path)}" for name, path in self.files().items())
-        return self.model_copy(update={"folder": f"{CONTENT}{held}"})
+        held = [[path.name, digest_of(path)] for path in self.files().values()]
+        return self.model_copy(update={"folder": f"{CONTENT}{hashlib.sha256(json.dumps(held).encode()).hexdigest()}"})
 
 
 class DetrRecipe(Recipe):

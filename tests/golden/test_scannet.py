@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from opendlign_core.boxes import Boxes
 from opendlign_core.ingestion import (
     DirectoryFiles,
     IngestedScene,
@@ -78,6 +79,28 @@ def test_every_thing_can_be_kept_by_its_own_label(golden_files: Golden) -> None:
             assert isinstance(scene, Scene)
             boxes = boxes[boxes[:, 3:6].any(1)]
             np.testing.assert_allclose(scene.boxes.centres, as_stored(boxes[:, :3]), atol=1e-6)
+
+
+def test_what_detectors_are_trained_on_follows_from_a_scene(golden_files: Golden) -> None:
+    """The items of 3DETR's data set: extents of the drawn points, and boxes with the numbers of their classes."""
+    numbers = list(SCANNET_NYU40.values())
+    for folder, items in zip(
+        golden_files("detection/scannet_mini_?"), golden_files("detection/scannet_items_?.npz"), strict=True
+    ):
+        scenes, expected = ingested("scannet-votenet", folder), np.load(items)
+        drawn = [name.removesuffix("_choices") for name in expected.files if name.endswith("_choices")]
+        assert drawn
+        for item in drawn:
+            scene, there = scenes[item.rpartition("_")[0]], expected[f"{item}_gt_box_present"] == 1
+            assert isinstance(scene, Scene)
+            low, high = (expected[f"{item}_point_cloud_dims_{side}"] for side in ("min", "max"))
+            chosen = scene.points[expected[f"{item}_choices"]]
+            np.testing.assert_allclose(chosen.min(0), [low[0], low[2], -high[1]], atol=1e-6)
+            np.testing.assert_allclose(chosen.max(0), [high[0], high[2], -low[1]], atol=1e-6)
+            theirs = Boxes.of_camera_corners(expected[f"{item}_gt_box_corners"][there])
+            np.testing.assert_allclose(scene.boxes.corners(), theirs.corners(), atol=1e-6)
+            classes = expected[f"{item}_gt_box_sem_cls_label"][there]
+            assert [numbers.index(thing) for thing in scene.meta.things] == classes.tolist()
 
 
 def test_splits_are_those_of_the_lists_and_a_scan_without_alignment_is_a_row(golden_files: Golden) -> None:
