@@ -37,8 +37,8 @@ class Session:
     def run(self) -> Findings[DetectionResult]:
         """Raises `BadInput` where no scene has proposals, or no thing's name leads to a class."""
         rows, measured = list[DetectionResult](), list[MeasuredObjects]()
-        for kind, sources in self.sources.items():
-            for method, draws in self._draws(kind, sources):
+        for kind in self.sources:
+            for method, draws in self.draws(kind):
                 row = self._row(method, kind, draws)
                 pictured = self.case.is_primary and not rows
                 rows.append(row.model_copy(update={"shown": tuple(self._shown(draws[0]))}) if pictured else row)
@@ -74,9 +74,9 @@ class Session:
     def _scenes(self, source: ProposedSource) -> Iterator[ProposedScene]:
         yield from source.scenes(self.case.dataset, self.case.dataset.split)
 
-    def _draws(self, kind: str, sources: Sequence[ProposedSource]) -> Iterator[tuple[str, list[Draw]]]:
-        """Who names the boxes, and what comes of it in every draw."""
-        method = self.case.method
+    def draws(self, kind: str) -> Iterator[tuple[str, list[Draw]]]:
+        """Who names the boxes of a proposer, and what comes of it in each of its draws."""
+        method, sources = self.case.method, self.sources[kind]
         yield method.name, [self._draw(kind, source, self._namer(source, method)) for source in sources]
         if self.case.is_primary and all(self._has_classes(source) for source in sources):
             head = ClassHead(self.index, len(self.classes))
