@@ -53,6 +53,14 @@ class TurnedAway(NamedTuple):
     reason: str
 
 
+class _Known(NamedTuple):
+    label: str
+    split: str
+
+
+_UNKNOWN = _Known("", "")
+
+
 class Output:
     """One output of the store, its samples found by the ids of their objects."""
 
@@ -90,10 +98,10 @@ class Gallery:
 
     def shape(self, object_id: str) -> Shape | None:
         """Everything known of one shape; None where the store has no depth maps of it."""
-        cloud, depth = self._clouds.find(object_id), self._depths.find(object_id)
-        if cloud is None or depth is None:
+        read, depth = self.cloud(object_id), self._depths.find(object_id)
+        if read is None or depth is None:
             return None
-        read, pair = Cloud.read(cloud.key, cloud.fields), self._painted and self._painted.find(object_id)
+        pair = self._painted and self._painted.find(object_id)
         return Shape(
             name=object_id,
             points=read.points,
@@ -107,16 +115,23 @@ class Gallery:
 
     def mesh(self, object_id: str) -> Mesh | None:
         """The mesh that the points of a shape were taken from, y up, where that can be told."""
-        cloud = self._clouds.find(object_id)
-        if cloud is None:
-            return None
-        return mesh_behind(Cloud.read(cloud.key, cloud.fields).meta, self._source, self._reading)
+        cloud = self.cloud(object_id)
+        return None if cloud is None else mesh_behind(cloud.meta, self._source, self._reading)
+
+    def cloud(self, object_id: str) -> Cloud | None:
+        """The points of one shape."""
+        found = self._clouds.find(object_id)
+        return None if found is None else Cloud.read(found.key, found.fields)
+
+    def split(self, object_id: str) -> str:
+        """The split of a shape; empty where the store does not know it."""
+        return self._known.get(object_id, _UNKNOWN).split
 
     def painted(self, label: str = "") -> Sequence[str]:
         """Ids of the objects that images were painted of, those of one label or all."""
         if self._painted is None:
             return ()
-        named = (object_id for object_id, known in self._labelled if label in ("", known))
+        named = (object_id for object_id, known in self._known.items() if label in ("", known.label))
         return [object_id for object_id in named if self._painted.holds(object_id)]
 
     def pair(self, object_id: str, view: int) -> Pair | None:
@@ -130,12 +145,13 @@ class Gallery:
         return Pair(object_id, painted.meta.label, painted.meta.caption, grey, painted.picture(view))
 
     @cached_property
-    def _labelled(self) -> list[tuple[str, str]]:
-        """Ids and labels of what was ingested, in the order of the source."""
+    def _known(self) -> dict[str, _Known]:
+        """What was ingested, by id, in the order of the source."""
         manifest = self._clouds.manifest
         with Fetcher(self._store) as fetcher:
             rows = CATALOG.read(fetcher.path(manifest, manifest.file("catalog")))
-        return [(row["object_id"], row["label"] or "") for row in rows if row["rejected"] is None]
+        kept = (row for row in rows if row["rejected"] is None)
+        return {row["object_id"]: _Known(row["label"] or "", row["split"] or "") for row in kept}
 
     def turned_away(self) -> list[TurnedAway]:
         """Every object that a stage could make nothing of, with the reason."""

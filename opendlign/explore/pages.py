@@ -1,6 +1,5 @@
 """The pages: plain HTML from the server; scripts only turn the model and take what is dropped."""
 
-import base64
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -10,9 +9,11 @@ import numpy as np
 from opendlign.explore.answers import BothBranches
 from opendlign.explore.gallery import Pair, Shape, TurnedAway
 from opendlign_core.evaluation import Classification, Hit
-from opendlign_core.evaluation.report.html import NOTHING, Markup, data_uri, joined, table, tag
+from opendlign_core.evaluation.report.html import NOTHING, Markup, badge, data_uri, joined, table, tag
 from opendlign_core.pictures import depth_picture
 
+TRAINED_ON = "train"
+"""The split whose objects training reads."""
 _LABELS_SHOWN = 8
 _PAGES = (("/", "Search"), ("/pairs", "Pairs"), ("/rejected", "Turned away"))
 
@@ -25,6 +26,13 @@ class Place(NamedTuple):
 
     def link(self, page: str, **more: str) -> str:
         return f"{page}?{urlencode({self.kind: self.name, **more}, errors='surrogatepass')}"
+
+
+class Found(NamedTuple):
+    """A hit, and the split that it is of."""
+
+    hit: Hit
+    split: str
 
 
 def whole(title: str, model: str, *parts: str) -> str:
@@ -45,7 +53,7 @@ def whole(title: str, model: str, *parts: str) -> str:
     return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
 
 
-def search_page(words: str, hits: Sequence[Hit], note: str, brought: str = "", picture: str = "") -> Markup:
+def search_page(words: str, found: Sequence[Found], note: str, brought: str = "", picture: str = "") -> Markup:
     """A line for words, a place to drop things, and what was found."""
     entry = tag(
         "input", type="search", name="q", value=words, placeholder="a red mug with two handles", autofocus=True
@@ -53,7 +61,7 @@ def search_page(words: str, hits: Sequence[Hit], note: str, brought: str = "", p
     form = tag("form", entry, tag("button", "Search"), action="/", class_="ask")
     shown = tag("img", src=picture, alt=brought, class_="asked") if picture else NOTHING
     asked = tag("p", f"Shapes like {brought}") if brought else NOTHING
-    return joined([tag("h1", "Find shapes"), form, _drop(), shown, asked, _note(note), _hits(hits)])
+    return joined([tag("h1", "Find shapes"), form, _drop(), shown, asked, _note(note), _hits(found)])
 
 
 def _drop() -> Markup:
@@ -66,17 +74,33 @@ def _note(words: str) -> Markup:
     return tag("p", words, class_="warning", role="status") if words else NOTHING
 
 
-def _hits(hits: Sequence[Hit]) -> Markup:
-    return tag("div", *map(_hit, hits), class_="tiles", id="hits") if hits else NOTHING
+def _hits(found: Sequence[Found]) -> Markup:
+    if not found:
+        return NOTHING
+    seen, note = sum(one.split == TRAINED_ON for one in found), "The model sees depth maps: shape, and no colour."
+    if seen:
+        note += f" {seen} of these {len(found)} it was trained on; how it does on others is in the report."
+    return joined([tag("p", note, class_="note"), tag("div", *map(_hit, found), class_="tiles", id="hits")])
 
 
-def _hit(hit: Hit) -> Markup:
-    uri = f"data:image/webp;base64,{base64.b64encode(hit.preview).decode()}"
-    words = tag("span", tag("b", hit.label or hit.object_id), f" {hit.score:.3f}")
-    return tag("a", tag("img", src=uri, alt=hit.object_id), words, href=Place("id", hit.object_id).link("/shape"))
+def _hit(found: Found) -> Markup:
+    name = found.hit.object_id
+    picture = tag("img", src=Place("id", name).link("/picture"), alt=name, loading="lazy")
+    mark = badge("trained on", warns=False) if found.split == TRAINED_ON else NOTHING
+    words = tag("span", tag("b", found.hit.label or name), f" {found.hit.score:.3f}", mark)
+    return tag("a", picture, words, tag("code", name), href=Place("id", name).link("/shape"))
 
 
-def shape_page(place: Place, shape: Shape, labels: str, said: BothBranches, alike: Sequence[Hit], note: str) -> Markup:
+def _mark(split: str) -> Markup:
+    """Of a shape of the store: whether the model's answers on it are a test."""
+    if not split:
+        return NOTHING
+    return badge("trained on") if split == TRAINED_ON else badge("not trained on", warns=False)
+
+
+def shape_page(
+    place: Place, shape: Shape, labels: str, said: BothBranches, alike: Sequence[Found], note: str
+) -> Markup:
     """The shape to turn, its views and images, what both branches call it, and shapes like it."""
     facts = " · ".join(word for word in (shape.label, shape.split, shape.caption) if word)
     places = {"data_points": place.link("/points"), "data_mesh": place.link("/mesh")}
@@ -111,7 +135,7 @@ def shape_page(place: Place, shape: Shape, labels: str, said: BothBranches, alik
     return joined(
         [
             tag("h1", shape.name),
-            tag("p", facts, class_="lead"),
+            tag("p", facts, _mark(shape.split), class_="lead"),
             tag("div", *sides, class_="sides"),
             tag("h2", "Depth maps" + (", and the images painted on them" if images else "")),
             tag("div", *views, *images, class_="views"),

@@ -1,5 +1,6 @@
 """The pages over HTTP: for browsers of this machine alone, and for nobody's script but our own."""
 
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import PurePosixPath
 
@@ -17,11 +18,12 @@ from opendlign.explore.brought import Table
 from opendlign.explore.gallery import Gallery, Shape
 from opendlign.explore.listening import HOST
 from opendlign.explore.meshes import MOST_TRIANGLES, packed_mesh
-from opendlign.explore.pages import Place
+from opendlign.explore.pages import Found, Place
+from opendlign.explore.tiles import Tiles
 from opendlign.explore.turnable import packed
 from opendlign.models import Trained
 from opendlign_core.errors import BadInput
-from opendlign_core.evaluation import label_lists, packaged_labels
+from opendlign_core.evaluation import Hit, label_lists, packaged_labels
 from opendlign_core.evaluation.labels import check_labels
 from opendlign_core.evaluation.report.html import Markup, data_uri
 
@@ -32,7 +34,7 @@ OWN_SCRIPT = "x-opendlign"
 """A header that only our own page's script sends: another page's would have to ask first, and is not answered."""
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -53,6 +55,7 @@ def build_server(trained: Trained) -> Starlette:
         Route("/shape", explorer.shape),
         Route("/points", explorer.points),
         Route("/mesh", explorer.mesh),
+        Route("/picture", explorer.picture),
         Route("/pairs", explorer.pairs),
         Route("/rejected", explorer.rejected),
         Route("/bring", explorer.bring, methods=["POST"]),
@@ -67,13 +70,14 @@ class Explorer:
 
     def __init__(self, trained: Trained) -> None:
         self._gallery, self._answers, self._table = Gallery(trained), Answers(trained), Table(trained)
+        self._tiles = Tiles(self._gallery)
 
     def search(self, request: Request) -> Response:
         words, token = request.query_params.get("q", "").strip(), request.query_params.get("file", "")
         if token:
             return self._search_picture(token)
         hits = self._answers.by_words(words) if words else []
-        return self._page("Search", pages.search_page(words, hits, self._unread([words])))
+        return self._page("Search", pages.search_page(words, self._found(hits), self._unread([words])))
 
     def _search_picture(self, token: str) -> Response:
         thing = self._table.get(token)
@@ -81,8 +85,8 @@ class Explorer:
             raise BadInput("that picture is not here any more: drop it again")
         pixels = (thing.what * 255).astype("uint8")
         step = -(-max(pixels.shape[:2]) // 320)
-        hits = self._answers.by_picture(thing.what)
-        return self._page("Search", pages.search_page("", hits, "", thing.name, data_uri(pixels[::step, ::step])))
+        found = self._found(self._answers.by_picture(thing.what))
+        return self._page("Search", pages.search_page("", found, "", thing.name, data_uri(pixels[::step, ::step])))
 
     def shape(self, request: Request) -> Response:
         place, shape = self._asked(request)
@@ -90,7 +94,7 @@ class Explorer:
         names = _wanted(given) if given else self._gallery.labels
         said = self._answers.label(shape, names)
         shown = given or ", ".join(names)
-        alike = self._answers.by_shape(shape)
+        alike = self._found(hit for hit in self._answers.by_shape(shape) if hit.object_id != shape.name)
         return self._page(shape.name, pages.shape_page(place, shape, shown, said, alike, self._unread(names)))
 
     def points(self, request: Request) -> Response:
@@ -104,6 +108,12 @@ class Explorer:
         if mesh is None or len(mesh.faces) > MOST_TRIANGLES:
             return _sent(Response(status_code=204))
         return _sent(Response(packed_mesh(mesh, shape.points, shape.colors), media_type="application/octet-stream"))
+
+    def picture(self, request: Request) -> Response:
+        drawn = self._tiles.get(request.query_params.get("id", ""))
+        if drawn is None:
+            return _sent(Response("no such shape", 404))
+        return _sent(Response(drawn, media_type="image/webp"))
 
     def pairs(self, request: Request) -> Response:
         label, asked = request.query_params.get("label", ""), request.query_params.get("page", "1")
@@ -149,6 +159,9 @@ class Explorer:
         if found is None:
             raise BadInput(f"no shape {object_id!r} in this store" if object_id else "that shape is not here any more")
         return Place("id", object_id), found
+
+    def _found(self, hits: Iterable[Hit]) -> list[Found]:
+        return [Found(hit, self._gallery.split(hit.object_id)) for hit in hits]
 
     def _unread(self, texts: "list[str] | tuple[str, ...]") -> str:
         words = self._answers.unread(texts)

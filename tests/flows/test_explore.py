@@ -1,5 +1,6 @@
 """`opendlign explore`: its pages over HTTP, and a visitor's way through them in a real browser."""
 
+import io
 import os
 import re
 import threading
@@ -58,6 +59,24 @@ def test_words_find_shapes_of_the_store(client: httpx.Client) -> None:
     page = client.get("/", params={"q": "a mug"})
     assert page.status_code == 200
     assert page.text.count('href="/shape?id=procedural') == 24
+    trained_on = page.text.count(">trained on<")
+    assert 0 < trained_on < 24 and f"{trained_on} of these 24 it was trained on" in page.text
+
+
+def test_a_hit_is_drawn_in_its_colours(client: httpx.Client) -> None:
+    drawn = client.get("/picture", params={"id": first_shape(client).replace("%2F", "/")})
+    assert drawn.headers["content-type"] == "image/webp"
+    pixels = np.asarray(Image.open(io.BytesIO(drawn.content)).convert("RGB"), np.int16)
+    assert np.ptp(pixels, axis=2).max() > 40, "no grey depth map"
+    assert client.get("/picture", params={"id": "nosuch"}).status_code == 404
+
+
+def test_a_shape_is_not_like_itself(client: httpx.Client) -> None:
+    shape = first_shape(client)
+    page = client.get(f"/shape?id={shape}").text
+    alike = page.partition('id="hits"')[2]
+    assert alike.count('href="/shape?id=') == 23 and f'href="/shape?id={shape}"' not in alike
+    assert "trained on" in page.partition("</h1>")[2].partition("</p>")[0]
 
 
 def test_a_shape_has_views_images_and_labels_of_both_branches(client: httpx.Client) -> None:
