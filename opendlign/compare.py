@@ -10,6 +10,7 @@ from opendlign.ask import StoreUrl
 from opendlign.show import console, plain
 from opendlign_core.errors import BadInput
 from storage.inventory import outputs
+from storage.lineage import lineage
 from storage.output import load_manifest
 from storage.records import Manifest
 from storage.settings import get_settings
@@ -40,14 +41,14 @@ def compare(
         Fingerprint of the evaluation that is held against it.
     """
     opened = open_store(store or get_settings().store)
-    first, second = (_evaluation(opened, name) for name in (before, after))
+    both = _evaluation(opened, before), _evaluation(opened, after)
     from tasks.comparison import compare_evaluations, write_comparison
 
-    found = compare_evaluations(opened, first, second)
+    found = compare_evaluations(opened, *both)
     console.print(_methods(found))
     if found[0].classes:
         console.print(_classes(found[0]))
-    write_comparison(page, opened, first, second, found)
+    write_comparison(page, opened, both, found, [_told(opened, one) for one in both])
     console.print(f"Page: {page}", soft_wrap=True)
     return 0
 
@@ -58,6 +59,21 @@ def _evaluation(store: Store, name: str) -> Manifest:
     if len(found) != 1:
         raise BadInput(f"{len(found)} evaluations of {store.url} start with {start}; see `opendlign inspect evaluate`")
     return load_manifest(store, "evaluate", found[0].fingerprint)
+
+
+def _told(store: Store, evaluation: Manifest) -> str:
+    """Which model an evaluation judged on what, and which run it was made by, as far as the store knows."""
+    from flows.history import last_run
+
+    sources = [one.recipe["source"] for one in lineage(store, evaluation) if one.stage == "ingest"]
+    data = ", ".join(dict.fromkeys(str(source["name"] or source["adapter"]) for source in sources)) or "shapes"
+    trained = evaluation.upstream.get("train")
+    told = f"{evaluation.fingerprint[:8]}: {data}, {f'model {trained[:8]}' if trained else 'a frozen model'}"
+    if (found := last_run(store, "evaluate", evaluation.fingerprint)) is None:
+        return told
+    note, _ = found
+    changed = f" with {', '.join(note.changes)}" if note.changes else ""
+    return f"{told}, preset {note.preset}{changed}, last asked for {note.finished:%d %B %Y, %H:%M} UTC"
 
 
 def _methods(found: "tuple[Compared, ...]") -> Table:

@@ -1,6 +1,7 @@
 """Two evaluations of a store held against each other, on a page with pictures of what changed sides."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,14 +40,14 @@ def _judged(store: Store, manifest: Manifest) -> "Judged":
 
 
 def write_comparison(
-    path: Path, store: Store, before: Manifest, after: Manifest, found: "tuple[Compared, ...]"
+    path: Path, store: Store, both: tuple[Manifest, Manifest], found: "tuple[Compared, ...]", told: Sequence[str] = ()
 ) -> None:
-    """Write the page; pictures are of the depth maps that the second evaluation judged."""
+    """Write the page; pictures are of the depth maps that the second evaluation judged, `told` is known of both."""
     from opendlign_core.evaluation.report.comparison_page import MOST_PICTURES, ComparisonData, render_comparison
 
-    first = found[0]
+    (before, after), first = both, found[0]
     shown = {change.object_id for side in (first.won, first.lost) for change in side[:MOST_PICTURES]}
     depths = (load_manifest(store, "project", name) for key, name in after.upstream.items() if _DEPTHS.fullmatch(key))
     pictures = view_strips(store, depths, shown)
-    data = ComparisonData(before.fingerprint[:8], after.fingerprint[:8], found, pictures)
+    data = ComparisonData(before.fingerprint[:8], after.fingerprint[:8], found, pictures, tuple(told))
     path.write_text(render_comparison(data), encoding="utf-8")

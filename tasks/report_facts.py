@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 def report_title(results: "EvaluationResults", sources: Sequence[EvaluatedOutputs]) -> str:
-    """The data sets that were judged, each once; one that may be any shapes is told with what these are."""
+    """The data sets that were judged, each once; one that may be any shapes is told with source and classes."""
     from opendlign_core.evaluation import ZERO_SHOT
     from opendlign_core.evaluation.titles import TITLES, dataset_key, dataset_title
 
@@ -25,7 +25,7 @@ def report_title(results: "EvaluationResults", sources: Sequence[EvaluatedOutput
         return title
     first = results.of(ZERO_SHOT)[:1]
     classes = _listed([one.name for row in first for one in row.classes if one.objects])
-    told = f"{title}: {classes}" if classes else f"{title} from {_listed(list(map(_source_of, sources)))}"
+    told = f"{title} from {_listed(list(map(_source_of, sources)))}{f': {classes}' if classes else ''}"
     return told[0].upper() + told[1:]
 
 

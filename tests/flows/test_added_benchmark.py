@@ -125,7 +125,7 @@ def test_it_is_run_kept_reported_shown_and_guarded(store: Path, tiny_preset: str
     report = page.read_text()
     assert '<section id="short-names"' in report
     assert "% &lt;short&gt;" in report
-    assert "<b>50.0</b><small>short %, 8 names</small>" in report, "the headline has its card"
+    assert "<b>50.0 %</b><small>short, 8 names</small>" in report, "the headline has its card"
     assert published_keys(["evaluate-short-names"]) == {"evaluate-short-names"}
     with console.capture() as printed:
         print_results(results)

@@ -60,4 +60,9 @@ def test_the_command_prints_tables_and_writes_a_page(
     assert ended.value.code == 0
     assert "Classes that changed most, opendlign" in printed
     assert "Page: compare.html" in printed
-    assert (tmp_path / "compare.html").read_text().startswith("<!doctype html>")
+    page = (tmp_path / "compare.html").read_text()
+    assert f"<h1>ModelNet40: {after.fingerprint[:8]} against {before.fingerprint[:8]}</h1>" in page
+    assert f"{after.fingerprint[:8]}: shapes, a frozen model" in page
+    assert page.count('class="verdict') == 1
+    sides = page.partition('id="changed-sides"')[2].partition("</table>")[0]
+    assert "<td>opendlign</td>" in sides and "<td>training-free</td>" in sides

@@ -38,14 +38,14 @@ def test_sources_tell_their_splits() -> None:
     assert (facts.name, facts.splits) == ("folder", (("test", 1), ("train", 2)))
 
 
-def test_published_sets_name_the_report_and_any_other_is_told_by_its_classes() -> None:
+def test_published_sets_name_the_report_and_any_other_is_told_by_source_and_classes() -> None:
     results = filled_report().results
     assert report_title(results, [source()]) == "ModelNet40 and OmniObject3D"
     (row, *_) = results.rows["zero-shot"]
     own = EvaluationResults(
         model="m", model_fingerprint="f", rows={"zero-shot": (row.model_copy(update={"dataset": "my shapes"}),)}
     )
-    assert report_title(own, [source()]) == "My shapes: airplane, bathtub, bed and 37 more"
+    assert report_title(own, [source()]) == "My shapes from folder: airplane, bathtub, bed and 37 more"
     parts = results.rows["segmentation"][0].model_copy(update={"dataset": "my parts"})
     own = EvaluationResults(model="m", model_fingerprint="f", rows={"segmentation": (parts,)})
     assert report_title(own, [source()]) == "My parts from folder"

@@ -23,6 +23,8 @@ class ComparisonData:
     compared: tuple[Compared, ...]
     pictures: Mapping[str, UInt8] = field(default_factory=dict)
     """Depth views [H, W] of objects that changed sides, by id."""
+    told: tuple[str, ...] = ()
+    """What is known of both, such as preset and date, a line each."""
 
 
 def render_comparison(data: ComparisonData) -> str:
@@ -33,18 +35,36 @@ def render_comparison(data: ComparisonData) -> str:
         Section("won", f"Right only in {data.after}", _shots(first.won, data.pictures)),
         Section("lost", f"Right only in {data.before}", _shots(first.lost, data.pictures)),
     ]
-    title = f"{data.before} against {data.after}"
+    datasets = ", ".join(dict.fromkeys(dataset_title(one.dataset) for one in data.compared))
+    title = f"{datasets[0].upper()}{datasets[1:]}: {data.after} against {data.before}"
     return whole_page(title, _header(title, data), sections)
 
 
 def _header(title: str, data: ComparisonData) -> Markup:
+    """Title, what both are, what came of the first method, and one chart beside the numbers of all of them."""
     rows = [row for one in data.compared for row in _rows(one, data)]
     caption = (
         "Percent named right of the objects that both judged; behind it the difference, with its paired interval."
     )
     figure = tag("figure", interval_chart(rows, "share named right"), tag("figcaption", caption))
-    told = [tag("p", outcome(one), class_=f"verdict {_kind(one)}") for one in data.compared]
-    return tag("header", tag("h1", title), *told, tag("div", figure, class_="panel"))
+    lines = [line for words in data.told for line in (words, tag("br"))]
+    verdict = tag("p", outcome(data.compared[0]), class_=f"verdict {_kind(data.compared[0])}")
+    both = tag("div", tag("div", figure, class_="panel"), tag("div", _sides(data), class_="panel"), class_="first")
+    return tag("header", tag("h1", title), tag("p", *lines, class_="lead"), verdict, both)
+
+
+def _sides(data: ComparisonData) -> Markup:
+    """How many objects changed sides, by method; the chart has the shares."""
+    head = ["Method", *(tag("th", name, class_="number") for name in ("Objects", "Won", "Lost", "Left out"))]
+    lines = (
+        tag("tr", tag("td", one.method), *map(_number, (f"{count:,}" for count in _counts(one))))
+        for one in data.compared
+    )
+    return table(head, lines, id="changed-sides")
+
+
+def _counts(one: Compared) -> tuple[int, ...]:
+    return one.objects, len(one.won), len(one.lost), one.left_out
 
 
 def _rows(one: Compared, data: ComparisonData) -> Iterable[IntervalRow]:

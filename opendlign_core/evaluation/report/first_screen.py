@@ -26,6 +26,7 @@ def first_screen(data: ReportData) -> Markup:
         tag("p", words, class_="lead"),
         _verdicts(data),
         tag("div", tag("div", _chart(data), class_="panel"), _facts(data), class_="first"),
+        tag("h2", "Other measures") if cards else NOTHING,
         tag("div", *cards, class_="cards") if cards else NOTHING,
     )
 
@@ -163,5 +164,5 @@ def _card(headline: Headline, measure: str) -> Markup:
     low, high = headline.low, headline.high
     interval = "" if low is None or high is None else f" ({percent(low)} to {percent(high)})"
     name = tag("small", f"{dataset_title(headline.dataset)} · {headline.method}", badge(headline.mark))
-    words = tag("small", f"{measure} %{interval}, {headline.remark}")
-    return tag("div", name, tag("b", percent(headline.value)), words, class_="card")
+    words = tag("small", f"{measure}{interval}, {headline.remark}")
+    return tag("div", name, tag("b", f"{percent(headline.value)} %"), words, class_="card")
