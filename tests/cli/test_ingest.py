@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from flows.plan import plan_graph
-from flows.sources import SourceAbsent
-from opendlign.ask import ask, require_sources
+from flows.sources import SourceAbsent, require_listings
+from opendlign.ask import ask
 from storage.output import load_manifest
 from storage.s3 import S3Store
 from storage.stores import open_store
@@ -65,7 +65,7 @@ def test_a_list_in_a_bucket_is_the_list_in_the_folder(table: Path, tmp_path: Pat
 def test_a_split_beside_a_list_that_states_its_own_is_refused(table: Path, tmp_path: Path) -> None:
     changes = [*COLUMNS, "ingest.source.options.split=test"]
     with pytest.raises(SourceAbsent, match="all 3 state one"):
-        require_sources(ask("mini", str(tmp_path / "store"), changes, f"list:{table}"))
+        require_listings(ask("mini", str(tmp_path / "store"), changes, f"list:{table}").sources.values())
     chosen = ask("mini", str(tmp_path / "store"), [*COLUMNS, "ingest.source.splits=[test]"], f"list:{table}")
     (source,) = chosen.sources.values()
     listing = source.listing
