@@ -24,7 +24,7 @@ from opendlign_core.evaluation.model import EvaluatedModel
 from opendlign_core.evaluation.pose.comparing.colours import Colours
 from opendlign_core.evaluation.pose.comparing.likeness import likeness_to
 from opendlign_core.evaluation.pose.comparing.recipe import ComparisonRecipe
-from opendlign_core.evaluation.pose.comparing.search import compare
+from opendlign_core.evaluation.pose.comparing.search import ComparedPose, compare
 from opendlign_core.evaluation.pose.scores import PoseScore
 from opendlign_core.ingestion import IngestedPhotos, IngestExecution, IngestRecipe, SourceSpec, ingest_entries
 from opendlign_core.ingestion.posed.recipe import CropRecipe, PhotoReading
@@ -41,7 +41,7 @@ RECIPE = ComparisonRecipe()
 Row = dict[str, Any]
 
 
-def test_photos(seed: int, count: int) -> Iterator[tuple[PosedPhoto, CadMesh]]:
+def photos_to_pose(seed: int, count: int) -> Iterator[tuple[PosedPhoto, CadMesh]]:
     """Well and partly seen things in photos of unseen shapes, with their CADs."""
     options = {"seed": str(seed), "photos": str(max(320, 8 * count))}
     source = SourceSpec(adapter="painted-photos", name="painted", splits=("test",), options=options)
@@ -62,23 +62,27 @@ def views(photo: PosedPhoto, cad: CadMesh, angles: Floats) -> torch.Tensor:
     return depth_maps(seen_depth(cad.vertices, cad.faces, turned, (SIDE, SIDE)))
 
 
-def told(photo: PosedPhoto, cad: CadMesh, model: EvaluatedModel | None) -> tuple[float, float, float]:
-    """The error of the best pose, of the best among all that were refined, and seconds of the processor."""
-    started = time.process_time()
+def poses_in(photo: PosedPhoto, cad: CadMesh, model: EvaluatedModel | None = None) -> list[ComparedPose]:
+    """What comparing tells, the best first."""
     window, picture = Window(0, 0, photo.meta.width), photo.picture()
     shown = window.of(photo.padding(), SIDE, fill=1) == 0
     colours = Colours.of(window.of(picture, SIDE), RECIPE.colours, shown)
-    found = compare(colours, partial(views, photo, cad), RECIPE, likeness_to(picture, model) if model else None)
+    return compare(colours, partial(views, photo, cad), RECIPE, likeness_to(picture, model) if model else None)
+
+
+def told(photo: PosedPhoto, cad: CadMesh, model: EvaluatedModel | None) -> tuple[float, float, float]:
+    """The error of the best pose, of the best among all that were refined, and seconds of the processor."""
+    started = time.process_time()
+    found = poses_in(photo, cad, model)
     seconds = time.process_time() - started
-    pose = photo.meta.pose
-    errors = pose_error(np.stack([one.angles for one in found]), np.array([pose.azimuth, pose.elevation, pose.theta]))
+    errors = pose_error(np.stack([one.angles for one in found]), photo.angles())
     return float(errors[0]), float(errors.min()), seconds
 
 
 def measure(seed: int, count: int, model: EvaluatedModel | None) -> Row:
     """Scores of the photos of one seed; `errors` are degrees in the order of the photos."""
     rows, labels = [], []
-    for photo, cad in test_photos(seed, count):
+    for photo, cad in photos_to_pose(seed, count):
         rows.append(told(photo, cad, model))
         labels.append(photo.meta.label)
         if len(rows) == count:

@@ -1,12 +1,14 @@
 """Draws the pictures of pose.md and prints its numbers: `python -m docs.pose_pictures`."""
 
 import io
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.pose_comparing import photos_to_pose, poses_in
 from opendlign_core.camera import Pose
 from opendlign_core.ingestion.posed.annotations import Annotation, annotation_of
 from opendlign_core.ingestion.posed.crop import Crop, plan_crop
@@ -16,6 +18,8 @@ from opendlign_core.ingestion.posed.published import cropped
 from opendlign_core.ingestion.posed.recipe import CropRecipe
 from opendlign_core.pictures import contact_sheet
 from opendlign_core.pictures.wireframe import boxed, wireframe
+from opendlign_core.pose import pose_error
+from opendlign_core.projection.layers.aligned import Window
 from opendlign_core.projection.posed_pictures import Cad, shaded_overlay
 
 IMAGES = Path(__file__).parent / "images"
@@ -70,7 +74,23 @@ def bending(distance: float, target: float) -> float:
     return worst
 
 
+def found(photos: int = 7) -> Image.Image:
+    """Photos of unseen shapes with their CADs at the poses that comparing tells, right and wrong as they come."""
+    pictures, captions = [], []
+    for photo, cad in islice(photos_to_pose(5, 40), photos):
+        best = poses_in(photo, cad)[0]
+        azimuth, elevation, theta = best.angles.tolist()
+        pose = photo.meta.pose.model_copy(update={"azimuth": azimuth, "elevation": elevation, "theta": theta})
+        seen = np.asarray(Image.fromarray(photo.picture()).resize((288, 288), Image.Resampling.BICUBIC))
+        larger = Window(0, 0, photo.meta.width).seen_through(pose, 288)
+        pictures += [seen, shaded_overlay(seen, Cad(cad.vertices, cad.faces), larger)]
+        captions += [photo.meta.label, f"{np.degrees(pose_error(best.angles, photo.angles())):.0f} degrees off"]
+    order = [*range(0, 2 * photos, 2), *range(1, 2 * photos, 2)]
+    return contact_sheet([pictures[i] for i in order], [captions[i] for i in order], columns=photos, tile=150)
+
+
 def main() -> None:
+    found().save(IMAGES / "pose-found.jpg", quality=88)
     strip().save(IMAGES / "pose-crops.jpg", quality=88)
     for distance in (5, 6, 8, 12):
         print(f"distance {distance} brought to 4: {bending(distance, 4):.1f} pixels at most")
