@@ -27,6 +27,8 @@ NOTABLE = 0.01
 """From this share of a shape's pixels, or of its extent, on a loss is worth a word."""
 TINY = 6
 """Most pixels of a hole that no shape has of itself."""
+FAR = 0.3
+"""How much farther than what is around it a pixel of a hole lies, of the depth of the whole view."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,17 +112,15 @@ def _worst(shares: Sequence[tuple[float, str]]) -> tuple[int, str]:
 
 
 def pinholes(depth: NDArray[np.float32]) -> float:  # [V, H, W]
-    """The share of a shape's pixels that are holes of a few pixels, of which dense shapes have none."""
+    """The share of a shape's pixels that show what lies far behind, in spots of a few; dense ones have hardly any."""
     from scipy import ndimage
 
-    solid = depth < 1
-    holes = ~solid & np.stack([ndimage.binary_fill_holes(view) for view in solid])
     tiny = 0
-    for view in holes:
-        labels, _ = ndimage.label(view)
+    for view in depth:
+        labels, _ = ndimage.label(view - ndimage.grey_opening(view, (3, 3)) > FAR)
         sizes = np.bincount(labels.reshape(-1))[1:]
         tiny += int(sizes[sizes <= TINY].sum())
-    return tiny / max(1, int(solid.sum()))
+    return tiny / max(1, int((depth < 1).sum()))
 
 
 def _outcomes(

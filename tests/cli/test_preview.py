@@ -7,16 +7,18 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from flows.preset import load_preset
 from opendlign.main import main
-from opendlign.preview import pinholes
+from opendlign.preview import NOTABLE, pinholes
 from opendlign.upright import lies
 from opendlign_core.ingestion.procedural import procedural_cloud, procedural_entry
+from opendlign_core.projection import project
 
 
-def category_cloud(category: str, number: int) -> NDArray[np.float32]:
-    """A cloud [2048, 3] of a category, y up."""
+def category_cloud(category: str, number: int, points: int = 2048) -> NDArray[np.float32]:
+    """A cloud [points, 3] of a category, y up."""
     place = next(index for index in range(47) if procedural_entry(0, index).label == category)
-    return procedural_cloud(seed=number, index=place, points=2048).points
+    return procedural_cloud(seed=number, index=place, points=points).points
 
 
 @pytest.fixture
@@ -94,6 +96,15 @@ def test_pinholes_are_told_from_the_holes_of_a_shape() -> None:
     assert pinholes(depth) == 0
     depth[0, 6, 6:26:2] = 1
     assert pinholes(depth) == pytest.approx(10 / (24 * 24 - 64 - 10))
+
+
+def test_sparse_clouds_have_pinholes_and_dense_ones_hardly_any() -> None:
+    recipe = load_preset("mini", ()).recipes["project"]
+    found = {
+        count: [pinholes(project(category_cloud(word, 0, count)[None], recipe)[0].numpy()) for word in ("car", "jar")]
+        for count in (512, 8192)
+    }
+    assert min(found[512]) > NOTABLE > max(found[8192])
 
 
 def test_shapes_of_every_kind_are_told_to_stand_or_to_lie() -> None:
