@@ -31,10 +31,12 @@ def slanted(
 ) -> Image.Image:
     """Grey points, the lower the darker, behind the edges of boxes; `marks` number the colours of boxes."""
     eye = _Eye.on(points)
-    seen = _unhidden(points)
+    low_enough = points[_low_enough(points)]
+    reach = eye.places(low_enough)[:, :2]
+    low, scale = reach.min(0), (size - 2 * MARGIN) / float(np.ptp(reach[:, 0]))
+    height = int(np.ptp(reach[:, 1]) * scale) + 2 * MARGIN
+    seen = low_enough[_behind_the_front(low_enough)]
     places = eye.places(seen)
-    low, scale = places[:, :2].min(0), (size - 2 * MARGIN) / float(np.ptp(places[:, 0]))
-    height = int(np.ptp(places[:, 1]) * scale) + 2 * MARGIN
     picture = Image.fromarray(_painted((places[:, :2] - low) * scale + MARGIN, places[:, 2], seen[:, 1], height, size))
     pen, font = ImageDraw.Draw(picture), ImageFont.load_default(size=13)
     for corners, caption, mark in zip(boxes.corners(), captions, marks, strict=True):
@@ -70,14 +72,17 @@ class _Eye:
         return np.stack([right / away, down / away, away], axis=1)
 
 
-def _unhidden(points: NDArray[Any]) -> NDArray[Any]:
-    """The points without the ceiling and what stands at the sides next to the eye."""
+def _low_enough(points: NDArray[Any]) -> NDArray[np.bool_]:
+    """All but the ceiling."""
+    low, high = points[:, 1].min(), points[:, 1].max()
+    return np.asarray(points[:, 1] <= low + CEILING * (high - low))
+
+
+def _behind_the_front(points: NDArray[Any]) -> NDArray[np.bool_]:
+    """All but what stands at the sides next to the eye."""
     low, high = points.min(0), points.max(0)
     near = high - BEFORE * (high - low)
-    shown = (
-        (points[:, 1] <= low[1] + CEILING * (high[1] - low[1])) & (points[:, 2] <= near[2]) & (points[:, 0] <= near[0])
-    )
-    return points[shown] if shown.any() else points
+    return np.asarray((points[:, 0] <= near[0]) & (points[:, 2] <= near[2]))
 
 
 def _painted(
