@@ -222,12 +222,12 @@ def test_scenes_that_make_no_cloud_are_rows_with_their_reasons(store: Store) -> 
         scene_called("unlabelled", some),
         scene_called("elsewhere", some, ("chair",), centres=[[9, 9, 9]], sizes=[[1, 1, 1]]),
         scene_called("flat", some, ("chair",), centres=[[0.5, 0.5, 0.5]], sizes=[[0, 0, 0]]),
-        scene_called("good", some, ("chair",), centres=[[0.5, 0.5, 0.5]], sizes=[[1, 1, 1]]),
+        scene_called("good", some, ("chair", "bed"), centres=[[0.5, 0.5, 0.5]] * 2, sizes=[[1, 1, 1]] * 2),
         scene_called("empty", some[:0]),
     )
     patient = PROPOSE.execution(max_rejected_share=0.9)
     found = make(PROPOSE, store, TRUE.model_copy(update={"shard_size": 8}), {"scenes": manifest}, patient)
-    assert found.samples == 1
+    assert found.samples == 2
     assert {row.id: row.reason for record in found.shards for row in record.rejected} == {
         "s/unlabelled": "the scene has no true boxes; choose another proposer",
         "s/elsewhere": "none of its 1 boxes holds 30 points",
