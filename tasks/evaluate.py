@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import BENCHMARKS, STAGE_VERSION, EvalExecution, EvalRecipe
@@ -18,6 +18,7 @@ from tasks.features import FEATURES, StoredFeatures
 from tasks.guard import Verdict, check_regression
 from tasks.judged import frozen_clip, judged_model, require_one_model
 from tasks.ports import Companion, Input, Inputs, Origin, Port, Refs
+from tasks.posenet import load_posenet
 from tasks.propose import PROPOSE
 from tasks.proposed import ProposedOutputs
 from tasks.report import read_results, show_results, write_report
@@ -28,6 +29,9 @@ from tasks.showcase import Showcase
 from tasks.stage import Job, Whole, WholeStage
 from tasks.train import named_clip
 from tasks.words import clip_of
+
+if TYPE_CHECKING:
+    from opendlign_core.evaluation.pose.encoders import PoseTeller
 
 EvalJob = Job[EvalRecipe, EvalExecution]
 
@@ -42,12 +46,27 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
     reads = (
         Port("model", "train", "Fingerprint of the train output; none judges evaluate.clip.", optional=True),
         Port("clouds", "ingest", "Fingerprints of the ingest output of each source.", many=True),
-        Port("depths", "project", "Fingerprints of depth maps, by name of the projection.", many=True, labelled=True),
+        Port(
+            "depths",
+            "project",
+            "Fingerprints of depth maps, by name of the projection.",
+            many=True,
+            optional=True,
+            labelled=True,
+        ),
         Port("aligned", "synthesize", "Fingerprint of painted images of the first source.", optional=True),
         Port(
             "proposals",
             "propose",
             "Fingerprints of what stands in boxes of scenes, by kind of the proposer.",
+            many=True,
+            optional=True,
+            labelled=True,
+        ),
+        Port(
+            "networks",
+            "posenet",
+            "Fingerprints of networks that tell poses, by network.",
             many=True,
             optional=True,
             labelled=True,
@@ -82,6 +101,8 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
     def misfit(self, recipe: EvalRecipe, made_from: Mapping[str, Sequence[Any]]) -> str:
         """Points are judged where clouds keep their parts and maps the places of their points."""
         clouds, depths = made_from.get("clouds", ()), made_from.get("depths", ())
+        if recipe.reads.maps and "depths" not in made_from:
+            return "it judges depth maps: give the preset a stage project"
         if recipe.reads.proposed and not made_from.get("proposals"):
             return "it judges boxes in scenes: give the preset a source of scenes and a stage propose"
         if not recipe.reads.placed:
@@ -115,7 +136,8 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
         model = judged_model(store, trained, job.recipe.clip, execution.device)
         sources = tuple(evaluated_outputs(job.inputs))
         proposals = tuple(proposed_outputs(job.inputs))
-        samples, features = StoredSamples(store, sources, proposals), StoredFeatures(store, job.output.folder)
+        samples = StoredSamples(store, sources, proposals, trained_networks(job))
+        features = StoredFeatures(store, job.output.folder)
         # From the start, also where this is another attempt.
         job.progress.reach(0, objects_to_encode(job.recipe, samples))
         results, scored = evaluate(model, job.recipe, samples, execution, features, job.progress.advance)
@@ -170,7 +192,7 @@ def evaluated_outputs(inputs: Inputs) -> Iterator[EvaluatedOutputs]:
         aligned = inputs.get("aligned", ()) if index == 0 else ()
         yield EvaluatedOutputs(
             clouds=clouds.manifest,
-            depths={given.label: given.manifest for given in _made_from(clouds.manifest, inputs["depths"])},
+            depths={given.label: given.manifest for given in _made_from(clouds.manifest, inputs.get("depths", ()))},
             aligned=next((given.manifest for given in aligned), None),
         )
 
@@ -184,8 +206,18 @@ def proposed_outputs(inputs: Inputs) -> Iterator[ProposedOutputs]:
             raise BadInput(
                 f"{proposals.manifest.folder} was proposed in scenes that are not among the clouds; add them"
             )
-        depths = {given.label: given.manifest for given in _made_from(proposals.manifest, inputs["depths"])}
+        depths = {given.label: given.manifest for given in _made_from(proposals.manifest, inputs.get("depths", ()))}
         yield ProposedOutputs(proposals.label, scenes, proposals.manifest, depths)
+
+
+def trained_networks(job: EvalJob) -> "dict[str, PoseTeller]":
+    """The networks that tell poses, by their names; of one name, numbered."""
+    found: dict[str, PoseTeller] = {}
+    for given in job.inputs.get("networks", ()):
+        again = sum(name.partition(" #")[0] == given.label for name in found)
+        name = f"{given.label} #{again + 1}" if again else given.label
+        found[name] = load_posenet(job.store, given.manifest, job.execution.device)
+    return found
 
 
 def _made_from(clouds: Manifest, depths: Sequence[Input]) -> Iterator[Input]:

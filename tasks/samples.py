@@ -56,9 +56,14 @@ class StoredSamples:
     """An `EvalSource` over the outputs of a store."""
 
     def __init__(
-        self, store: Store, sources: Iterable[EvaluatedOutputs], proposals: Iterable[ProposedOutputs] = ()
+        self,
+        store: Store,
+        sources: Iterable[EvaluatedOutputs],
+        proposals: Iterable[ProposedOutputs] = (),
+        networks: Mapping[str, "PoseTeller"] | None = None,
     ) -> None:
         self._store = store
+        self._networks = networks or {}
         self._sources = tuple(sources)
         self._proposals = tuple(proposals)
 
@@ -127,7 +132,7 @@ class StoredSamples:
 
     def networks(self) -> Mapping[str, "PoseTeller"]:
         """The trained networks that tell poses."""
-        return {}
+        return self._networks
 
     def identity_of_photos(self, dataset: DatasetSpec, split: str | None) -> str:
         """Changes with the bytes of the outputs and with what is taken of them."""
