@@ -56,7 +56,7 @@ class EvalRecipe(EvalChoices):
 
     def splits_read(self, dataset: DatasetSpec, method: MethodSpec) -> tuple[str | None, ...]:
         """The splits of a data set that a method is judged on and, where it learns, learns from."""
-        learns = self.reads.train or method.search == "train-split"
+        learns = self.reads.train or self.reads.photos or method.search == "train-split"
         return (dataset.split, dataset.train_split) if learns else (dataset.split,)
 
     def require_views(self, views: Mapping[str, int]) -> None:
