@@ -11,8 +11,8 @@ from opendlign_core.samples.recipe import ImageRecipe
 class CropRecipe(Recipe):
     """What the photos of objects look like after preprocessing."""
 
-    height: int = Field(default=640, ge=8, le=4096)
-    width: int = Field(default=800, ge=8, le=4096)
+    height: int = Field(default=640, ge=8, le=4096, description="rows of the result")
+    width: int = Field(default=800, ge=8, le=4096, description="columns of the result")
     centre: bool = True
     """Whether every object is brought to the middle and to `distance` (3D pose), or whole photos are made to fit
     (6D pose)."""
