@@ -23,6 +23,9 @@ _KNOWN = {
 }  # fmt: skip
 """What a plain configuration says; whatever says more is open_clip's to build."""
 
+_LANES = 16
+"""Texts are cut to a multiple of it: processors add so many numbers side by side, so sums keep their last bits."""
+
 
 def is_plain(config: Mapping[str, Any]) -> bool:
     """Whether this module builds what open_clip would build from a configuration."""
@@ -61,12 +64,16 @@ class PlainClip(nn.Module):
         return F.normalize(features, dim=-1) if normalize else features
 
     def encode_text(self, tokens: Tensor, normalize: bool = False) -> Tensor:
-        """Features [N, E] of token ids [N, L]: those at the end of each text, whose id is the highest."""
-        length = self.context_length
+        """Features [N, E] of token ids [N, L]: those at the end of each text, whose id is the highest.
+
+        No token sees those after it, so what pads all texts alike is left out.
+        """
+        last = tokens.argmax(dim=-1)
+        length = min(self.context_length, _LANES * (int(last.max()) // _LANES + 1)) if len(last) else 0
         later = torch.full((length, length), float("-inf"), device=tokens.device).triu_(1)
-        entering = self.token_embedding(tokens) + self.positional_embedding
+        entering = self.token_embedding(tokens[:, :length]) + self.positional_embedding[:length]
         whole = self.ln_final(self.transformer(entering, later))
-        ends: Tensor = whole[torch.arange(len(whole), device=whole.device), tokens.argmax(dim=-1)]
+        ends: Tensor = whole[torch.arange(len(whole), device=whole.device), last]
         features = ends @ self.text_projection
         return F.normalize(features, dim=-1) if normalize else features
 

@@ -104,6 +104,24 @@ def test_learned_positions_and_other_ratios_fit(tmp_path: Path) -> None:
         assert torch.equal(ours.encode_text(tokens), other.encode_text(tokens))
 
 
+def test_what_pads_all_texts_alike_is_left_out_and_changes_no_bit(tmp_path: Path) -> None:
+    architecture = {
+        "embed_dim": 24,
+        "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16},
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 128, "heads": 2, "layers": 2},
+    }
+    spec = ClipSpec(model="long", weights="random", image_size=32, architecture=architecture)
+    save_clip(load_clip(spec), spec, tmp_path / "long", {})
+    ours, other = load_clip(ClipSpec.from_folder(tmp_path / "long")), theirs(tmp_path / "long")
+    passed: list[int] = []
+    ours.ln_final.register_forward_hook(lambda _module, _given, tokens: passed.append(tokens.shape[1]))
+    for texts, length in ((TEXTS[:2], 16), (["a chair " * 9], 32), (["a chair " * 15], 32), (TEXTS, 77)):
+        tokens = load_tokenizer(spec)(texts)
+        with torch.inference_mode():
+            assert torch.equal(ours.encode_text(tokens), other.encode_text(tokens))
+        assert passed.pop() == length
+
+
 def test_loading_leaves_the_random_stream_alone() -> None:
     torch.manual_seed(3)
     expected = torch.rand(4)
