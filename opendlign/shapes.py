@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from opendlign_core.ingestion import IngestedObject, RejectedObject
 
 LAST_RUN = Which()
+Scenes = Annotated[
+    bool, Parameter(help="The things in the scenes of the store instead: what is in every proposed box", negative=())
+]
 Labels = Annotated[str, Parameter(help="Names with commas, a packaged list such as modelnet40, or a file")]
 
 
@@ -29,6 +32,7 @@ def index(
     out: Path = Path("objects.parquet"),
     which: Which = LAST_RUN,
     split: Annotated[str | None, Parameter(help="Index only this split; every object by default")] = None,
+    scenes: Scenes = False,
 ) -> int:
     """Embed all objects of a model's source, for `search`.
 
@@ -38,7 +42,7 @@ def index(
         The index file to write (Parquet).
     """
     trained = named_model(which)
-    count = write_index(trained, out, split)
+    count = write_scene_index(trained, out, split) if scenes else write_index(trained, out, split)
     console.print(f"{count} objects in {out}", soft_wrap=True)
     return 0
 
@@ -52,9 +56,12 @@ def search(
     shape: Annotated[Path | None, Parameter(help="Search with a cloud or mesh")] = None,
     top: Annotated[int, AtLeastOne] = 10,
     picture: Path = Path("hits.png"),
+    scenes: Scenes = False,
     which: Which = LAST_RUN,
 ) -> int:
     """Find shapes by words, picture or shape; prints the hits and writes a picture of them.
+
+    With --scenes a hit is a box of a scene, told by its place; the picture shows what is in it.
 
     Parameters
     ----------
@@ -76,7 +83,8 @@ def search(
 
     sample = None if shape is None else read_shape_of(shape, trained)
     asked = query_embedding(trained.model, query or None, pixels, sample)
-    hits = search_index(trained.model, index or default_index(trained), asked, top)
+    kept = index or (default_scene_index(trained) if scenes else default_index(trained))
+    hits = search_index(trained.model, kept, asked, top)
     console.print(hits_table(hits, query or str(image or shape)))
     hits_picture(hits).save(picture)
     console.print(f"Picture: {picture}", soft_wrap=True)
@@ -213,3 +221,22 @@ def default_index(trained: Trained) -> Path:
     Building takes a while, so that is said, also where nobody looks at a terminal.
     """
     return UserCache().file(f"index-{trained.key}.parquet", lambda path: write_index(trained, path, None))
+
+
+def write_scene_index(trained: Trained, path: Path, split: str | None) -> int:
+    """Embed the depth maps of all boxes in the store's scenes."""
+    from opendlign.scene_gallery import SceneGallery
+    from opendlign_core.evaluation import build_index
+
+    gallery = SceneGallery(trained)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    console.print(f"Embedding boxes of scenes, {gallery.count:,} in all splits ...")
+    return build_index(trained.model, counted(gallery.samples(split), gallery.count), path)
+
+
+def default_scene_index(trained: Trained) -> Path:
+    """The index of all boxes in the store's scenes, built when first needed and kept for this model."""
+    from opendlign.scene_gallery import SceneGallery
+
+    key = SceneGallery(trained).key
+    return UserCache().file(f"index-{key}.parquet", lambda path: write_scene_index(trained, path, None))

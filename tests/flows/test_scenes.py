@@ -1,6 +1,7 @@
 """Detection from end to end: a small `mini-scenes`, what it keeps, shows and compares, and what is refused."""
 
 import json
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -56,6 +57,29 @@ def test_unseen_rooms_are_judged_in_found_and_in_true_boxes(store: Path) -> None
     with pytest.raises(SystemExit) as ended:
         main(["compare", first.name, second.name, "--store", str(store), "--page", str(store / "compared.html")])
     assert ended.value.code == 0
+
+
+@pytest.mark.server
+@pytest.mark.timeout(600)
+@pytest.mark.xdist_group("flows")
+def test_things_are_found_inside_scenes_by_words(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+    picture = tmp_path / "hits.png"
+    with pytest.raises(SystemExit) as ended:
+        main(["search", "a chair", "--scenes", "--store", str(store), "--top", "3", "--picture", str(picture)])
+    printed = capsys.readouterr()
+    assert ended.value.code == 0, printed.err
+    hits = re.findall(r"(rooms/\S+)/(\d+) .*?(\d+\.\d+ x \d+\.\d+ x \d+\.\d+ m at)", printed.out)
+    assert len(hits) == 3 and picture.is_file()
+    assert {scene for scene, _, _ in hits} == {"rooms/1-000002"}, "only the test room was proposed in by superpoints"
+    index = tmp_path / "boxes.parquet"
+    with pytest.raises(SystemExit) as ended:
+        main(["index", "--scenes", "--store", str(store), "--out", str(index), "--split", "test"])
+    assert ended.value.code == 0
+    assert 3 < pq.read_table(index).num_rows <= 16  # of two draws of one proposer one is enough
 
 
 def test_any_model_is_judged_on_the_rooms_without_training() -> None:
