@@ -53,11 +53,7 @@ def recalls(scenes: list[tuple[Any, Boxes]]) -> Row:
             best[name].append(hull_iou(some.hulls(), there.hulls()).max(0))
     row: Row = {"scenes": len(scenes), "boxes": sum(len(there) for _, there in scenes)}
     for name, overlaps in best.items():
-        joint = np.concatenate(overlaps)
-        row[f"recall_{name}"] = {
-            "0.25": round(float((joint > 0.25).mean()), 3),
-            "0.5": round(float((joint > 0.5).mean()), 3),
-        }
+        row[f"recall_{name}"] = shares(np.concatenate(overlaps))
     return row | {"proposals": round(float(np.mean(counts))), "seconds": max(seconds)}
 
 
