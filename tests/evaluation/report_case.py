@@ -15,6 +15,7 @@ from opendlign_core.evaluation.detection.counting import (
 )
 from opendlign_core.evaluation.findings import Estimate, ScoredObjects
 from opendlign_core.evaluation.labels import packaged_labels
+from opendlign_core.evaluation.pose.counting import GroupResult, PoseResult
 from opendlign_core.evaluation.report.data import Curve, ExamplePicture, ImagePair, ReportData, StageCost
 from opendlign_core.evaluation.report.html import data_uri
 from opendlign_core.evaluation.results import EvaluationResults
@@ -92,6 +93,19 @@ def filled_report() -> ReportData:
         ),
         shown=(ShownScene(scene_id="set/<room>", found=5, things=9, plan=black, slanted=black),),
     )
+    turned = PoseResult(
+        dataset="imagenet3d",
+        method="frozen",
+        kind="probe",
+        photos=40,
+        within_30=Estimate(value=0.4, low=0.3, high=0.5),
+        within_10=Estimate(value=0.1),
+        median=41.0,
+        mean=60.0,
+        remark="1 last, rate 0.01",
+        groups=(GroupResult(name="vehicles", photos=20, within_30=0.5, within_10=0.2, median=30.0),),
+        categories=(GroupResult(name="car", photos=40, within_30=0.4, within_10=0.1, median=41.0),),
+    )
     results = EvaluationResults(
         model="ViT-tiny",
         model_fingerprint="0123abcd",
@@ -102,6 +116,7 @@ def filled_report() -> ReportData:
             "retrieval": (found,),
             "segmentation": (parts,),
             "detection": (things,),
+            "pose": (turned,),
         },
         examples=tuple(examples_of(scored[0], 2)),
         notes=("A note about <the run>.",),
