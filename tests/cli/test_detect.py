@@ -79,6 +79,14 @@ def test_boxes_of_surfaces_are_turned_where_asked(place: Path, capsys: pytest.Ca
     assert not level.yaws.any() and (turned.yaws != 0).any()
 
 
+def test_a_scan_of_too_many_points_is_thinned_and_says_so(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    noise = np.random.default_rng(0).normal(scale=0.004, size=(7, *ROOM.points.shape)).astype(np.float32)
+    np.save(place / "many.npy", (ROOM.points + noise).reshape(-1, 3))
+    printed = told(capsys, "many.npy", *LABELS, *boxes("true.csv"))
+    assert f"many.npy has {7 * len(ROOM.points):,} points; " in printed and "are used, one of each" in printed
+    assert len(trimesh.load(place / "things" / "scene.ply").vertices) <= 200_000
+
+
 def test_words_that_the_clip_never_read_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     printed = told(capsys, "room.npy", "--labels", "bed,quux", *boxes("true.csv"))
     assert "never read quux: what it says of them is a guess" in printed
