@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from opendlign_core.boxes import Boxes
-from opendlign_core.pictures import PALETTE
+from opendlign_core.pictures import colour_of
 
 MARGIN, CUT = 24, 0.85
 """Pixels around the scene; the share of its height up to which it is drawn, without ceiling and lintels."""
@@ -29,7 +29,7 @@ def plan(
     pen, font = ImageDraw.Draw(picture), ImageFont.load_default(size=13)
     for corners, caption, mark in zip(boxes.footprints(), captions, marks, strict=True):
         outline = [tuple(corner) for corner in ((corners - low) * scale + MARGIN).tolist()]
-        colour = PALETTE[mark % len(PALETTE)]
+        colour = colour_of(mark)
         pen.polygon(outline, outline=colour, width=3)
         left, top = min(outline, key=lambda corner: (corner[1], corner[0]))
         place = (max(0.0, min(left, width - font.getlength(caption) - 2)), min(top, height - 18.0))
