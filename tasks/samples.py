@@ -13,6 +13,7 @@ from storage.fingerprint import digest
 from storage.records import Manifest
 from storage.store import Store
 from tasks.catalog import CATALOG
+from tasks.pictures import shard_cads
 from tasks.proposed import ProposedOutputs, StoredProposals
 from tasks.stored_maps import maps_of, views_in, wanted_samples
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from opendlign_core.evaluation import EvalSample
     from opendlign_core.evaluation.features import PlacedSample
     from opendlign_core.evaluation.lab import ProposedSource
+    from opendlign_core.evaluation.pose.comparing.search import Comparable
     from opendlign_core.evaluation.pose.encoders import PoseTeller
 
 
@@ -129,6 +131,17 @@ class StoredSamples:
         for source in self._sources:
             for sample in wanted_samples(self._store, source.clouds, dataset, split):
                 yield PosedPhoto.read(sample.key, sample.fields)
+
+    def comparable(self, dataset: DatasetSpec, split: str | None) -> Iterator[tuple[PosedPhoto, "Comparable"]]:
+        """Those of `photos` that have a CAD, beside the views of it."""
+        from tasks.compared import comparable
+
+        for source in self._sources:
+            cads = shard_cads(self._store, source.clouds)
+            for sample in wanted_samples(self._store, source.clouds, dataset, split):
+                photo = PosedPhoto.read(sample.key, sample.fields)
+                if photo.meta.cad is not None:
+                    yield photo, comparable(photo, cads[photo.meta.cad.digest])
 
     def networks(self) -> Mapping[str, "PoseTeller"]:
         """The trained networks that tell poses."""

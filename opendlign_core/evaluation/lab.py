@@ -25,6 +25,7 @@ from opendlign_core.samples import PosedPhoto
 from opendlign_core.streams import prefetched
 
 if TYPE_CHECKING:
+    from opendlign_core.evaluation.pose.comparing.search import Comparable
     from opendlign_core.evaluation.pose.encoders import PoseTeller
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,10 @@ class EvalSource(MapSource, Protocol):
 
     def photos(self, dataset: DatasetSpec, split: str | None) -> Iterable[PosedPhoto]:
         """Photos of things with their poses, one at a time; none where the data set has no such samples."""
+        ...
+
+    def comparable(self, dataset: DatasetSpec, split: str | None) -> "Iterable[tuple[PosedPhoto, Comparable]]":
+        """Those of `photos` that have a CAD, beside the views of it."""
         ...
 
     def networks(self) -> "Mapping[str, PoseTeller]":

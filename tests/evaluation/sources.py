@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from opendlign_core.evaluation import DatasetSpec, EvalSample
 from opendlign_core.evaluation.features import PlacedSample
 from opendlign_core.evaluation.lab import ProposedSource
+from opendlign_core.evaluation.pose.comparing.search import Comparable
 from opendlign_core.evaluation.pose.encoders import PoseTeller
 from opendlign_core.projection.recipe import RECIPES
 from opendlign_core.samples import PosedPhoto
@@ -28,6 +29,8 @@ class ListSource:
     """Shapes with parts, by split."""
     photographed: Mapping[str | None, Sequence[PosedPhoto]] = field(default_factory=dict)
     """Photos with poses, by split."""
+    cad_views: Mapping[str, Comparable] = field(default_factory=dict)
+    """Photos beside views of their CADs, by id."""
     tellers: Mapping[str, PoseTeller] = field(default_factory=dict)
     """Networks that tell poses, by name."""
 
@@ -45,6 +48,13 @@ class ListSource:
     def photos(self, dataset: DatasetSpec, split: str | None) -> Iterable[PosedPhoto]:
         self.reads.append((dataset.name, split, "photos"))
         yield from self.photographed.get(split, ())
+
+    def comparable(self, dataset: DatasetSpec, split: str | None) -> Iterable[tuple[PosedPhoto, Comparable]]:
+        return [
+            (photo, self.cad_views[photo.meta.object_id])
+            for photo in self.photographed.get(split, ())
+            if photo.meta.cad
+        ]
 
     def networks(self) -> Mapping[str, PoseTeller]:
         return self.tellers

@@ -11,6 +11,7 @@ from opendlign_core.clip.spec import sha256_of
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation.given import from_file
 from opendlign_core.evaluation.labels import read_labels
+from opendlign_core.evaluation.pose.comparing.recipe import ComparisonRecipe
 from opendlign_core.evaluation.pose.probing.choices import ProbeSpec
 from opendlign_core.recipe import CONTENT, DigestOf, FrozenMapping, Recipe
 
@@ -61,7 +62,9 @@ class PoseOptions(Recipe):
     published with its code."""
     left_out: tuple[str, ...] = ()
     """Categories that look the same from all sides, whose pose nobody can tell."""
-    shown: int = Field(default=6, ge=0, description="photos pictured with their best and worst poses")
+    compare: ComparisonRecipe | None = None
+    """How poses are found without training, by comparing photos with views of their CADs; None leaves it out."""
+    compared: int = Field(default=60, ge=1, description="photos of a data set that are compared, spread over all")
 
 
 def weights_digest(spec: EncoderFolder) -> str:

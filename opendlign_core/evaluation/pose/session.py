@@ -16,6 +16,8 @@ from opendlign_core.evaluation.findings import Findings, MeasuredObjects
 from opendlign_core.evaluation.lab import counted
 from opendlign_core.evaluation.pose.album import Album, Photographed, batches
 from opendlign_core.evaluation.pose.choices import PoseOptions, weights_digest
+from opendlign_core.evaluation.pose.comparing.recipe import ComparisonRecipe
+from opendlign_core.evaluation.pose.comparing.search import Comparable, poses_in
 from opendlign_core.evaluation.pose.counting import Kind, PoseResult, aware_score, pose_numbers
 from opendlign_core.evaluation.pose.encoders import PoseTeller, Probed, ProbedFolder, ProbedTower
 from opendlign_core.evaluation.pose.probing.choices import Head
@@ -25,7 +27,7 @@ from opendlign_core.evaluation.specs import Branch
 from opendlign_core.pose import BINS, Floats, binned, centres, pose_error
 from opendlign_core.samples import PosedPhoto
 
-COMMONEST = "commonest pose"
+COMMONEST, COMPARED = "commonest pose", "render and compare"
 WHOLE = 1 << 32
 
 
@@ -70,6 +72,8 @@ class Session:
             yield from self._probed(folder, folder.name)
         for name, network in self.case.lab.source.networks().items():
             yield self._told_by(name, network)
+        if self.options.compare is not None:
+            yield self._compared(self.options.compare)
 
     @cached_property
     def _first(self) -> bool:
@@ -106,6 +110,29 @@ class Session:
         if not errors:
             raise BadInput(f"{self.case.dataset.name}: no photos with poses to judge {name} on")
         return Told(name, "network", np.concatenate(errors), tuple(ids), tuple(categories), named=tuple(named))
+
+    def _compared(self, recipe: ComparisonRecipe) -> Told:
+        """What views of the CADs tell of some of the photos, each compared by itself."""
+        lab, dataset = self.case.lab, self.case.dataset
+        wanted = self._spread()
+        pairs = (pair for pair in lab.source.comparable(dataset, dataset.split) if pair[0].meta.object_id in wanted)
+        with lab.timed("comparing"):
+            found = [
+                (photo.meta.object_id, photo.meta.label or "", _best_error(photo, views, recipe))
+                for photo, views in pairs
+            ]
+        if not found:
+            raise BadInput(f"{dataset.name}: no photo with a CAD to compare (options.pose.compare)")
+        ids, categories, errors = zip(*found, strict=True)
+        words = f"silhouettes of {len(recipe.elevations) * recipe.azimuths} views of the given CAD"
+        return Told(COMPARED, "compare", np.array(errors), ids, categories, words)
+
+    def _spread(self) -> set[str]:
+        """Ids of the photos that are compared: as many as asked for, evenly spread."""
+        photos = self.case.lab.source.photos(self.case.dataset, self.case.dataset.split)
+        ids = [p.meta.object_id for p in photos if p.meta.cad and p.meta.label not in self.options.left_out]
+        places = np.unique(np.linspace(0, len(ids) - 1, self.options.compared).astype(int)) if ids else ()
+        return {ids[place] for place in places}
 
     def _judged_photos(self) -> Iterator[PosedPhoto]:
         lab, dataset = self.case.lab, self.case.dataset
@@ -163,6 +190,10 @@ class Session:
             yield f"{name}: no list of known categories was given, so nothing is told of novel ones."
         if not self.options.groups:
             yield f"{name}: no groups of categories were given, so there are no rows of meta-classes."
+
+
+def _best_error(photo: PosedPhoto, views: Comparable, recipe: ComparisonRecipe) -> float:
+    return float(pose_error(poses_in(views, recipe)[0].angles, photo.angles()))
 
 
 def held_out(album: Album, share: float) -> NDArray[np.bool_]:  # [N]

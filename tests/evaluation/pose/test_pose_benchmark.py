@@ -1,5 +1,6 @@
 """The pose benchmark on photos whose pose anybody can see, from pictures to rows, report and refusals."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import EvalRecipe, ReportData, evaluate, render_report, results_text
 from opendlign_core.evaluation.findings import MeasuredObjects
 from opendlign_core.evaluation.pose.benchmark import POSE
+from opendlign_core.evaluation.pose.comparing.search import Comparable
 from opendlign_core.evaluation.pose.counting import PoseResult
 from opendlign_core.evaluation.pose.encoders import ProbedFolder, ProbedTower
 from opendlign_core.evaluation.pose.session import COMMONEST, held_out
 from opendlign_core.evaluation.results import EvaluationResults
 from opendlign_core.evaluation.results_file import read_results_text
 from opendlign_core.samples import PosedPhoto
+from opendlign_core.samples.meta import CadReference
 from tests.evaluation.pose.photos import dots
 from tests.evaluation.sources import ListSource, MemoryCache
 from tests.evaluation.tiny import seeded_model
@@ -104,6 +107,34 @@ def test_a_trained_network_has_a_row_with_its_categories() -> None:
     assert found.named.value == found.aware.value == 0.5, "a wrong category makes no pose right"
 
 
+def bladed(photo: PosedPhoto) -> tuple[PosedPhoto, Comparable]:
+    """A photo of a blade that turns with the azimuth, beside views of it."""
+
+    def blades(angles: NDArray[np.float64]) -> torch.Tensor:
+        rows, columns = np.mgrid[:32, :32] - 15.5
+        along = np.sin(angles[:, 0])[:, None, None] * columns + np.cos(angles[:, 0])[:, None, None] * rows
+        across = np.cos(angles[:, 0])[:, None, None] * columns - np.sin(angles[:, 0])[:, None, None] * rows
+        seen = (along > 0) & (along < 13) & (abs(across) < 4 - along / 4)
+        return torch.from_numpy(np.where(seen, 0.5, 1.0))
+
+    meta = photo.meta.model_copy(update={"cad": CadReference(digest=photo.meta.object_id, uri="blade.off", number=1)})
+    picture = (
+        np.where((blades(photo.angles()[None])[0].numpy() < 1)[..., None], 220, 30).repeat(3, -1).astype(np.uint8)
+    )
+    return replace(photo, meta=meta), Comparable(picture, np.ones((32, 32), bool), blades)
+
+
+def test_views_of_cads_are_compared_with_as_many_photos_as_asked_for() -> None:
+    pairs = [bladed(photo) for photo in dots(12, 1, "test")]
+    photos = [photo for photo, _ in pairs]
+    given = ListSource([], photographed={"train": dots(60, 0, "train"), "test": photos})
+    given.cad_views = {photo.meta.object_id: views for photo, views in pairs}
+    asked = recipe({"compare": {"elevations": [5.7], "colours": 2, "kept": 1, "steps": [2.0]}, "compared": 6})
+    found = rows(judged(asked, given))["render and compare"]
+    assert (found.kind, found.photos) == ("compare", 6)
+    assert found.within_30.value > 0.8
+
+
 def test_categories_that_nobody_can_tell_are_left_out() -> None:
     photos = dots(60, 1, "test")
     given = ListSource([], photographed={"train": dots(60, 0, "train"), "test": photos})
@@ -142,8 +173,6 @@ def test_all_photos_of_a_shape_are_held_out_together() -> None:
     reading = Photographed(ProbedTower(seeded_model(), "base"), (2,), mirrored=False)
     album = reading.album(photos, "", None)
     shapes = tuple(f"shape{number // 4}" for number in range(40))
-    from dataclasses import replace
-
     held = held_out(replace(album, things=shapes), 0.3)
     assert 0 < held.sum() < 40
     assert all(len(set(held[4 * shape : 4 * shape + 4])) == 1 for shape in range(10))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from opendlign_core.errors import BadInput
@@ -22,6 +23,15 @@ Likeness = Callable[[Tensor], Floats]
 TURNS = np.array(list(product((0, -1, 1), repeat=3)), float)  # none first: of equal ones the first stays
 
 
+@dataclass(frozen=True, eq=False)
+class Comparable:
+    """A photo beside the views that its CAD could have in it."""
+
+    picture: NDArray[np.uint8]  # [S, S, 3]
+    shown: NDArray[np.bool_]  # [S, S]: where it shows the photo
+    draw: Draw
+
+
 @dataclass(frozen=True)
 class ComparedPose:
     """A pose that a photo may show."""
@@ -31,6 +41,11 @@ class ComparedPose:
     """How much of what the silhouette could tell about the photo's colours it does tell, 0 to 1."""
     cosine: float
     """The embedding's, of the view before it was refined; 0 where none was asked for."""
+
+
+def poses_in(photo: Comparable, recipe: ComparisonRecipe) -> list[ComparedPose]:
+    """`compare` of a photo by silhouettes alone."""
+    return compare(Colours.of(photo.picture, recipe.colours, photo.shown), photo.draw, recipe)
 
 
 def views_around(recipe: ComparisonRecipe) -> Floats:  # [V, 3] radians
