@@ -84,14 +84,16 @@ def _by_name(sources: Sequence[IngestRecipe]) -> dict[str, Recipe]:
 def _reached(stage: str, given: set[str], known: Collection[str] = ()) -> set[str]:
     """The stage and those that it cannot do without, but for the given ones and what they are made from.
 
-    Of stages that may stand in for each other those that are `known` are reached, or else the first.
+    Of stages that may stand in for each other those that are `known` are reached, or else the first; and of what a
+    stage can do without, known stages that neither paint nor train.
     """
     found, waiting = set[str](), [stage]
     while waiting:
         name = waiting.pop()
         if name not in found | given:
             found.add(name)
-            needed = [port for port in stage_named(name).reads if not port.optional]
+            cheap = {other for other in known if stage_named(other).pool == "cpu"}
+            needed = [port for port in stage_named(name).reads if not port.optional or port.stage in cheap]
             for port in needed:
                 waiting += [maker for maker in port.stages if maker in known] or [port.stage]
     return found
