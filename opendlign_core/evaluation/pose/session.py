@@ -136,7 +136,7 @@ class Session:
 
     def _judged_photos(self) -> Iterator[PosedPhoto]:
         lab, dataset = self.case.lab, self.case.dataset
-        for photo in counted(lab.source.photos(dataset, dataset.split), lab.advance):
+        for photo in lab.source.photos(dataset, dataset.split):
             if photo.meta.label not in self.options.left_out:
                 yield photo
 
