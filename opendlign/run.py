@@ -27,7 +27,7 @@ def run(*, preset: str = "mini", store: StoreUrl = None, set_: Changes = None, s
     Parameters
     ----------
     preset
-        A shipped preset (mini, mini-parts, mini-scenes, shapenetpart, scannet, vit-b-32, vit-b-16, vit-l-14, vit-h-14)
+        A shipped preset (mini, mini-parts, mini-scenes, mini-pose, shapenetpart, scannet, vit-b-32, vit-b-16, vit-l-14, vit-h-14)
         or a YAML file.
     """
     started = time.monotonic()
