@@ -27,8 +27,8 @@ def run(*, preset: str = "mini", store: StoreUrl = None, set_: Changes = None, s
     Parameters
     ----------
     preset
-        A shipped preset (mini, mini-parts, mini-scenes, mini-pose, shapenetpart, scannet, vit-b-32, vit-b-16, vit-l-14, vit-h-14)
-        or a YAML file.
+        A shipped preset (mini, mini-parts, mini-scenes, mini-pose, shapenetpart, scannet, vit-b-32, vit-b-16,
+        vit-l-14, vit-h-14) or a YAML file.
     """
     started = time.monotonic()
     asked = ask(preset, store, set_, source)
