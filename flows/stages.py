@@ -60,7 +60,7 @@ def parameters_of(
 
 def received(stage: AnyStage, given: Mapping[str, Any]) -> Refs:
     """The inputs in a stage's parameters."""
-    return {port.name: list(_refs(given[port.name])) for port in stage.reads}
+    return {port.name: list(_refs(given.get(port.name))) for port in stage.reads}
 
 
 def _refs(value: Any) -> Iterator[Ref]:

@@ -108,7 +108,8 @@ class StageProgress:
     def reach(self, done: int, total: int, skipped: int = 0) -> None:
         """Set the count instead of adding to it, for work that knows its own position and what it began behind."""
         self.total = total
-        self.advance(done - self.done, skipped=skipped - self.counts["skipped"])
+        more = skipped - self.counts["skipped"]
+        self.advance(done - self.done, **({"skipped": more} if more else {}))
 
     def state(self) -> ProgressState:
         seconds = time.monotonic() - self._started

@@ -77,12 +77,20 @@ def test_a_bucket_out_of_reach(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert "check OPENDLIGN_S3_ENDPOINT and the network" in complaint(capsys, "ingest", "--store", "s3://bucket/x")
 
 
-def test_single_objects_are_not_cut_up(capsys: pytest.CaptureFixture[str]) -> None:
-    told = complaint(capsys, "propose", "--source", "folder:shapes")
-    assert "the source folder holds single objects; propose takes a source of scenes" in told
+OTHER_SOURCES = {
+    "propose": "holds single objects; propose takes a source of scenes",
+    "align": "holds no photos with poses",
+    "posenet": "holds no photos with poses",
+}
+"""Verbs that take sources of scenes or of photos, and what they say of shapes."""
 
 
-@pytest.mark.parametrize("verb", ["run", "plan", *(verb for verb in VERBS if verb != "propose")])
+@pytest.mark.parametrize("verb", OTHER_SOURCES)
+def test_shapes_are_refused_where_scenes_or_photos_are_wanted(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"the source folder {OTHER_SOURCES[verb]}" in complaint(capsys, verb, "--source", "folder:shapes")
+
+
+@pytest.mark.parametrize("verb", ["run", "plan", *(verb for verb in VERBS if verb not in OTHER_SOURCES)])
 @pytest.mark.parametrize(
     ("source", "message"),
     [

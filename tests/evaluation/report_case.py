@@ -94,7 +94,7 @@ def filled_report() -> ReportData:
         shown=(ShownScene(scene_id="set/<room>", found=5, things=9, plan=black, slanted=black),),
     )
     turned = PoseResult(
-        dataset="imagenet3d",
+        dataset="modelnet40",
         method="frozen",
         kind="probe",
         photos=40,

@@ -30,7 +30,10 @@ from storage.fingerprint import canonical
 
 def test_packaged_lists_have_their_sizes() -> None:
     sizes = {name: len(check_labels(packaged_labels(name), name)) for name in label_lists()}
-    assert sizes == {"modelnet40": 40, "objaverse-lvis": 1156, "omniobject3d": 216, "scanobjectnn": 15}
+    assert sizes == {
+        "modelnet40": 40, "objaverse-lvis": 1156, "omniobject3d": 216, "scannet18": 18, "scanobjectnn": 15,
+        "sunrgbd10": 10,
+    }  # fmt: skip
     with pytest.raises(ValueError, match="known: modelnet40"):
         packaged_labels("modelnet")
 
@@ -141,7 +144,7 @@ def test_lists_in_files_become_part_of_the_recipe(tmp_path: Path) -> None:
     [
         ({"datasets": [{"name": "a", "labels": "modelnet"}]}, "no packaged label list 'modelnet'; known: modelnet40"),
         ({"methods": [{"name": "m", "text": ["a chair"]}]}, "has no {}"),
-        ({"datasets": [{"name": "a", "train_split": None}], "tasks": ["few-shot"]}, "a: few-shot and"),
+        ({"datasets": [{"name": "a", "train_split": None}], "tasks": ["few-shot"]}, "a: few-shot, probes"),
     ],
 )
 def test_what_cannot_be_judged_is_refused_before_anything_is_computed(values: dict[str, Any], message: str) -> None:

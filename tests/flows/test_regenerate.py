@@ -15,13 +15,18 @@ from prefect.client.schemas.filters import (
 
 from flows.regenerate import regenerate
 from opendlign_core.evaluation import BENCHMARKS
+from opendlign_core.evaluation.detection.benchmark import DETECTION
+from opendlign_core.evaluation.pose.benchmark import POSE
 from opendlign_core.evaluation.segmentation.benchmark import SEGMENTATION
 from storage.output import load_manifest
 from storage.reader import SampleReader
 from storage.stores import open_store
 from storage.upkeep import verify_store
+from tasks.align import ALIGN
 from tasks.dlign import DLIGN
 from tasks.guard import RegressionFound
+from tasks.posenet import POSENET
+from tasks.propose import PROPOSE
 from tasks.registry import STAGES
 from tasks.summary import artifact_keys
 from tests.flows.planning import fingerprints, planned
@@ -172,12 +177,14 @@ def test_runs_are_named_and_tagged_by_preset_stage_and_fingerprint(finished_stor
 
 
 def test_the_ui_has_every_stages_artifacts(store: Path, tiny_preset: str) -> None:
-    tasks = [one.name for one in BENCHMARKS if one is not SEGMENTATION]  # whose artifact tests/flows/test_parts.py has
+    # Parts, scenes and photos have presets and tests of their own.
+    others, idle = (SEGMENTATION, DETECTION, POSE), (DLIGN, PROPOSE, ALIGN, POSENET)
+    tasks = [one.name for one in BENCHMARKS if one not in others]
     few = ["evaluate.few_shot.shots=[1]", "evaluate.few_shot.seeds=[0]"]
     regenerate(tiny_preset, str(store), [f"evaluate.tasks=[{','.join(tasks)}]", *few])
-    made = [stage for stage in STAGES if stage is not DLIGN]
-    parts = {f"evaluate-{name}" for name in SEGMENTATION.shows}
-    wanted = {key for stage in made for key in artifact_keys(stage)} - parts | {"regenerate-summary"}
+    made = [stage for stage in STAGES if stage not in idle]
+    unseen = {f"evaluate-{name}" for benchmark in others for name in benchmark.shows}
+    wanted = {key for stage in made for key in artifact_keys(stage)} - unseen | {"regenerate-summary"}
     with get_client(sync_client=True) as client:
         keep = ArtifactFilter(key=ArtifactFilterKey(any_=sorted(wanted)))
         found = {artifact.key for artifact in client.read_artifacts(artifact_filter=keep)}

@@ -68,7 +68,7 @@ def grown_checkout(place: Path) -> Path:
     shutil.copy(NEW_STAGE, place / "tasks")
     registry = place / "tasks" / "registry.py"
     text = registry.read_text(encoding="utf-8")
-    named = text.replace("TRAIN, EVALUATE)", "TRAIN, EVALUATE, COUNT)").replace(
+    named = text.replace(", EVALUATE)", ", EVALUATE, COUNT)").replace(
         "from tasks.dlign import", "from tasks.count import COUNT\nfrom tasks.dlign import"
     )
     assert named.count("COUNT") == text.count("COUNT") + 2
