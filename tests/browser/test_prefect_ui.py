@@ -67,9 +67,9 @@ def artifact(orchestra: Orchestra, key: str) -> str:
     return f"/artifacts/artifact/{found[0].latest_id}"
 
 
-def test_the_deployments_page_lists_every_stage(page: Any, orchestra: Orchestra) -> None:
+def test_the_deployments_page_lists_stages_and_presets(page: Any, orchestra: Orchestra) -> None:
     orchestra.worker("gpu", "gpu")
-    show(page, orchestra, "/deployments", "mini-distributed", "vit-h-14", "synthesize", name="deployments")
+    show(page, orchestra, "/deployments", "mini-distributed", "posenet", "synthesize", name="deployments")
 
 
 def test_the_run_page_tells_preset_and_stage(page: Any, orchestra: Orchestra) -> None:
