@@ -22,7 +22,8 @@ import torch.nn.functional as F
 from opendlign_core.clip import ClipSpec, load_clip, unit_array
 from opendlign_core.evaluation.extractor import Extractor
 from opendlign_core.evaluation.features import EvalSample, Floats, plan_for
-from opendlign_core.evaluation.index import EmbeddingIndex, IndexRow, write_index
+from opendlign_core.evaluation.index import EmbeddingIndex
+from opendlign_core.evaluation.index_file import IndexRow, write_index
 from opendlign_core.evaluation.model import EvaluatedModel
 from opendlign_core.evaluation.specs import METHODS
 from opendlign_core.training import DepthAlignedCLIP

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Prove the CUDA code on this machine: the GPU tests, then every CUDA bench; or only the parts named as arguments
-# (tests projection layers synthesis training evaluation segmentation), where time is cut in slices. Results go to bench/results/ and, where
-# OUT names a folder, those of this run there too. A part that fails does not keep the others from running.
+# (tests projection layers synthesis training evaluation segmentation scenes), where time is cut in slices. Results go
+# to bench/results/ and, where OUT names a folder, those of this run there too. A part that fails does not keep the others from running.
 set -u
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -30,7 +30,7 @@ if not torch.cuda.is_available():
 print(torch.cuda.get_device_name(), "torch", torch.__version__)
 END
 stamp=$(mktemp)
-for part in ${*:-tests projection layers synthesis training evaluation segmentation}; do
+for part in ${*:-tests projection layers synthesis training evaluation segmentation scenes}; do
     case $part in
         tests) # Warnings are errors where versions are pinned; here they are whatever the machine has.
             step "$python" -m pytest tests/gpu -q -p no:cacheprovider -o addopts= -o filterwarnings=default -o timeout=900 ;;
@@ -41,7 +41,8 @@ for part in ${*:-tests projection layers synthesis training evaluation segmentat
         evaluation)
             step "$python" -m bench.evaluation --device cuda --model ViT-H-14-quickgelu --out bench/results/evaluation_cuda.json ;;
         segmentation) step "$python" -m bench.segmentation --device cuda --out bench/results/segmentation_cuda.json ;;
-        *) echo "!! no part $part: tests projection layers synthesis training evaluation segmentation"; status=1 ;;
+        scenes) step "$python" -m bench.scenes --device cuda ;;
+        *) echo "!! no part $part: tests projection layers synthesis training evaluation segmentation scenes"; status=1 ;;
     esac
 done
 [ -n "${OUT:-}" ] && find bench/results -name '*.json' -newer "$stamp" -exec cp {} "$OUT"/ \;

@@ -21,6 +21,7 @@ from storage.stores import open_store
 
 if TYPE_CHECKING:
     from flows.preset import Preset
+    from opendlign_core.clip import ClipSpec
     from opendlign_core.evaluation import EvaluatedModel
     from opendlign_core.ingestion import IngestExecution, IngestRecipe
     from opendlign_core.projection import ProjectionRecipe
@@ -78,6 +79,12 @@ class Trained:
     told: str
     """Where the model comes from, in words."""
     _seen: Callable[[], tuple[Manifest, Manifest]]
+
+    @cached_property
+    def clip(self) -> "ClipSpec":
+        from tasks.words import clip_of
+
+        return clip_of(self.manifest)
 
     @cached_property
     def model(self) -> "EvaluatedModel":
@@ -159,6 +166,8 @@ def _of_store(store: Store, manifest: Manifest, told: str) -> Trained:
 
 
 def _own_model(store: Store, preset: "Preset", which: Which) -> Manifest:
+    if "train" not in preset.graph.stages:
+        raise MissingOutput(f"the preset {preset.name} trains no model; name one of the store with --model")
     try:
         return own_output(store, preset, "train")
     except MissingOutput as error:

@@ -48,8 +48,6 @@ def namer(which: Which) -> Namer:
 
 
 def _namer(which: Which) -> Namer:
-    from tasks.words import clip_of
-
     try:
         trained = find(which)
     except MissingOutput:
@@ -58,7 +56,7 @@ def _namer(which: Which) -> Namer:
         return _frozen(which)
     told = f"Model: {trained.manifest.folder} ({trained.told})"
     return Namer(
-        clip_of(trained.manifest), trained.source, trained.reading, trained.projection, "opendlign", told,
+        trained.clip, trained.source, trained.reading, trained.projection, "opendlign", told,
         lambda: trained.model,
     )  # fmt: skip
 

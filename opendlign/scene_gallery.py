@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from opendlign.models import Trained
+from opendlign.naming import Namer
 from storage.errors import MissingOutput
 from storage.fingerprint import digest
 from storage.inventory import outputs
 from storage.lineage import lineage
 from storage.output import find_manifest
 from storage.records import Manifest
+from storage.store import Store
 from tasks.stored_maps import maps_of, wanted_samples
 
 if TYPE_CHECKING:
@@ -22,18 +23,18 @@ class SceneGallery:
     True boxes have no say where anything was proposed. Raises `MissingOutput` where there are none.
     """
 
-    def __init__(self, trained: Trained) -> None:
-        self._store = trained.store
-        by_proposer = {_proposer(propose): maps for maps, propose in _pairs(trained)}
+    def __init__(self, store: Store, namer: Namer) -> None:
+        self._store = store
+        by_proposer = {_proposer(propose): maps for maps, propose in _pairs(store, namer)}
         guessed = {proposer: maps for proposer, maps in by_proposer.items() if "ground-truth" not in proposer}
         self._maps = tuple((guessed or by_proposer).values())
         if not self._maps:
             raise MissingOutput(
                 f"{self._store.url} holds no boxes of scenes as this model sees them; run a preset that proposes some "
-                "first, such as `opendlign run --preset mini-scenes`"
+                "first, such as `opendlign run --preset mini-scenes`, or name with --preset one whose maps are there"
             )
         contents = [maps.content_digest for maps in self._maps]
-        self.key = digest([trained.model.fingerprint, trained.model.weights, contents])
+        self.key = digest([namer.model.fingerprint, namer.model.weights, contents])
         """Names what an index of the boxes depends on."""
 
     @property
@@ -51,13 +52,13 @@ class SceneGallery:
                 yield EvalSample(found.meta.object_id, _place(found.meta.as_dict()), found.maps())
 
 
-def _pairs(trained: Trained) -> Iterator[tuple[Manifest, Manifest]]:
+def _pairs(store: Store, namer: Namer) -> Iterator[tuple[Manifest, Manifest]]:
     """Finished depth maps of the model's projection with the proposals that they show."""
-    wanted = trained.projection.model_dump(mode="json")
-    for output in outputs(trained.store):
-        maps = find_manifest(trained.store, "project", output.fingerprint) if output.stage == "project" else None
-        if maps is not None and trained.projection.model_validate(maps.recipe).model_dump(mode="json") == wanted:
-            yield from ((maps, one) for one in lineage(trained.store, maps) if one.stage == "propose")
+    wanted = namer.projection.model_dump(mode="json")
+    for output in outputs(store):
+        maps = find_manifest(store, "project", output.fingerprint) if output.stage == "project" else None
+        if maps is not None and namer.projection.model_validate(maps.recipe).model_dump(mode="json") == wanted:
+            yield from ((maps, one) for one in lineage(store, maps) if one.stage == "propose")
 
 
 def _proposer(propose: Manifest) -> str:

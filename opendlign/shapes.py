@@ -11,9 +11,11 @@ from rich.table import Table
 from opendlign.ask import AtLeastOne
 from opendlign.models import OWN, Trained, Which, find
 from opendlign.named_files import NamedFiles, read_picture, require_files, require_picture, shape_files
+from opendlign.naming import Namer, namer
 from opendlign.show import console, counted, plain, print_unread
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.entry import UpAxis
+from storage.store import Store
 from storage.usercache import UserCache
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from opendlign_core.ingestion import IngestedObject, RejectedObject
 
 LAST_RUN = Which()
+Seeing = Trained | Namer
+"""What has a model, and knows how shapes are brought before it."""
 Scenes = Annotated[
     bool, Parameter(help="The things in the scenes of the store instead: what is in every proposed box", negative=())
 ]
@@ -41,8 +45,10 @@ def index(
     out
         The index file to write (Parquet).
     """
-    trained = named_model(which)
-    count = write_scene_index(trained, out, split) if scenes else write_index(trained, out, split)
+    if scenes:
+        count = write_scene_index(which.open(), namer(which), out, split)
+    else:
+        count = write_index(named_model(which), out, split)
     console.print(f"{count} objects in {out}", soft_wrap=True)
     return 0
 
@@ -61,7 +67,8 @@ def search(
 ) -> int:
     """Find shapes by words, picture or shape; prints the hits and writes a picture of them.
 
-    With --scenes a hit is a box of a scene, told by its place; the picture shows what is in it.
+    With --scenes a hit is a box of a scene, told by its place; the picture shows what is in it. The frozen CLIP of
+    the preset answers where no model was trained.
 
     Parameters
     ----------
@@ -76,19 +83,23 @@ def search(
         raise BadInput("search needs words, --image or --shape")
     _require_all(index, image, shape, picture)
     pixels = None if image is None else read_picture(image)
-    trained = named_model(which)
-    warn_of_unread(trained, [query])
+    seeing = namer(which) if scenes else named_model(which)
+    warn_of_unread(seeing, [query])
     from opendlign_core.evaluation import hits_picture, query_embedding
     from opendlign_core.evaluation import search as search_index
 
-    sample = None if shape is None else read_shape_of(shape, trained)
-    asked = query_embedding(trained.model, query or None, pixels, sample)
-    kept = index or (default_scene_index(trained) if scenes else default_index(trained))
-    hits = search_index(trained.model, kept, asked, top)
+    sample = None if shape is None else read_shape_of(shape, seeing)
+    asked = query_embedding(seeing.model, query or None, pixels, sample)
+    kept = index or _default_index(which, seeing)
+    hits = search_index(seeing.model, kept, asked, top)
     console.print(hits_table(hits, query or str(image or shape)))
     hits_picture(hits).save(picture)
     console.print(f"Picture: {picture}", soft_wrap=True)
     return 0
+
+
+def _default_index(which: Which, seeing: Seeing) -> Path:
+    return default_scene_index(which.open(), seeing) if isinstance(seeing, Namer) else default_index(seeing)
 
 
 def _require_all(index: Path | None, image: Path | None, shape: Path | None, picture: Path) -> None:
@@ -113,13 +124,11 @@ def named_model(which: Which) -> Trained:
     return trained
 
 
-def warn_of_unread(trained: Trained, texts: Sequence[str]) -> None:
+def warn_of_unread(seeing: Seeing, texts: Sequence[str]) -> None:
     """Say which words of these texts the model's CLIP never read."""
     from opendlign_core.clip.vocabulary import unread_words
-    from tasks.words import clip_of
 
-    clip = clip_of(trained.manifest)
-    print_unread(clip.model, unread_words(clip, texts))
+    print_unread(seeing.clip.model, unread_words(seeing.clip, texts))
 
 
 def hits_table(hits: Sequence["Hit"], title: str) -> Table:
@@ -153,41 +162,41 @@ def _too_few(given: str, lists: Sequence[str]) -> str:
     return f"--labels {given!r}: name at least two, as in --labels chair,table,lamp, or one of {', '.join(lists)}"
 
 
-def read_shape_of(path: Path, trained: Trained) -> "EvalSample":
+def read_shape_of(path: Path, seeing: Seeing) -> "EvalSample":
     """One file as the model sees it; raises `UnreadableShape` naming it."""
     from opendlign_core.ingestion import RejectedObject, UnreadableShape
 
-    (outcome,) = read_outcomes([path], trained)
+    (outcome,) = read_outcomes([path], seeing)
     if isinstance(outcome, RejectedObject):
         raise UnreadableShape(f"{outcome.entry.uri}: {outcome.reason}")
     return outcome
 
 
 def read_outcomes(
-    files: Sequence[Path], trained: Trained, up: UpAxis | None = None
+    files: Sequence[Path], seeing: Seeing, up: UpAxis | None = None
 ) -> Iterator["EvalSample | RejectedObject"]:
     """Read files as the model's own shapes were: parsed apart, brought to its points, projected by its recipe."""
     from opendlign_core.ingestion import RejectedObject
 
-    for outcome in read_clouds(files, trained, up):
-        yield outcome if isinstance(outcome, RejectedObject) else projected(outcome, trained)
+    for outcome in read_clouds(files, seeing, up):
+        yield outcome if isinstance(outcome, RejectedObject) else projected(outcome, seeing)
 
 
 def read_clouds(
-    files: Sequence[Path], trained: Trained, up: UpAxis | None = None
+    files: Sequence[Path], seeing: Seeing, up: UpAxis | None = None
 ) -> Iterator["IngestedObject | RejectedObject"]:
     """Read files as the model's own shapes were, parsed apart and brought to its number of points."""
     from opendlign_core.ingestion import ingest_shapes
 
     named = NamedFiles(files)
     # A file of one's own loses no part to chance, unless somebody asks for that.
-    chosen = "sampling" in trained.source.model_fields_set
-    recipe = trained.source if chosen else trained.source.model_copy(update={"sampling": "stratified"})
-    execution = trained.reading.model_copy(update={"workers": 1})
+    chosen = "sampling" in seeing.source.model_fields_set
+    recipe = seeing.source if chosen else seeing.source.model_copy(update={"sampling": "stratified"})
+    execution = seeing.reading.model_copy(update={"workers": 1})
     yield from ingest_shapes(named.entries(up), recipe, execution, named)
 
 
-def projected(shape: "IngestedObject", trained: Trained) -> "EvalSample | RejectedObject":
+def projected(shape: "IngestedObject", seeing: Seeing) -> "EvalSample | RejectedObject":
     """A shape as the model sees it, by the recipe of its depth maps."""
     import torch
 
@@ -197,7 +206,7 @@ def projected(shape: "IngestedObject", trained: Trained) -> "EvalSample | Reject
 
     try:
         # A copy, because points may lie in memory that is read-only.
-        depth = project(torch.tensor(shape.points)[None], trained.projection)[0].numpy()
+        depth = project(torch.tensor(shape.points)[None], seeing.projection)[0].numpy()
     except UnusableCloud as error:
         return RejectedObject(shape.entry, error.reason)
     return EvalSample(shape.entry.uri, None, depth)
@@ -223,20 +232,20 @@ def default_index(trained: Trained) -> Path:
     return UserCache().file(f"index-{trained.key}.parquet", lambda path: write_index(trained, path, None))
 
 
-def write_scene_index(trained: Trained, path: Path, split: str | None) -> int:
+def write_scene_index(store: Store, seeing: Namer, path: Path, split: str | None) -> int:
     """Embed the depth maps of all boxes in the store's scenes."""
     from opendlign.scene_gallery import SceneGallery
     from opendlign_core.evaluation import build_index
 
-    gallery = SceneGallery(trained)
+    gallery = SceneGallery(store, seeing)
     path.parent.mkdir(parents=True, exist_ok=True)
     console.print(f"Embedding boxes of scenes, {gallery.count:,} in all splits ...")
-    return build_index(trained.model, counted(gallery.samples(split), gallery.count), path)
+    return build_index(seeing.model, counted(gallery.samples(split), gallery.count), path)
 
 
-def default_scene_index(trained: Trained) -> Path:
+def default_scene_index(store: Store, seeing: Namer) -> Path:
     """The index of all boxes in the store's scenes, built when first needed and kept for this model."""
     from opendlign.scene_gallery import SceneGallery
 
-    key = SceneGallery(trained).key
-    return UserCache().file(f"index-{key}.parquet", lambda path: write_scene_index(trained, path, None))
+    key = SceneGallery(store, seeing).key
+    return UserCache().file(f"index-{key}.parquet", lambda path: write_scene_index(store, seeing, path, None))

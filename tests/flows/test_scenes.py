@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -80,6 +81,26 @@ def test_things_are_found_inside_scenes_by_words(
         main(["index", "--scenes", "--store", str(store), "--out", str(index), "--split", "test"])
     assert ended.value.code == 0
     assert 3 < pq.read_table(index).num_rows <= 16  # of two draws of one proposer one is enough
+
+
+@pytest.mark.server
+@pytest.mark.timeout(600)
+@pytest.mark.xdist_group("flows")
+def test_without_a_trained_model_the_frozen_clip_searches(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on ScanNet, whose preset trains none. The store is the same without what it trained."""
+    bare, out = tmp_path / "bare", tmp_path / "boxes.parquet"
+    shutil.copytree(store, bare, ignore=shutil.ignore_patterns("train", "evaluate"))
+    with pytest.raises(SystemExit) as ended:
+        main(["index", "--scenes", "--preset", "mini-scenes", "--store", str(bare), "--out", str(out)])
+    printed = capsys.readouterr()
+    assert ended.value.code == 0, printed.err
+    assert "the frozen mini of" in " ".join(printed.out.split()) and 3 < pq.read_table(out).num_rows <= 16
+    with pytest.raises(SystemExit) as ended:
+        main(["search", "a chair", "--scenes", "--preset", "scannet", "--store", str(bare)])
+    assert ended.value.code == 2, "its weights are not here"
+    assert "the frozen ViT-H-14-quickgelu of the preset scannet" in " ".join(capsys.readouterr().out.split())
 
 
 def test_any_model_is_judged_on_the_rooms_without_training() -> None:

@@ -230,10 +230,14 @@ def test_a_broken_line_of_labels_costs_its_view(tmp_path: Path) -> None:
     assert outcomes("sunrgbd", tmp_path) == {"sunrgbd/000007": reason}
 
 
-def test_scans_of_one_s_own_are_clouds_or_meshes_without_things(tmp_path: Path) -> None:
+def test_scans_of_one_s_own_are_clouds_or_meshes_without_things(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     write_ply(tmp_path / "hall.ply", cubes(), np.full((300, 3), 7, np.uint8), np.zeros(300, np.int32))
     (tmp_path / "sheet.off").write_text("OFF\n4 2 0\n0 0 0\n4 0 0\n4 0 3\n0 0 3\n3 0 1 2\n3 0 2 3\n")
+    np.save(tmp_path / "attic.npy", cubes())
     (tmp_path / "notes.md").write_text("not a scan")
+    (tmp_path / "boxes.csv").write_text("x,y,z,dx,dy,dz\n")
     (tmp_path / "broken.ply").write_text("ply\n")
     found = outcomes("scans", tmp_path, SceneReading(most_points=200, reduction="random"))
     hall, sheet = found["scans/hall"], found["scans/sheet"]
@@ -241,7 +245,9 @@ def test_scans_of_one_s_own_are_clouds_or_meshes_without_things(tmp_path: Path) 
     assert (len(hall.points), hall.meta.points, hall.meta.cubes, hall.meta.things) == (200, 300, 0.0, ())
     assert (len(sheet.points), sheet.meta.split, sheet.meta.unit) == (200, "test", "m")
     assert isinstance(found["scans/broken"], str) and "has no end_header line" in found["scans/broken"]
-    assert set(found) == {"scans/hall", "scans/sheet", "scans/broken"}
+    assert set(found) == {"scans/attic", "scans/hall", "scans/sheet", "scans/broken"}
+    assert isinstance(found["scans/attic"], Scene) and found["scans/attic"].meta.points == 300
+    assert "1 .csv at" in caplog.text and ".md" not in caplog.text
 
 
 def test_parser_processes_send_the_same_scenes_and_reasons(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from opendlign_core.boxes import Boxes
 from opendlign_core.evaluation.detection.breakdown import right_things
 from opendlign_core.evaluation.detection.counting import OVERLAPS, ShownScene
 from opendlign_core.evaluation.detection.detections import Detections, Objects
@@ -29,8 +30,11 @@ def shown_scene(
         (there.boxes, [names[number] for number in there.classes], there.classes),
         (surest.boxes, captions, surest.classes),
     )
+    both = Boxes.together([there.boxes, surest.boxes])  # in one frame, so that they can be compared
     drawn = [
-        _side_by_side([draw(scene.points, boxes, words, classes.tolist(), SIDE) for boxes, words, classes in pairs])
+        _side_by_side(
+            [draw(scene.points, boxes, words, classes.tolist(), SIDE, both) for boxes, words, classes in pairs]
+        )
         for draw in (plan, slanted)
     ]
     right = right_things(found, there, OVERLAPS[0] / 100)

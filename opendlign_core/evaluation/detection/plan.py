@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from opendlign_core.boxes import Boxes
+from opendlign_core.evaluation.detection.captions import write_captions
 from opendlign_core.pictures import colour_of
 
 MARGIN, CUT = 24, 0.85
@@ -20,22 +21,24 @@ def plan(
     captions: Sequence[str],
     marks: Sequence[int],
     size: int = 900,
+    framed: Boxes | None = None,
 ) -> Image.Image:
-    """Grey points, the higher the darker, under the footprints of boxes; `marks` number the colours of boxes."""
-    low, high = points[:, [0, 2]].min(0), points[:, [0, 2]].max(0)
+    """Grey points, the higher the darker, under the footprints of boxes; `marks` number the colours of boxes.
+
+    What is `framed`, the boxes themselves where nothing else is, fits into the picture beside the points.
+    """
+    around = (framed or boxes).footprints().reshape(-1, 2)
+    extent = np.concatenate([points[:, [0, 2]], around])
+    low, high = extent.min(0), extent.max(0)
     scale = (size - 2 * MARGIN) / float((high - low).max())
     width, height = ((high - low) * scale + 2 * MARGIN).astype(int).tolist()
     picture = Image.fromarray(_ground(points, low, scale, (height, width))).convert("RGB")
-    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(size=13)
-    for corners, caption, mark in zip(boxes.footprints(), captions, marks, strict=True):
-        outline = [tuple(corner) for corner in ((corners - low) * scale + MARGIN).tolist()]
-        colour = colour_of(mark)
-        pen.polygon(outline, outline=colour, width=3)
-        left, top = min(outline, key=lambda corner: (corner[1], corner[0]))
-        place = (max(0.0, min(left, width - font.getlength(caption) - 2)), min(top, height - 18.0))
-        frame = pen.textbbox(place, caption, font)
-        pen.rectangle(frame, fill=colour)
-        pen.text(place, caption, (0, 0, 0) if sum(colour) > 330 else (255, 255, 255), font)
+    pen, places = ImageDraw.Draw(picture), []
+    for corners, mark in zip(boxes.footprints(), marks, strict=True):
+        outline = [(across, down) for across, down in ((corners - low) * scale + MARGIN).tolist()]
+        pen.polygon(outline, outline=colour_of(mark), width=3)
+        places.append(min(outline, key=lambda corner: (corner[1], corner[0])))
+    write_captions(picture, places, captions, marks)
     return picture
 
 

@@ -6,9 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from opendlign_core.boxes import Boxes
+from opendlign_core.evaluation.detection.captions import write_captions
 from opendlign_core.pictures import colour_of
 
 Floats = NDArray[np.float64]
@@ -28,25 +29,31 @@ def slanted(
     captions: Sequence[str],
     marks: Sequence[int],
     size: int = 900,
+    framed: Boxes | None = None,
 ) -> Image.Image:
-    """Grey points, the lower the darker, behind the edges of boxes; `marks` number the colours of boxes."""
+    """Grey points, the lower the darker, behind the edges of boxes; `marks` number the colours of boxes.
+
+    What is `framed`, the boxes themselves where nothing else is, fits into the picture beside the points.
+    """
     eye = _Eye.on(points)
     low_enough = points[_low_enough(points)]
-    reach = eye.places(low_enough)[:, :2]
-    low, scale = reach.min(0), (size - 2 * MARGIN) / float(np.ptp(reach[:, 0]))
-    height = int(np.ptp(reach[:, 1]) * scale) + 2 * MARGIN
+    around = (framed or boxes).corners().reshape(-1, 3)
+    reach = eye.places(np.concatenate([low_enough, around]))[:, :2]
+    low, scale = reach.min(0), (size - 2 * MARGIN) / float(np.ptp(reach, axis=0).max())
+    width, height = (np.ptp(reach, axis=0) * scale + 2 * MARGIN).astype(int).tolist()
     seen = low_enough[_behind_the_front(low_enough)]
     places = eye.places(seen)
-    picture = Image.fromarray(_painted((places[:, :2] - low) * scale + MARGIN, places[:, 2], seen[:, 1], height, size))
-    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(size=13)
-    for corners, caption, mark in zip(boxes.corners(), captions, marks, strict=True):
+    picture = Image.fromarray(
+        _painted((places[:, :2] - low) * scale + MARGIN, places[:, 2], seen[:, 1], height, width)
+    )
+    pen, tops = ImageDraw.Draw(picture), []
+    for corners, mark in zip(boxes.corners(), marks, strict=True):
         drawn = ((eye.places(corners)[:, :2] - low) * scale + MARGIN).tolist()
         for start, end in _EDGES:
             pen.line((*drawn[start], *drawn[end]), fill=colour_of(mark), width=2)
-        top = min(drawn, key=lambda corner: corner[1])
-        frame = pen.textbbox((top[0], max(0, top[1] - 8)), caption, font)
-        pen.rectangle(frame, fill=colour_of(mark))
-        pen.text((frame[0], max(0, top[1] - 8)), caption, _legible(mark), font)
+        across, down = min(drawn, key=lambda corner: corner[1])
+        tops.append((across, down - 8))
+    write_captions(picture, tops, captions, marks)
     return picture
 
 
@@ -96,7 +103,3 @@ def _painted(
     for right, down in ((0, 0), (1, 0), (0, 1), (1, 1)):  # scans are sparse: a point is four pixels
         picture[row + down, column + right] = shade[order]
     return np.repeat(picture[..., None], 3, axis=2)
-
-
-def _legible(mark: int) -> tuple[int, int, int]:
-    return (0, 0, 0) if sum(colour_of(mark)) > 330 else (255, 255, 255)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
 
@@ -12,12 +14,17 @@ from opendlign_core.ingestion.adapters.spec import Adapter, Found
 from opendlign_core.ingestion.files import Files
 from opendlign_core.ingestion.recipe import SourceSpec
 
+_log = logging.getLogger(__name__)
+
 SCAN = r"scene\d{4}_\d\d"
 SCANNET_TABLE = "scannetv2-labels.combined.tsv"
 SCANNET_LISTS = {split: f"scannetv2_{split}.txt" for split in ("train", "val", "test")}
 SUNRGBD_LISTS = {"train": "train_data_idx.txt", "val": "val_data_idx.txt"}
-SUFFIXES = (".ply", ".pcd", ".glb", ".gltf", ".las", ".laz", ".obj", ".off", ".stl", ".xyz", ".pts")
-"""Of scans of one's own."""
+SUFFIXES = (
+    ".ply", ".pcd", ".glb", ".gltf", ".las", ".laz", ".obj", ".off", ".stl", ".dae", ".3mf", ".xyz", ".pts", ".asc",
+    ".npy", ".npz",
+)  # fmt: skip
+"""Of scans of one's own; tables and archives beside them are mostly something else."""
 
 _ALL_THINGS = ("things", "`all` takes every annotated thing by its own label; the benchmark's classes when left out")
 _SPLIT = ("split", "split of scans that no list names; `train` when left out")
@@ -69,10 +76,18 @@ def _sunrgbd(source: SourceSpec, files: Files) -> Iterator[Found]:
 
 
 def _scans(source: SourceSpec, files: Files) -> Iterator[Found]:
+    from opendlign_core.ingestion.readers import SUFFIXES as READABLE
+
+    left_out: Counter[str] = Counter()
     for key in Listing(files).keys:
         path = PurePosixPath(key)
         if path.suffix.lower() in SUFFIXES:
             yield Found(str(path.with_suffix("")), source.option("split", "test"), "", key)
+        else:
+            left_out.update({path.suffix.lower()} & READABLE)
+    if left_out:
+        counted = ", ".join(f"{count} {suffix}" for suffix, count in sorted(left_out.items()))
+        _log.warning("%s at %s left out: no scans; export those that are as .ply or .npy", counted, source.url)
 
 
 def _splits(listing: Listing, lists: Mapping[str, str], name: Callable[[str], str]) -> dict[str, str]:
