@@ -26,7 +26,9 @@ def detect(
     labels: Labels,
     proposals: Kind = "superpoints",
     checkpoint: Annotated[Path | None, Parameter(help="Weights of 3DETR-m, such as scannet_masked_ep1080.pth")] = None,
-    boxes: Annotated[Path | None, Parameter(help="Boxes of another program, as .json, .csv or .npz")] = None,
+    boxes: Annotated[
+        Path | None, Parameter(help="Boxes of another program, as .json, .csv or .npz, in the frame of the scan")
+    ] = None,
     yaw: Annotated[bool, Parameter(help="Turn the boxes of surfaces as what is in them", negative=())] = False,
     background: Annotated[str, Parameter(help="What is no thing, with commas, such as wall,floor,ceiling")] = "",
     which: Which = LAST_RUN,
@@ -47,21 +49,22 @@ def detect(
     top
         How many boxes to print and to draw.
     """
-    words = wanted_words(wanted_labels(labels), background)
+    words = wanted_words(wanted_labels(labels, least=1 if background else 2), background)
     proposer = wanted_proposer(proposals, checkpoint, boxes, yaw)
     require_files([scan, *([proposer.file] if proposer.file else [])])
     require_place(out, scan)
-    found = namer(which)
-    note_unread(found, words.all)
     from opendlign.detected import detect as detect_in
-    from opendlign.detected import propose, read_scan
+    from opendlign.detected import read_scan, ready_proposer
     from opendlign.drawn_scene import write_detected
 
+    propose = ready_proposer(proposer, up)
+    found = namer(which)
+    note_unread(found, words.all)
     seen = read_scan(scan, found, up)
     if seen.told:
         console.print(plain(seen.told), soft_wrap=True)
-    things = detect_in(seen, propose(seen, proposer), found, words)
-    console.print(plain(f"{scan}: {len(things.found.scores)} things in {things.proposals} boxes"), soft_wrap=True)
+    things = detect_in(seen, propose(seen), found, words)
+    console.print(plain(f"{scan}: {things.told}"), soft_wrap=True)
     console.print(_table(things, top))
     console.print(plain(", ".join(map(str, write_detected(things, out, top)))), soft_wrap=True)
     return 0

@@ -1,8 +1,9 @@
 """The things of a scan by name: read, proposed, cropped, named, selected. Heavy to import."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from opendlign.asked_things import Proposer, Words
 from opendlign.naming import Namer
 from opendlign_core.boxes import Boxes
+from opendlign_core.clip.device import choose_device
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import METHODS, EvalSample, classify
 from opendlign_core.evaluation.detection.choices import SelectionSpec
@@ -57,7 +59,19 @@ class Detected:
     scan: Scan
     names: tuple[str, ...]
     found: Detections
+    objectness: NDArray[np.floating[Any]]
+    """How sure the proposer was of each box."""
     proposals: int
+    empty: int
+    """Proposed boxes that hold too few points to be named."""
+
+    @property
+    def told(self) -> str:
+        """What became of the proposed boxes, in words."""
+        count = len(self.found.scores)
+        left = ((self.empty, "hold too few points"), (self.proposals - self.empty - count, "overlap surer ones"))
+        why = ", ".join(f"{number} {words}" for number, words in left if number)
+        return f"{count} things in {self.proposals} boxes" + (f" ({why})" if why else "")
 
     def label(self, place: int) -> str:
         return self.names[int(self.found.classes[place])]
@@ -82,14 +96,26 @@ def read_scan(path: Path, namer: Namer, up: UpAxis | None) -> Scan:
     )
 
 
-def propose(scan: Scan, proposer: Proposer) -> Proposals:
-    """Boxes by the chosen proposer; raises `BadInput` where its file cannot be read."""
+Propose = Callable[[Scan], Proposals]
+
+
+def ready_proposer(proposer: Proposer, up: UpAxis | None) -> Propose:
+    """The chosen proposer with its file read; raises `BadInput` where that cannot be read.
+
+    Boxes of a file are in the frame of the scan's file, whose axis `up` points up, unless they say otherwise.
+    """
     if proposer.file is None:
-        return propose_by_superpoints(scan.points, SuperpointsRecipe(yaw=proposer.yaw))
+        return lambda scan: propose_by_superpoints(scan.points, SuperpointsRecipe(yaw=proposer.yaw))
     if proposer.kind == "boxes":
-        return read_boxes(proposer.file)
-    model, rng, count = read_detr(proposer.file), np.random.default_rng(0), len(scan.points)
-    return propose_by_detr(model, scan.points[rng.choice(count, DETR_POINTS, replace=count < DETR_POINTS)])
+        given = read_boxes(proposer.file, up or "y")
+        return lambda scan: given
+    model = read_detr(proposer.file).to(choose_device("auto"))
+
+    def by_detr(scan: Scan) -> Proposals:
+        rng, count = np.random.default_rng(0), len(scan.points)
+        return propose_by_detr(model, scan.points[rng.choice(count, DETR_POINTS, replace=count < DETR_POINTS)])
+
+    return by_detr
 
 
 def detect(scan: Scan, proposals: Proposals, namer: Namer, words: Words) -> Detected:
@@ -106,7 +132,8 @@ def detect(scan: Scan, proposals: Proposals, namer: Namer, words: Words) -> Dete
     found = select(classified, scan.points, SELECTION)
     best = np.argsort(-found.scores, kind="stable")
     ordered = Detections(found.boxes[best], found.classes[best], found.scores[best], found.origins[best])
-    return Detected(scan, words.names, ordered, len(proposals.boxes))
+    sure = classified.objectness[ordered.origins]
+    return Detected(scan, words.names, ordered, sure, len(proposals.boxes), len(proposals.boxes) - len(rows))
 
 
 def _named_crops(

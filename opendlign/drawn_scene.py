@@ -62,6 +62,8 @@ def _rows(detected: Detected) -> Iterator[dict[str, Any]]:
             "centre": boxes.centres[place].round(4).tolist(),
             "size": boxes.sizes[place].round(4).tolist(),
             "yaw": round(float(boxes.yaws[place]), 4),
+            "objectness": round(float(detected.objectness[place]), 4),
+            "up": "y",
         }
 
 

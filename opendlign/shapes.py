@@ -139,7 +139,7 @@ def hits_table(hits: Sequence["Hit"], title: str) -> Table:
     return table
 
 
-def wanted_labels(given: str) -> tuple[str, ...]:
+def wanted_labels(given: str, least: int = 2) -> tuple[str, ...]:
     """The names of a command line: a file, a packaged list, or the names themselves."""
     from opendlign_core.evaluation.labels import check_labels, label_lists, packaged_labels, read_labels
 
@@ -150,7 +150,7 @@ def wanted_labels(given: str) -> tuple[str, ...]:
             raise FileNotFoundError(f"no label file {given}; packaged lists are {', '.join(label_lists())}")
         return read_labels(Path(given))
     names = tuple(name.strip() for name in given.split(",") if name.strip())
-    if len(names) < 2:
+    if len(names) < least:
         raise BadInput(_too_few(given, label_lists()))
     return check_labels(names, "--labels")
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from opendlign_core.boxes import Boxes
 from opendlign_core.chance import object_rng
 from opendlign_core.errors import BadInput
 from opendlign_core.proposal.box_files import read_boxes
@@ -53,11 +52,9 @@ def _from_file(recipe: BoxFiles, files: dict[str, Path], scene: Scene) -> Propos
     if name not in files:
         raise BadInput(f"there is no file of boxes called {name}")
     try:
-        found = read_boxes(files[name])
+        return read_boxes(files[name], recipe.up_axis)
     except BadInput as error:  # the reason ends up in outputs, which are the same wherever files lie
         raise BadInput(str(error).replace(str(files[name]), files[name].name)) from error
-    boxes = found.boxes if recipe.up_axis == "y" else Boxes.of_z_up(found.boxes)
-    return Proposals(boxes, found.objectness)
 
 
 def load_detr(recipe: DetrRecipe) -> "Detr3d":

@@ -72,10 +72,32 @@ def test_boxes_of_another_program_are_named(
     boxes, out = room.parent / "boxes.json", room.parent / "out"
     boxes.write_text(json.dumps([*rows, {"centre": [90, 0, 0], "size": [1, 1, 1]}]))
     printed = told(capsys, str(room), *asked, "--proposals", "boxes", "--boxes", str(boxes), "--out", str(out))
-    assert f"in {len(rows) + 1} boxes" in printed
+    assert f"in {len(rows) + 1} boxes (" in printed and "hold too few points" in printed
     found = read_boxes(out / "boxes.json").boxes
     assert 1 <= len(found) <= len(rows)
     assert all(np.abs(ROOM.boxes.centres - centre).max(1).min() < 1e-3 for centre in found.centres)
+
+
+def test_boxes_stand_up_with_their_scan_and_what_was_found_can_be_given_back(
+    room: Path, asked: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lying = room.parent / "lying.npy"
+    np.save(lying, ROOM.points[:, [0, 2, 1]] * np.array([1, -1, 1], np.float32))
+    centres = ROOM.boxes.centres[:, [0, 2, 1]] * [1, -1, 1]
+    rows = [
+        {"centre": centre, "size": size, "objectness": 0.5}
+        for centre, size in zip(centres.tolist(), ROOM.boxes.sizes[:, [0, 2, 1]].tolist(), strict=True)
+    ]
+    (room.parent / "z.json").write_text(json.dumps(rows))
+    command = (str(lying), *asked, "--up", "z", "--proposals", "boxes")
+    told(capsys, *command, "--boxes", str(room.parent / "z.json"), "--out", str(room.parent / "first"))
+    first = read_boxes(room.parent / "first" / "boxes.json")
+    assert all(np.abs(ROOM.boxes.centres - centre).max(1).min() < 1e-3 for centre in first.boxes.centres)
+    assert 0 < first.objectness.max() <= 0.5, "how sure the proposer was is kept"
+    written = str(room.parent / "first" / "boxes.json")
+    told(capsys, *command, "--boxes", written, "--out", str(room.parent / "again"))
+    again = read_boxes(room.parent / "again" / "boxes.json")
+    np.testing.assert_allclose(again.boxes.centres, first.boxes.centres)
 
 
 def test_3detr_proposes_from_a_checkpoint(

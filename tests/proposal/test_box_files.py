@@ -29,16 +29,30 @@ def test_what_is_not_said_is_straight_and_sure(tmp_path: Path) -> None:
     assert (found.boxes.yaws.tolist(), found.objectness.tolist()) == ([0, 0], [1, 1])
 
 
+def test_boxes_are_brought_to_y_up_unless_they_say_that_they_are(tmp_path: Path) -> None:
+    row = {"centre": [1, 2, 3], "size": [4, 5, 6]}
+    (tmp_path / "a.json").write_text(json.dumps([row]))
+    (tmp_path / "said.json").write_text(json.dumps([row | {"up": "y"}]))
+    turned, said = (read_boxes(tmp_path / name, "z").boxes for name in ("a.json", "said.json"))
+    assert (turned.centres.tolist(), turned.sizes.tolist()) == ([[1, 3, -2]], [[4, 6, 5]])
+    assert (said.centres.tolist(), said.sizes.tolist()) == ([[1, 2, 3]], [[4, 5, 6]])
+
+
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
         ("a.txt", "", "boxes are read from .csv, .json, .npz"),
-        ("a.csv", "x,y,z\n1,2,3\n", "it lacks 'dx'"),
+        ("a.csv", "x,y,z\n1,2,3\n", "its first line lacks 'dx'"),
         ("a.csv", "x,y,z,dx,dy,dz\n", "holds no boxes"),
         ("a.csv", "x,y,z,dx,dy,dz\n1,2,3,4,5,nan\n", "the size of box 0 is not finite"),
-        ("a.csv", "x,y,z,dx,dy,dz\n1,2,3,4,5,six\n", "could not convert"),
+        ("a.csv", "x,y,z,dx,dy,dz\n1,2,3,4,5,six\n", "dz of box 0 is no number: 'six'"),
         ("a.json", "{", "cannot be read as boxes"),
-        ("a.json", '[{"centre": [0, 0, 0]}]', "it lacks 'size'"),
+        ("a.json", '[{"centre": [0, 0, 0]}]', "box 0 lacks 'size'"),
+        ("a.json", '{"boxes": []}', "it holds no list of boxes"),
+        ("a.json", "[1, 2]", "it holds no list of boxes"),
+        ("a.json", '[{"centre": [0, 0, 0], "size": [1, 1, 1], "up": "x"}]', "with y or z up, not x"),
+        ("a.csv", "x,y,z,dx,dy,dz\n1,2,3\n", "dx of box 0 is no number: ''"),
+        ("a.csv", "x;y;z;dx;dy;dz\n1;2;3;4;5;6\n", "columns stand between commas"),
         ("a.npz", "no archive", "cannot be read as boxes"),
     ],
 )
