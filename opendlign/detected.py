@@ -29,7 +29,7 @@ from opendlign_core.proposal.box_files import read_boxes
 from opendlign_core.proposal.crops import crops
 from opendlign_core.proposal.detr.model import propose as propose_by_detr
 from opendlign_core.proposal.detr.model import read_detr
-from opendlign_core.proposal.floor import require_floor
+from opendlign_core.proposal.floor import require_floor, seems_to_lie
 from opendlign_core.proposal.proposals import Proposals
 from opendlign_core.proposal.superpoints.proposing import propose as propose_by_superpoints
 from opendlign_core.proposal.superpoints.recipe import SuperpointsRecipe
@@ -49,7 +49,7 @@ class Scan:
 
     points: Floats  # [N, 3]
     told: str = ""
-    """What was left out, in words."""
+    """What was left out, and what seems wrong, in words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +88,12 @@ def read_scan(path: Path, namer: Namer, up: UpAxis | None) -> Scan:
     kept = thinned(whole, READING, rng)
     points = to_y_up(whole[kept.places], up or shape.up_axis or "y")
     require_floor(points, str(path))
+    lies = seems_to_lie(points)
+    said = f"{path} seems to lie on its side: --up names the axis that points up in the file. " if lies else ""
     if len(points) == len(whole):
-        return Scan(points)
-    return Scan(
-        points,
-        f"{path} has {len(whole):,} points; {len(points):,} of them are used, one of each {100 * kept.cubes:.1f} cm",
-    )
+        return Scan(points, said)
+    used = f"{len(points):,} of them are used, one of each {100 * kept.cubes:.1f} cm"
+    return Scan(points, f"{said}{path} has {len(whole):,} points; {used}")
 
 
 Propose = Callable[[Scan], Proposals]

@@ -9,6 +9,8 @@ from opendlign_core.errors import BadInput
 
 CELL = 0.1
 """Metres: sides of the cells that the ground is counted in, and height of the layers."""
+MUCH = 1.3
+"""How many times as large as the floor a wall may be before it is taken for the floor: corridors have large ones."""
 LEAST_AREA = 1.0
 """Square metres of a floor: the edge of a wall that stands on it fills less."""
 
@@ -21,11 +23,32 @@ def floor_height(points: NDArray[Any]) -> float | None:  # [N, 3], y up, in metr
     >>> round(floor_height(floor), 2), floor_height(floor[:, [1, 0, 2]])
     (0.7, None)
     """
-    layer, column, row = np.floor((points - points.min(0)) / CELL).astype(np.int64).T[[1, 0, 2]]
+    layer, areas = _layers(points, 1)
+    level = np.flatnonzero(areas >= LEAST_AREA)
+    return float(np.median(points[layer == level[0], 1])) if len(level) else None
+
+
+def seems_to_lie(points: NDArray[Any]) -> str:  # [N, 3]
+    """The axis, x or z, across which the scan has a much larger level than across y; else empty.
+
+    >>> x, z = np.meshgrid(np.arange(0, 2, 0.05), np.arange(0, 3, 0.05))
+    >>> floor = np.stack([x.ravel(), np.zeros(x.size), z.ravel()], axis=1)
+    >>> wall = np.stack([x.ravel()[:1200], z.ravel()[:1200], np.zeros(1200)], axis=1)
+    >>> seems_to_lie(np.concatenate([floor, wall])), seems_to_lie(np.concatenate([floor, wall])[:, [0, 2, 1]])
+    ('', 'z')
+    """
+    across = [float(_layers(points, axis)[1].max()) for axis in range(3)]
+    largest = int(np.argmax(across))
+    return "xyz"[largest] if largest != 1 and across[largest] > MUCH * across[1] else ""
+
+
+def _layers(points: NDArray[Any], axis: int) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
+    """The layer [N] across an axis in which each point lies, and how many square metres each layer fills."""
+    order = [axis, *(other for other in range(3) if other != axis)]
+    layer, column, row = np.floor((points - points.min(0)) / CELL).astype(np.int64).T[order]
     cells = (layer * (column.max() + 1) + column) * (row.max() + 1) + row
     filled = np.unique(cells) // ((column.max() + 1) * (row.max() + 1))
-    level = np.flatnonzero(np.bincount(filled) * CELL**2 >= LEAST_AREA)
-    return float(np.median(points[layer == level[0], 1])) if len(level) else None
+    return layer, np.bincount(filled) * CELL**2
 
 
 def require_floor(points: NDArray[Any], name: str) -> None:  # [N, 3]

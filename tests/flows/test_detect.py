@@ -119,6 +119,8 @@ def test_a_lying_scan_is_stood_up(room: Path, asked: tuple[str, ...], capsys: py
     for scan, up in ((room, "y"), (room.parent / "lying.npy", "z")):
         told(capsys, str(scan), *asked, "--out", str(room.parent / up), "--up", up)
     assert (room.parent / "y" / "boxes.json").read_text() == (room.parent / "z" / "boxes.json").read_text()
+    warned = told(capsys, str(room.parent / "lying.npy"), *asked, "--out", str(room.parent / "so"))
+    assert "seems to lie on its side: --up names the axis" in warned
 
 
 def test_what_cannot_be_is_one_sentence_and_writes_nothing(
