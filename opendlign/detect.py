@@ -57,7 +57,7 @@ def detect(
     from opendlign.detected import read_scan, ready_proposer
     from opendlign.drawn_scene import write_detected
 
-    propose = ready_proposer(proposer, up)
+    propose = ready_proposer(proposer)
     found = namer(which)
     note_unread(found, words.all)
     seen = read_scan(scan, found, up)

@@ -50,6 +50,8 @@ class Scan:
     points: Floats  # [N, 3]
     told: str = ""
     """What was left out, and what seems wrong, in words."""
+    up: UpAxis = "y"
+    """The axis that was up in its file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,30 +88,32 @@ def read_scan(path: Path, namer: Namer, up: UpAxis | None) -> Scan:
     shape, rng = read_whole(path, namer.source, namer.reading), np.random.default_rng(0)
     whole = sample_surface(shape, READING.most_points, rng).points if isinstance(shape, Mesh) else shape.points
     kept = thinned(whole, READING, rng)
-    points = to_y_up(whole[kept.places], up or shape.up_axis or "y")
+    axis = up or shape.up_axis or "y"
+    points = to_y_up(whole[kept.places], axis)
     require_floor(points, str(path))
     lies = seems_to_lie(points)
     said = f"{path} seems to lie on its side: --up names the axis that points up in the file. " if lies else ""
     if len(points) == len(whole):
-        return Scan(points, said)
+        return Scan(points, said, axis)
     used = f"{len(points):,} of them are used, one of each {100 * kept.cubes:.1f} cm"
-    return Scan(points, f"{said}{path} has {len(whole):,} points; {used}")
+    return Scan(points, f"{said}{path} has {len(whole):,} points; {used}", axis)
 
 
 Propose = Callable[[Scan], Proposals]
 
 
-def ready_proposer(proposer: Proposer, up: UpAxis | None) -> Propose:
+def ready_proposer(proposer: Proposer) -> Propose:
     """The chosen proposer with its file read; raises `BadInput` where that cannot be read.
 
-    Boxes of a file are in the frame of the scan's file, whose axis `up` points up, unless they say otherwise.
+    Boxes of a file are in the frame of the scan's file unless they say otherwise.
     """
-    if proposer.file is None:
+    file = proposer.file
+    if file is None:
         return lambda scan: propose_by_superpoints(scan.points, SuperpointsRecipe(yaw=proposer.yaw))
     if proposer.kind == "boxes":
-        given = read_boxes(proposer.file, up or "y")
-        return lambda scan: given
-    model = read_detr(proposer.file).to(choose_device("auto"))
+        read_boxes(file)  # what is wrong in it is told before the scan is read
+        return lambda scan: read_boxes(file, scan.up)
+    model = read_detr(file).to(choose_device("auto"))
 
     def by_detr(scan: Scan) -> Proposals:
         rng, count = np.random.default_rng(0), len(scan.points)
@@ -132,7 +136,7 @@ def detect(scan: Scan, proposals: Proposals, namer: Namer, words: Words) -> Dete
     found = select(classified, scan.points, SELECTION)
     best = np.argsort(-found.scores, kind="stable")
     ordered = Detections(found.boxes[best], found.classes[best], found.scores[best], found.origins[best])
-    sure = classified.objectness[ordered.origins]
+    sure = proposals.objectness[np.array(rows)][ordered.origins]
     return Detected(scan, words.names, ordered, sure, len(proposals.boxes), len(proposals.boxes) - len(rows))
 
 

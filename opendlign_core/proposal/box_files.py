@@ -101,9 +101,11 @@ def _of_json(path: Path) -> Mapping[str, Any]:
     for number, row in enumerate(rows):
         if missing := [name for name in ("centre", "size") if name not in row]:
             raise ValueError(f"box {number} lacks {missing[0]!r}")
-    first = rows[0] if rows else {}
-    beside = {key: [row[name] for row in rows] for name, key in _beside(first)}
-    frame = {"up": first["up"]} if "up" in first else {}
+    beside = {key: [row[name] for row in rows] for name, key in _beside(rows[0] if rows else {})}
+    said = {row.get("up") for row in rows}
+    if len(said) > 1:
+        raise ValueError("its boxes do not all say the same axis as `up`")
+    frame = {"up": said.pop()} if said - {None} else {}
     return {"centres": [row["centre"] for row in rows], "sizes": [row["size"] for row in rows], **beside, **frame}
 
 

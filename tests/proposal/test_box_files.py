@@ -50,6 +50,11 @@ def test_boxes_are_brought_to_y_up_unless_they_say_that_they_are(tmp_path: Path)
         ("a.json", '[{"centre": [0, 0, 0]}]', "box 0 lacks 'size'"),
         ("a.json", '{"boxes": []}', "it holds no list of boxes"),
         ("a.json", "[1, 2]", "it holds no list of boxes"),
+        (
+            "a.json",
+            '[{"centre": [0, 0, 0], "size": [1, 1, 1]}, {"centre": [0, 0, 0], "size": [1, 1, 1], "up": "y"}]',
+            "do not all say the same axis",
+        ),
         ("a.json", '[{"centre": [0, 0, 0], "size": [1, 1, 1], "up": "x"}]', "with y or z up, not x"),
         ("a.csv", "x,y,z,dx,dy,dz\n1,2,3\n", "dx of box 0 is no number: ''"),
         ("a.csv", "x;y;z;dx;dy;dz\n1;2;3;4;5;6\n", "columns stand between commas"),
