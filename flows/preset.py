@@ -168,7 +168,8 @@ def _built(raw: Mapping[str, Any]) -> Preset:
 
 def _with_needed(given: Mapping[str, Any]) -> dict[str, Any]:
     """The stages of a preset with those that they cannot do without, which are taken with their defaults."""
-    needed = {name for stage in given for name in _reached(stage, set(), given)} - given.keys()
+    needed = {name for stage in given for name in _reached(stage, set(), given)}
+    needed |= {name for stage, fields in given.items() for name in stage_named(stage).usual(fields or {})}
     return {stage.name: given.get(stage.name, {}) for stage in STAGES if stage.name in {*given, *needed}}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import BENCHMARKS, STAGE_VERSION, EvalExecution, EvalRecipe
 from opendlign_core.evaluation.detection.benchmark import DETECTION
+from opendlign_core.evaluation.pose.benchmark import POSE
 from opendlign_core.projection import resolve_recipe
 from opendlign_core.samples import LOOKUPS
 from storage.fetch import Fetcher
@@ -82,6 +83,10 @@ class Evaluate(WholeStage[EvalRecipe, EvalExecution]):
         named = {name: resolve_recipe(name) for name in recipe.projections()}
         drawn = [Companion("project", name, drawn.replace(**kept), sources) for name, drawn in named.items()]
         return [*_proposers(recipe, sources), *drawn]
+
+    def usual(self, given: Mapping[str, Any]) -> Collection[str]:
+        """Depth maps, but where photos alone are judged."""
+        return () if set(given.get("tasks") or ()) == {POSE.name} else ("project",)
 
     def spell_out(self, given: Mapping[str, Any], preset: Mapping[str, Any]) -> Mapping[str, Any]:
         """`clip: package:NAME` stands for a CLIP as in `train`; without data sets, each judged source is one."""

@@ -116,6 +116,10 @@ class Stage(ABC, Generic[R, X]):
         """The kind of the outputs of a recipe in short form, where others may read several kinds."""
         return ""
 
+    def usual(self, given: Mapping[str, Any]) -> Collection[str]:
+        """Stages that a recipe in short form takes with their defaults, though others could do without them."""
+        return ()
+
     def companions(self, recipe: R) -> Sequence[Companion]:
         return ()
 
