@@ -29,13 +29,11 @@ from opendlign_core.evaluation.pose.scores import PoseScore
 from opendlign_core.ingestion import IngestedPhotos, IngestExecution, IngestRecipe, SourceSpec, ingest_entries
 from opendlign_core.ingestion.posed.recipe import CropRecipe, PhotoReading
 from opendlign_core.pose import Floats, pose_error
-from opendlign_core.projection.layers import depth_maps, seen_depth
-from opendlign_core.projection.layers.aligned import Window
 from opendlign_core.samples import CadMesh, PosedPhoto
+from tasks.compared import comparable
 from tasks.listing import list_source
 
 SEEDS = (11, 12, 13)
-SIDE = 48
 READING = PhotoReading(crop=CropRecipe(height=96, width=96, distance=20.0))
 RECIPE = ComparisonRecipe()
 Row = dict[str, Any]
@@ -55,19 +53,11 @@ def photos_to_pose(seed: int, count: int) -> Iterator[tuple[PosedPhoto, CadMesh]
                 yield photo, cads[photo.meta.cad.digest]
 
 
-def views(photo: PosedPhoto, cad: CadMesh, angles: Floats) -> torch.Tensor:
-    """Depth maps of the CAD where the photo shows it, turned otherwise."""
-    pose = Window(0, 0, photo.meta.width).seen_through(photo.meta.pose, SIDE)
-    turned = [pose.model_copy(update={"azimuth": a, "elevation": e, "theta": t}) for a, e, t in angles]
-    return depth_maps(seen_depth(cad.vertices, cad.faces, turned, (SIDE, SIDE)))
-
-
 def poses_in(photo: PosedPhoto, cad: CadMesh, model: EvaluatedModel | None = None) -> list[ComparedPose]:
     """What comparing tells, the best first."""
-    window, picture = Window(0, 0, photo.meta.width), photo.picture()
-    shown = window.of(photo.padding(), SIDE, fill=1) == 0
-    colours = Colours.of(window.of(picture, SIDE), RECIPE.colours, shown)
-    return compare(colours, partial(views, photo, cad), RECIPE, likeness_to(picture, model) if model else None)
+    beside = comparable(photo, cad)
+    colours = Colours.of(beside.picture, RECIPE.colours, beside.shown)
+    return compare(colours, beside.draw, RECIPE, likeness_to(photo.picture(), model) if model else None)
 
 
 def told(photo: PosedPhoto, cad: CadMesh, model: EvaluatedModel | None) -> tuple[float, float, float]:

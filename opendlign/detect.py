@@ -49,7 +49,7 @@ def detect(
     top
         How many boxes to print and to draw.
     """
-    words = wanted_words(wanted_labels(labels, least=1 if background else 2), background)
+    words = wanted_words(wanted_labels(labels, least=1 if background.strip(", ") else 2), background)
     proposer = wanted_proposer(proposals, checkpoint, boxes, yaw)
     require_files([scan, *([proposer.file] if proposer.file else [])])
     require_place(out, scan)

@@ -28,17 +28,16 @@ from opendlign_core.projection import UnusableCloud, project
 from opendlign_core.proposal.box_files import read_boxes
 from opendlign_core.proposal.crops import crops
 from opendlign_core.proposal.detr.model import propose as propose_by_detr
-from opendlign_core.proposal.detr.model import read_detr
 from opendlign_core.proposal.floor import require_floor, seems_to_lie
 from opendlign_core.proposal.proposals import Proposals
+from opendlign_core.proposal.proposers import load_detr
+from opendlign_core.proposal.recipe import DetrRecipe
 from opendlign_core.proposal.superpoints.proposing import propose as propose_by_superpoints
 from opendlign_core.proposal.superpoints.recipe import SuperpointsRecipe
 
 Floats = NDArray[np.float32]
 READING = SceneReading()
 """How a scan of too many points is reduced: as a data set's is."""
-DETR_POINTS = 40_000
-"""Points of a scene that 3DETR was trained on."""
 SELECTION = SelectionSpec(suppression="class-agnostic", rule="best-product")
 """One name for each thing, scored by how likely it is and how sure the proposer was."""
 
@@ -71,7 +70,10 @@ class Detected:
     def told(self) -> str:
         """What became of the proposed boxes, in words."""
         count = len(self.found.scores)
-        left = ((self.empty, "hold too few points"), (self.proposals - self.empty - count, "overlap surer ones"))
+        left = (
+            (self.empty, "hold too few points"),
+            (self.proposals - self.empty - count, "overlap surer ones or are hardly things"),
+        )
         why = ", ".join(f"{number} {words}" for number, words in left if number)
         return f"{count} things in {self.proposals} boxes" + (f" ({why})" if why else "")
 
@@ -113,11 +115,12 @@ def ready_proposer(proposer: Proposer) -> Propose:
     if proposer.kind == "boxes":
         read_boxes(file)  # what is wrong in it is told before the scan is read
         return lambda scan: read_boxes(file, scan.up)
-    model = read_detr(file).to(choose_device("auto"))
+    detr = DetrRecipe(checkpoint=str(file))
+    model = load_detr(detr).to(choose_device("auto"))
 
     def by_detr(scan: Scan) -> Proposals:
         rng, count = np.random.default_rng(0), len(scan.points)
-        return propose_by_detr(model, scan.points[rng.choice(count, DETR_POINTS, replace=count < DETR_POINTS)])
+        return propose_by_detr(model, scan.points[rng.choice(count, detr.points, replace=count < detr.points)])
 
     return by_detr
 

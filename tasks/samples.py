@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from opendlign_core.errors import BadInput
 from opendlign_core.evaluation import DatasetSpec, EvalRecipe
-from opendlign_core.samples import Cloud, DepthMaps, Painted, Places, PosedPhoto
+from opendlign_core.samples import CadMesh, Cloud, DepthMaps, Painted, Places, PosedPhoto
 from storage.fetch import Fetcher
 from storage.fingerprint import digest
 from storage.records import Manifest
@@ -132,16 +132,18 @@ class StoredSamples:
             for sample in wanted_samples(self._store, source.clouds, dataset, split):
                 yield PosedPhoto.read(sample.key, sample.fields)
 
-    def comparable(self, dataset: DatasetSpec, split: str | None) -> Iterator[tuple[PosedPhoto, "Comparable"]]:
-        """Those of `photos` that have a CAD, beside the views of it."""
+    def comparable(self, photo: PosedPhoto) -> "Comparable":
+        """One of `photos` that has a CAD, beside the views of it."""
         from tasks.compared import comparable
 
-        for source in self._sources:
-            cads = shard_cads(self._store, source.clouds)
-            for sample in wanted_samples(self._store, source.clouds, dataset, split):
-                photo = PosedPhoto.read(sample.key, sample.fields)
-                if photo.meta.cad is not None:
-                    yield photo, comparable(photo, cads[photo.meta.cad.digest])
+        assert photo.meta.cad is not None
+        return comparable(photo, self._cads[photo.meta.cad.digest])
+
+    @cached_property
+    def _cads(self) -> dict[str, CadMesh]:
+        return {
+            digest: cad for source in self._sources for digest, cad in shard_cads(self._store, source.clouds).items()
+        }
 
     def networks(self) -> Mapping[str, "PoseTeller"]:
         """The trained networks that tell poses."""

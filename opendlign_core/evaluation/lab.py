@@ -72,8 +72,8 @@ class EvalSource(MapSource, Protocol):
         """Photos of things with their poses, one at a time; none where the data set has no such samples."""
         ...
 
-    def comparable(self, dataset: DatasetSpec, split: str | None) -> "Iterable[tuple[PosedPhoto, Comparable]]":
-        """Those of `photos` that have a CAD, beside the views of it."""
+    def comparable(self, photo: PosedPhoto) -> "Comparable":
+        """One of `photos` that has a CAD, beside the views of it."""
         ...
 
     def networks(self) -> "Mapping[str, PoseTeller]":

@@ -49,12 +49,8 @@ class ListSource:
         self.reads.append((dataset.name, split, "photos"))
         yield from self.photographed.get(split, ())
 
-    def comparable(self, dataset: DatasetSpec, split: str | None) -> Iterable[tuple[PosedPhoto, Comparable]]:
-        return [
-            (photo, self.cad_views[photo.meta.object_id])
-            for photo in self.photographed.get(split, ())
-            if photo.meta.cad
-        ]
+    def comparable(self, photo: PosedPhoto) -> Comparable:
+        return self.cad_views[photo.meta.object_id]
 
     def networks(self) -> Mapping[str, PoseTeller]:
         return self.tellers

@@ -7,7 +7,7 @@ from opendlign_core.boxes import Boxes
 from opendlign_core.errors import BadInput
 from opendlign_core.ingestion.procedural.rooms.room import procedural_room
 from opendlign_core.overlap import iou
-from opendlign_core.proposal.floor import floor_height, require_floor
+from opendlign_core.proposal.floor import floor_height, require_floor, seems_to_lie
 from opendlign_core.proposal.superpoints.proposing import propose
 from opendlign_core.proposal.superpoints.recipe import SuperpointsRecipe
 from opendlign_core.proposal.turning import turned_box
@@ -56,3 +56,11 @@ def test_a_room_stands_on_its_floor_and_a_wall_has_none() -> None:
     assert height is not None and abs(height) < 0.05
     with pytest.raises(BadInput, match="the wall has no floor"):
         require_floor(points[np.abs(points[:, 1] - 1) < 0.9] * [1, 1, 0.001], "the wall")
+
+
+def test_rooms_that_lie_are_told_from_rooms_that_stand() -> None:
+    for index in range(4):
+        points = procedural_room(5, index).points
+        assert not seems_to_lie(points)
+        assert seems_to_lie(points[:, [0, 2, 1]]) == "z"
+        assert seems_to_lie(points[:, [1, 0, 2]]) == "x"

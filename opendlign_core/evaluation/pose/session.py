@@ -115,11 +115,15 @@ class Session:
         """What views of the CADs tell of some of the photos, each compared by itself."""
         lab, dataset = self.case.lab, self.case.dataset
         wanted = self._spread()
-        pairs = (pair for pair in lab.source.comparable(dataset, dataset.split) if pair[0].meta.object_id in wanted)
+        photos = (one for one in lab.source.photos(dataset, dataset.split) if one.meta.object_id in wanted)
         with lab.timed("comparing"):
             found = [
-                (photo.meta.object_id, photo.meta.label or "", _best_error(photo, views, recipe))
-                for photo, views in pairs
+                (
+                    photo.meta.object_id,
+                    photo.meta.label or "",
+                    _best_error(photo, lab.source.comparable(photo), recipe),
+                )
+                for photo in photos
             ]
         if not found:
             raise BadInput(f"{dataset.name}: no photo with a CAD to compare (options.pose.compare)")

@@ -158,12 +158,22 @@ def test_features_are_read_once_and_then_remembered() -> None:
     assert again.of(POSE) == told.of(POSE) and second.reads == []
 
 
-def test_a_head_chosen_on_the_reported_photos_is_marked_and_never_worse() -> None:
-    honest, faithful = (rows(judged(recipe({"probe": {**PROBE, "chosen_on": on, "val_share": 0.2}}))) for on in
-                        ("val", "reported"))  # fmt: skip
-    assert faithful["tuned"].chosen_on_reported and not honest["tuned"].chosen_on_reported
-    (headline, *_) = POSE.headlines(judged(recipe({"probe": {**PROBE, "chosen_on": "reported"}})))
-    assert "reported" in headline.mark
+def test_a_head_chosen_on_the_reported_photos_is_marked() -> None:
+    honest, faithful = (judged(recipe({"probe": {**PROBE, "chosen_on": on}})) for on in ("val", "reported"))
+    for results, marked in ((honest, False), (faithful, True)):
+        assert rows(results)["tuned"].chosen_on_reported is marked
+        assert ("reported" in next(iter(POSE.headlines(results))).mark) is marked
+
+
+@pytest.mark.parametrize("branch", ["base", "depth"])
+def test_the_last_block_that_probes_read_is_what_the_branch_embeds(branch: Any) -> None:
+    aligned: Any = seeded_model().encoder
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        (last,) = aligned.block_outputs(images, branch, [aligned.depth - 1])
+        torch.testing.assert_close(
+            aligned._project(last[:, 0]), aligned.encode_image(images, branch), atol=1e-5, rtol=1e-4
+        )
 
 
 def test_all_photos_of_a_shape_are_held_out_together() -> None:
